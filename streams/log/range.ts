@@ -1,0 +1,72 @@
+import { LoyaltyError } from '../core/error.ts'
+import type { Log, LogBatch, LogRecord } from './log.ts'
+
+/**
+ * Reads the committed records of one partition with offsets in [from, to), batch by batch, and ends there, also when the
+ * tail holds nothing but marks. Errors are those of `LogReader.poll`; `log_range_stalled` when no progress was made for
+ * `stallMs` (default 60 s).
+ */
+export async function* readRange(
+  log: Log,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+  options: { stallMs?: number; maxBytesPerPartition?: number } = {},
+): AsyncGenerator<LogBatch> {
+  if (from >= to) return
+  const stallMs = options.stallMs ?? 60_000
+  const reader = log.reader(
+    options.maxBytesPerPartition === undefined ? {} : { maxBytesPerPartition: options.maxBytesPerPartition },
+  )
+  try {
+    reader.seek(topic, partition, from)
+    let next = from
+    let progressAt = performance.now()
+    while (next < to) {
+      const [batch] = await reader.poll(1_000)
+      if (batch === undefined || batch.nextOffset === next) {
+        if (performance.now() - progressAt > stallMs)
+          throw new LoyaltyError(
+            'log_range_stalled',
+            `no progress reading ${topic}[${partition}] at ${next} below ${to}`,
+            {
+              retriable: true,
+              details: { topic, partition, next, to },
+            },
+          )
+        continue
+      }
+      progressAt = performance.now()
+      next = batch.nextOffset
+      const last = batch.records.at(-1)
+      if (last !== undefined && last.offset >= to)
+        yield { ...batch, records: batch.records.filter((record) => record.offset < to), nextOffset: to }
+      else yield batch
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+/** The last committed record of a partition, or null where there is none. Copies its bytes. */
+export async function readLast(log: Log, topic: string, partition: number): Promise<LogRecord | null> {
+  const end = (await log.admin.endOffsets(topic))[partition] ?? 0
+  const start = (await log.admin.startOffsets(topic))[partition] ?? 0
+  for (let span = 8; ; span *= 8) {
+    const from = Math.max(start, end - span)
+    let last: LogRecord | null = null
+    for await (const batch of readRange(log, topic, partition, from, end)) last = batch.records.at(-1) ?? last
+    if (last !== null) return copyOf(last)
+    if (from <= start) return null
+  }
+}
+
+function copyOf(record: LogRecord): LogRecord {
+  return {
+    ...record,
+    key: record.key && Uint8Array.from(record.key),
+    value: record.value && Uint8Array.from(record.value),
+    headers: Object.fromEntries(Object.entries(record.headers).map(([name, bytes]) => [name, Uint8Array.from(bytes)])),
+  }
+}
