@@ -1,0 +1,32 @@
+/** Counts of one tier or check. */
+export interface Tally {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+/** What is read of vitest's JSON report. */
+export interface Report {
+  readonly testResults: readonly {
+    readonly status: string
+    readonly assertionResults: readonly { readonly status: string }[]
+  }[]
+}
+
+/**
+ * Counts a report honestly: a file that failed without a failing test (it did not load, a hook threw) is one failure, and
+ * so is a run that ended with an error of its own or left no report.
+ */
+export function countReport(report: Report | null, exitCode: number): Tally {
+  if (report === null) return { passed: 0, failed: 1, skipped: 0 }
+  let passed = 0
+  let failed = 0
+  let skipped = 0
+  for (const file of report.testResults) {
+    const count = (status: string) => file.assertionResults.filter((test) => test.status === status).length
+    passed += count('passed')
+    skipped += file.assertionResults.length - count('passed') - count('failed')
+    failed += count('failed') === 0 && file.status === 'failed' ? 1 : count('failed')
+  }
+  return { passed, failed: failed === 0 && exitCode !== 0 ? 1 : failed, skipped }
+}

@@ -1,0 +1,84 @@
+/**
+ * `npm test`: types, style, then the test suite tier by tier. A tier that this machine cannot run is named with the
+ * reason; with CI=true it fails. The last line, alone, is `N passed, N failed`.
+ *
+ * npm test [-- --tier unit,int] [file filter …]
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { checks, root, run } from './checks.ts'
+import { countReport, type Report, type Tally } from './test-report.ts'
+import { filesOf, type Tier, tiers } from './tiers.ts'
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { tier: { type: 'string' } } })
+const chosen = values.tier?.split(',')
+const ci = process.env.CI === 'true'
+const results: { name: string; tally: Tally; seconds: number; note: string }[] = []
+const scratch = mkdtempSync(join(tmpdir(), 'loyalty-test-'))
+
+process.chdir(root)
+for (const check of checks) if (chosen === undefined && positionals.length === 0) await runCheck(check.name, check.args)
+for (const tier of tiers) if (chosen?.includes(tier.name) ?? true) await runTier(tier)
+rmSync(scratch, { recursive: true, force: true })
+summarize()
+
+async function runCheck(name: string, args: readonly string[]): Promise<void> {
+  heading(name)
+  const startedMs = Date.now()
+  const ok = (await run(args)) === 0
+  record(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }, startedMs, '')
+}
+
+async function runTier(tier: Tier): Promise<void> {
+  const files = filesOf(tier, root)
+  if (files.length === 0) return
+  const startedMs = Date.now()
+  const missing = tier.missing()
+  if (missing !== null) {
+    const note = `tier is missing on this machine: ${missing}`
+    console.log(`\n── ${tier.name}: ${note}`)
+    record(tier.name, { passed: 0, failed: ci ? 1 : 0, skipped: 0 }, startedMs, note)
+    return
+  }
+  heading(`${tier.name}: ${tier.what} (${files.length} files)`)
+  const output = join(scratch, `${tier.name}.json`)
+  const code = await run([
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    ...['--project', tier.name, '--passWithNoTests', tier.parallel ? '--fileParallelism' : '--no-file-parallelism'],
+    ...['--reporter=default', '--reporter=json', `--outputFile.json=${output}`],
+    ...positionals,
+  ])
+  record(tier.name, countReport(readReport(output), code), startedMs, '')
+}
+
+function readReport(path: string): Report | null {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Report
+  } catch {
+    return null
+  }
+}
+
+function record(name: string, tally: Tally, startedMs: number, note: string): void {
+  results.push({ name, tally, seconds: (Date.now() - startedMs) / 1000, note })
+}
+
+function heading(text: string): void {
+  console.log(`\n── ${text} ${'─'.repeat(Math.max(3, 90 - text.length))}`)
+}
+
+function summarize(): void {
+  heading('result')
+  for (const { name, tally, seconds, note } of results) {
+    const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : ''
+    const counts = `${tally.passed} passed, ${tally.failed} failed${skipped}`
+    console.log(`${name.padEnd(8)} ${note || `${counts} in ${seconds.toFixed(1)} s`}`)
+  }
+  const sum = (pick: (tally: Tally) => number) => results.reduce((total, { tally }) => total + pick(tally), 0)
+  const failed = sum((tally) => tally.failed)
+  console.log(`${sum((tally) => tally.passed)} passed, ${failed} failed`)
+  process.exitCode = failed === 0 ? 0 : 1
+}

@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config'
+
+const seconds = 1_000
+
+/**
+ * The tier of a test is in its file's name: test/<mirror of the source>/<what>.<tier>.test.ts. Limits are per test and
+ * per hook; hooks start engines.
+ */
+const tiers = [
+  { name: 'unit', testTimeout: 15 * seconds, hookTimeout: 15 * seconds },
+  { name: 'int', testTimeout: 60 * seconds, hookTimeout: 60 * seconds },
+  { name: 'kafka', testTimeout: 120 * seconds, hookTimeout: 120 * seconds },
+  { name: 'crash', testTimeout: 300 * seconds, hookTimeout: 120 * seconds },
+  { name: 'browser', testTimeout: 120 * seconds, hookTimeout: 120 * seconds },
+]
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    projects: tiers.map((tier) => ({
+      extends: true as const,
+      test: { ...tier, include: [`test/**/*.${tier.name}.test.ts`] },
+    })),
+  },
+})
