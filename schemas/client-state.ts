@@ -1,0 +1,83 @@
+import type avro from 'avsc'
+import { LoyaltyError, messageOf } from '../streams/core/error.ts'
+import { asBuffer, frameLength, parseSchema, writeFrame } from './codec.ts'
+import type { ClientStateChanged, ClientStateTail, ClientStateValues } from './events.ts'
+import { schemaText } from './published.ts'
+
+/**
+ * A row of ClientStateChanged is its values followed by four fields that say when it was written. Two rows written under
+ * the same schema id are equal in their values exactly when their bytes up to `valuesLength` are: that is how a step finds
+ * what changed, without decoding.
+ */
+const firstTailField = 'model_id'
+const largestRow = 64 * 1024
+
+/** Encodes rows in two parts, so that a row that did not change costs no allocation. */
+export class ClientStateEncoder {
+  readonly schemaId: number
+  readonly #values: avro.types.RecordType
+  readonly #tail: avro.types.RecordType
+  readonly #buffer = Buffer.allocUnsafeSlow(largestRow)
+  #valuesEnd = 0
+
+  constructor(schemaId: number) {
+    this.schemaId = schemaId
+    const parts = partTypes()
+    this.#values = parts.values
+    this.#tail = parts.tail
+    writeFrame(this.#buffer, 0, schemaId)
+  }
+
+  /**
+   * Frame and values of a row: a view that is good until the next call of this encoder.
+   *
+   * Errors: `event_invalid`.
+   */
+  values(row: ClientStateValues): Buffer {
+    this.#valuesEnd = this.#encode(this.#values, row, frameLength)
+    return this.#buffer.subarray(0, this.#valuesEnd)
+  }
+
+  /** The whole row: the values given last, with this tail. Bytes of its own. Errors: `event_invalid`. */
+  finish(tail: ClientStateTail): Buffer {
+    const end = this.#encode(this.#tail, tail, this.#valuesEnd)
+    return Buffer.from(this.#buffer.subarray(0, end))
+  }
+
+  encode(row: ClientStateChanged): Buffer {
+    this.values(row)
+    return this.finish(row)
+  }
+
+  #encode(type: avro.types.RecordType, value: unknown, position: number): number {
+    let end: number
+    try {
+      end = type.encode(value, this.#buffer, position)
+    } catch (cause) {
+      throw new LoyaltyError('event_invalid', `ClientStateChanged cannot be encoded: ${messageOf(cause)}`, { cause })
+    }
+    if (end < 0) throw new LoyaltyError('event_invalid', `a ClientStateChanged is larger than ${largestRow} bytes`)
+    return end
+  }
+}
+
+/** Length of frame and values of a whole row, written with the newest schema. Errors: `event_invalid`. */
+export function valuesLength(row: Uint8Array): number {
+  const { offset } = partTypes().values.decode(asBuffer(row), frameLength)
+  if (offset < 0) throw new LoyaltyError('event_invalid', 'a ClientStateChanged ends early')
+  return offset
+}
+
+let parts: { values: avro.types.RecordType; tail: avro.types.RecordType } | undefined
+
+/** The schema cut in two before `model_id`: records have no marks of their own, so the halves make the whole. */
+function partTypes() {
+  if (parts === undefined) {
+    const schema = JSON.parse(schemaText('ClientStateChanged')) as { fields: { name: string }[] }
+    const cut = schema.fields.findIndex((field) => field.name === firstTailField)
+    const part = (fields: { name: string }[]) =>
+      parseSchema({ ...schema, fields } as unknown as avro.schema.AvroSchema) as avro.types.RecordType
+    parts = { values: part(schema.fields.slice(0, cut)), tail: part(schema.fields.slice(cut)) }
+  }
+  return parts
+}
