@@ -1,0 +1,180 @@
+import { LoyaltyError } from '../core/error.ts'
+import type { CrashHook } from '../core/hooks.ts'
+import type { RuntimeObserver } from '../core/observer.ts'
+import type { Log, LogRecord } from '../log/log.ts'
+import { readRange } from '../log/range.ts'
+import type { StateStore } from '../state/state-store.ts'
+import { decodePosition } from './position.ts'
+import { decodeMeta, encodeMeta, recordHash, type StoredMeta } from './stored-meta.ts'
+import type { TaskLogic, TaskTopics, WorkingSet } from './topology.ts'
+
+export interface RestoreTarget<Context> {
+  readonly log: Log
+  readonly topics: TaskTopics
+  readonly partition: number
+  readonly store: StateStore
+  readonly logic: TaskLogic<Context>
+  readonly context: Context
+  readonly programme: string
+  readonly foldVersion: number
+  /** Committed next offset of the input. */
+  readonly transactions: number
+  readonly observer: RuntimeObserver
+  readonly crash: CrashHook
+}
+
+/** Records folded, or rows laid, per transaction of the store. */
+const slice = 5_000
+
+/**
+ * Brings a task's store to its committed position (runtime.md §4.4): state that cannot be trusted is wiped, ledgers are
+ * folded again without model and without new decisions, then the rows of client-state are laid over them. Answers the
+ * metadata then stored.
+ *
+ * Errors: `restore_diverged` where a record that was accepted is refused now, also after a rebuild from the start.
+ */
+export async function restore<Context>(target: RestoreTarget<Context>): Promise<StoredMeta> {
+  let meta = await trusted(target)
+  for (let rebuilt = meta === null; ; rebuilt = true) {
+    if (meta === null) {
+      target.logic.dropCache()
+      await target.store.wipe()
+      meta = await freshMeta(target)
+    }
+    try {
+      meta = await restoreLedgers(target, meta)
+      return await restoreRows(target, meta)
+    } catch (error) {
+      if (rebuilt || !(error instanceof LoyaltyError) || error.code !== 'restore_diverged') throw error
+      target.observer.warning(error.code, error.message, { ...error.details })
+      meta = null
+    }
+  }
+}
+
+/** The store's metadata where its state is a prefix of this log's, otherwise null. */
+async function trusted<Context>(target: RestoreTarget<Context>): Promise<StoredMeta | null> {
+  const bytes = target.store.meta()
+  if (bytes === undefined) return null
+  const meta = decodeMeta(bytes)
+  const reason = meta === null ? 'metadata unreadable' : await mismatch(target, meta)
+  if (reason === null) return meta
+  target.observer.warning('state_rebuilt', `local state of partition ${target.partition} is rebuilt: ${reason}`, {
+    reason,
+  })
+  return null
+}
+
+async function mismatch<Context>(target: RestoreTarget<Context>, meta: StoredMeta): Promise<string | null> {
+  if (meta.programme !== target.programme) return 'it belongs to another programme'
+  if (meta.foldVersion !== target.foldVersion) return 'the fold changed'
+  if (meta.transactions > target.transactions) return 'it is ahead of the log'
+  if (meta.last !== null) {
+    const { offset, hash } = meta.last
+    for await (const batch of readRange(target.log, target.topics.input, target.partition, offset, offset + 1)) {
+      const record = batch.records.find((candidate) => candidate.offset === offset)
+      if (record !== undefined && recordHash(record) === hash) return null
+    }
+    return 'the log holds another record at its last offset'
+  }
+  return null
+}
+
+async function freshMeta<Context>(target: RestoreTarget<Context>): Promise<StoredMeta> {
+  const { admin } = target.log
+  const start = async (topic: string) => (await admin.startOffsets(topic))[target.partition] ?? 0
+  return {
+    programme: target.programme,
+    foldVersion: target.foldVersion,
+    transactions: await start(target.topics.input),
+    attempt: '',
+    rowsFrom: await start(target.topics.rows),
+    blocksFrom: await start(target.topics.blocks),
+    last: null,
+  }
+}
+
+async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: StoredMeta): Promise<StoredMeta> {
+  let meta = from
+  const total = target.transactions - from.transactions
+  if (total <= 0) return meta
+  const dead = await deadOffsets(target, from)
+  let working = target.logic.begin(target.context)
+  let folded = 0
+  const save = async (transactions: number, last: LogRecord | null) => {
+    meta = {
+      ...meta,
+      transactions,
+      attempt: '',
+      last: last === null ? meta.last : { offset: last.offset, hash: recordHash(last) },
+    }
+    await target.store.commit(working.changes(), encodeMeta(meta), undefined, () =>
+      target.crash('inside-restore-ledgers'),
+    )
+    working.keep()
+    working = target.logic.begin(target.context)
+    folded = 0
+    target.observer.restoring(target.partition, 'ledgers', transactions - from.transactions, total)
+  }
+  const { input } = target.topics
+  for await (const batch of readRange(target.log, input, target.partition, from.transactions, target.transactions)) {
+    let last: LogRecord | null = null
+    for (const record of batch.records) {
+      if (!dead.has(record.offset)) await refold(target, working, record)
+      last = record
+      folded += 1
+      if (folded >= slice) await save(record.offset + 1, last)
+    }
+    await save(batch.nextOffset, last)
+  }
+  return meta
+}
+
+async function refold<Context>(target: RestoreTarget<Context>, working: WorkingSet, record: LogRecord): Promise<void> {
+  let outcome = working.fold(record)
+  if (outcome.kind === 'unprepared') {
+    await working.prepare(record)
+    outcome = working.fold(record)
+  }
+  if (outcome.kind === 'accepted' || outcome.kind === 'duplicate') return
+  throw new LoyaltyError(
+    'restore_diverged',
+    `the record at ${target.topics.input}[${target.partition}] ${record.offset} was accepted once and is refused now`,
+    { details: { offset: record.offset, outcome: outcome.kind === 'dead' ? outcome.reason : outcome.kind } },
+  )
+}
+
+/** Offsets that committed blocks list as dead, from the metadata's bound on. */
+async function deadOffsets<Context>(target: RestoreTarget<Context>, meta: StoredMeta): Promise<Set<number>> {
+  const dead = new Set<number>()
+  const end = (await target.log.admin.endOffsets(target.topics.blocks))[target.partition] ?? 0
+  for await (const batch of readRange(target.log, target.topics.blocks, target.partition, meta.blocksFrom, end))
+    for (const block of batch.records) for (const offset of decodePosition(block.headers).dead) dead.add(offset)
+  return dead
+}
+
+async function restoreRows<Context>(target: RestoreTarget<Context>, from: StoredMeta): Promise<StoredMeta> {
+  const { admin } = target.log
+  const end = (await admin.endOffsets(target.topics.rows))[target.partition] ?? 0
+  const blocksEnd = (await admin.endOffsets(target.topics.blocks))[target.partition] ?? 0
+  const meta: StoredMeta = { ...from, attempt: '', rowsFrom: end, blocksFrom: blocksEnd }
+  let working = target.logic.begin(target.context)
+  let laid = 0
+  const save = async (stored: StoredMeta, done: number) => {
+    await target.store.commit(working.changes(), encodeMeta(stored), undefined, () =>
+      target.crash('inside-restore-rows'),
+    )
+    working.keep()
+    working = target.logic.begin(target.context)
+    laid = 0
+    target.observer.restoring(target.partition, 'rows', done, end - from.rowsFrom)
+  }
+  for await (const batch of readRange(target.log, target.topics.rows, target.partition, from.rowsFrom, end))
+    for (const record of batch.records) {
+      await working.restoreRow(record)
+      laid += 1
+      if (laid >= slice) await save({ ...from, rowsFrom: record.offset + 1 }, record.offset + 1 - from.rowsFrom)
+    }
+  await save(meta, end - from.rowsFrom)
+  return meta
+}

@@ -1,0 +1,32 @@
+/** Bounds of a task's work. Counts are records or clients, times milliseconds. */
+export interface TaskSettings {
+  /** Most records folded in one step. */
+  readonly maxStepRecords: number
+  /** Most bytes of records folded in one step. */
+  readonly maxStepBytes: number
+  /** Clients evaluated in one slice of a sweep. */
+  readonly sweepSlice: number
+  /** Bytes waiting in a task's inbox above which reading of its partition pauses. */
+  readonly inboxBytes: number
+  /** Below this many waiting records a task lets `lingerMs` pass since its last commit before it starts a step. */
+  readonly lingerRecords: number
+  readonly lingerMs: number
+  /** A task stops when more than this share of the last `deadLetterWindow` records were dead letters. */
+  readonly deadLetterShare: number
+  readonly deadLetterWindow: number
+  readonly backoffMs: number
+  readonly maxBackoffMs: number
+}
+
+export const defaultTaskSettings: TaskSettings = {
+  maxStepRecords: 10_000,
+  maxStepBytes: 8 * 1024 * 1024,
+  sweepSlice: 2_000,
+  inboxBytes: 8 * 1024 * 1024,
+  lingerRecords: 200,
+  lingerMs: 10,
+  deadLetterShare: 0.2,
+  deadLetterWindow: 10_000,
+  backoffMs: 50,
+  maxBackoffMs: 5_000,
+}

@@ -1,0 +1,112 @@
+import { LoyaltyError } from '../core/error.ts'
+import type { Log } from '../log/log.ts'
+import { readLast } from '../log/range.ts'
+import type { StateStore } from '../state/state-store.ts'
+import { decodePosition, type TaskPosition } from './position.ts'
+import { restore } from './restore.ts'
+import type { Running, TaskDependencies } from './task-parts.ts'
+import type { TaskState } from './task-state.ts'
+
+/** The position in the last committed block of a task, null where it has none. */
+export async function lastPosition(log: Log, blocks: string, partition: number): Promise<TaskPosition | null> {
+  const last = await readLast(log, blocks, partition)
+  return last && decodePosition(last.headers)
+}
+
+/**
+ * Takes a partition over (runtime.md §4): fence, then position, then context, then state. What was opened is closed again
+ * where a later part fails.
+ *
+ * Errors: those of the log (`log_unavailable` retriable), `partitions_mismatch`, `state_locked` (retriable),
+ * `restore_diverged`.
+ */
+export async function takeOver<Context>(
+  deps: TaskDependencies<Context>,
+  enter: (state: TaskState) => void,
+): Promise<Running<Context>> {
+  const { log, topics, partition, topology } = deps
+  enter('fencing')
+  const writer = log.transactionalWriter(deps.transactionalId)
+  let store: StateStore | null = null
+  try {
+    await writer.fence()
+    deps.crash('after-fencing')
+    enter('positioning')
+    const last = await lastPosition(log, topics.blocks, partition)
+    const position = last ?? (await beginning(deps))
+    await reportGroupOffset(deps, last)
+    enter('context')
+    const context = await contextAt(deps, position.control)
+    enter('restoring')
+    store = deps.openStore()
+    await store.open()
+    const logic = topology.openTask(partition, store)
+    const meta = await restore({
+      ...deps,
+      store,
+      logic,
+      context,
+      programme: position.programme,
+      foldVersion: topology.foldVersion,
+      transactions: position.transactions,
+    })
+    return { store, logic, writer, position, context, meta }
+  } catch (error) {
+    await writer.close().catch(() => {})
+    await store?.close().catch(() => {})
+    throw error
+  }
+}
+
+/** Position of a task without blocks. The programme is the one control begins with: state of another is not trusted. */
+async function beginning<Context>(deps: TaskDependencies<Context>): Promise<TaskPosition> {
+  const transactions = (await deps.log.admin.startOffsets(deps.topics.input))[deps.partition] ?? 0
+  return {
+    programme: '',
+    transactions,
+    control: 0,
+    sweep: null,
+    step: 0,
+    attempt: '',
+    foldVersion: deps.topology.foldVersion,
+    dead: [],
+    part: 1,
+    parts: 1,
+  }
+}
+
+async function contextAt<Context>(deps: TaskDependencies<Context>, control: number): Promise<Context> {
+  const { feed, topology, log, topics } = deps
+  await feed.reached(control)
+  let context = topology.initialContext()
+  for (const record of feed.between(0, control)) context = (await topology.foldControl(context, record)).context
+  const programme = topology.programmeOf(context)
+  const partitions = await log.admin.partitions(topics.input)
+  if (programme !== null && programme.partitions !== partitions)
+    throw new LoyaltyError(
+      'partitions_mismatch',
+      `the programme has ${programme.partitions} partitions and ${topics.input} has ${partitions}; publish to new topics to change the number`,
+      { details: { programme: programme.partitions, topic: partitions } },
+    )
+  return context
+}
+
+/** The group offset is for lag tooling only; one that differs is told, and the next step's commit mends it. */
+async function reportGroupOffset<Context>(deps: TaskDependencies<Context>, last: TaskPosition | null): Promise<void> {
+  const { log, group, topics, partition, observer } = deps
+  if (last === null) return
+  const stored = (await log.admin.groupOffsets(group, topics.input)).get(partition)
+  if (stored === last.transactions) return
+  observer.warning(
+    'group_offset_differs',
+    `group offset of partition ${partition} is ${stored ?? 'missing'}, the block says ${last.transactions}`,
+    {
+      partition,
+      stored: stored ?? null,
+      position: last.transactions,
+    },
+  )
+  await log.admin
+    .setGroupOffsets({ group, topic: topics.input, offsets: new Map([[partition, last.transactions]]) })
+    .catch(() => {})
+}

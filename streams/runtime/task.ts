@@ -1,0 +1,258 @@
+import { hasCode, LoyaltyError, messageOf } from '../core/error.ts'
+import type { LogBatch } from '../log/log.ts'
+import { commitStep, type LogBounds } from './commit.ts'
+import { Backoff, DeadLetterBreaker, StepBound } from './failure-policy.ts'
+import { Inbox } from './inbox.ts'
+import type { TaskPosition } from './position.ts'
+import { Signal } from './signal.ts'
+import { type PreparedStep, prepareStep, type Slice } from './step.ts'
+import { takeOver } from './takeover.ts'
+import type { Running, TaskDependencies } from './task-parts.ts'
+import { assertTransition, type TaskState } from './task-state.ts'
+
+/** After these a task stays stopped until its process is restarted: going on would repeat the fault or hide it. */
+const stopping = [
+  'record_at_fault',
+  'too_many_dead_letters',
+  'partitions_mismatch',
+  'log_offset_out_of_range',
+  'restore_diverged',
+  'illegal_transition',
+] as const
+
+/** The owner of one partition: takes it over, runs steps, recovers from failures (runtime.md §3–4). */
+export class Task<Context> {
+  readonly #deps: TaskDependencies<Context>
+  readonly #inbox = new Inbox()
+  readonly #wake = new Signal()
+  readonly #backoff: Backoff
+  readonly #breaker: DeadLetterBreaker
+  readonly #bound: StepBound
+  #state: TaskState = 'unassigned'
+  #running: Running<Context> | null = null
+  #reading = false
+  #held = false
+  #closing = false
+  #failures = 0
+  #committedAt = 0
+  #bounds: LogBounds = { rows: 0, blocks: 0 }
+
+  constructor(deps: TaskDependencies<Context>) {
+    this.#deps = deps
+    this.#backoff = new Backoff(deps.settings)
+    this.#breaker = new DeadLetterBreaker(deps.settings)
+    this.#bound = new StepBound(deps.settings.maxStepRecords)
+  }
+
+  get partition(): number {
+    return this.#deps.partition
+  }
+
+  get state(): TaskState {
+    return this.#state
+  }
+
+  /** The committed position, null while the task is not running. */
+  get position(): TaskPosition | null {
+    return this.#running?.position ?? null
+  }
+
+  /** Context at the position, null while the task is not running. */
+  get context(): Context | null {
+    return this.#running?.context ?? null
+  }
+
+  /** Known end of the partition. */
+  get endOffset(): number {
+    return this.#inbox.endOffset
+  }
+
+  get stateSize(): { entries: number; bytes: number } | null {
+    return this.#running?.store.stats() ?? null
+  }
+
+  /** Takes records read of the partition. */
+  offer(batch: LogBatch): void {
+    if (!this.#reading) return
+    this.#inbox.add(batch)
+    if (this.#inbox.bytes > this.#deps.settings.inboxBytes) this.#deps.reader.pause(batch.topic, batch.partition)
+    this.#wake.raise()
+  }
+
+  /** New control records have been read. */
+  controlChanged(): void {
+    this.#wake.raise()
+  }
+
+  /** While held no step is begun; one under way ends, or is fenced if the partition went to another owner. */
+  hold(held: boolean): void {
+    this.#held = held
+    this.#wake.raise()
+  }
+
+  noteBounds(bounds: LogBounds): void {
+    this.#bounds = bounds
+  }
+
+  /** The position cannot be read any more. */
+  fail(error: unknown): void {
+    this.#fault = error
+    this.#wake.raise()
+  }
+  #fault: unknown = null
+
+  /** Asks `run` to end after the current step. */
+  close(): void {
+    this.#closing = true
+    this.#wake.raise()
+  }
+
+  /** Runs until the task is closed, has lost its partition or is stopped. Never rejects. */
+  async run(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        const running = await takeOver(this.#deps, (state) => this.#enter(state))
+        this.#running = running
+        this.#enter('running')
+        this.#startReading(running)
+        while (!this.#closing) await this.#work(running)
+        this.#enter('draining')
+        await this.#release()
+        this.#enter('unassigned')
+      } catch (error) {
+        if (await this.#closeDirty(error)) return
+      }
+    }
+  }
+
+  async #work(running: Running<Context>): Promise<void> {
+    const slice = await this.#collect(running)
+    if (slice === null) return
+    let step: PreparedStep<Context> | null = null
+    try {
+      step = await prepareStep(
+        { ...this.#deps, logic: running.logic, sweepSlice: this.#deps.settings.sweepSlice },
+        running.position,
+        running.context,
+        slice,
+      )
+      await commitStep(this.#deps, running, step, slice, this.#bounds, (state) => this.#enter(state))
+    } catch (error) {
+      await this.#again(error, slice, step !== null)
+      return
+    }
+    this.#committedAt = performance.now()
+    this.#failures = 0
+    this.#backoff.reset()
+    this.#bound.succeeded()
+    this.#breaker.count(step.counts.records, step.counts.dead)
+  }
+
+  /** Waits for work and takes a slice of it; null when asked to close. */
+  async #collect(running: Running<Context>): Promise<Slice | null> {
+    const { feed, settings, reader, topics, partition, topology } = this.#deps
+    while (!this.#closing) {
+      if (this.#fault !== null) throw this.#fault
+      const control = feed.from(running.position.control)
+      const configured = topology.programmeOf(running.context) !== null
+      const urgent = control.length > 0 || running.position.sweep !== null
+      const waiting = configured ? this.#inbox.count : 0
+      if (this.#held || (!urgent && waiting === 0)) {
+        await this.#wake.raised()
+        continue
+      }
+      const lingerMs =
+        urgent || waiting >= settings.lingerRecords ? 0 : this.#committedAt + settings.lingerMs - performance.now()
+      if (lingerMs > 0) {
+        await this.#wake.raisedWithin(lingerMs)
+        continue
+      }
+      const records = configured ? this.#inbox.take(this.#bound.records, settings.maxStepBytes) : []
+      if (this.#inbox.bytes < settings.inboxBytes / 2) reader.resume(topics.input, partition)
+      const last = records.at(-1)
+      return { control, records, nextOffset: last === undefined ? running.position.transactions : last.offset + 1 }
+    }
+    return null
+  }
+
+  /**
+   * A step failed. What may pass is waited for; what nothing outside explains is tried once more, then in halves, until
+   * the record at fault is alone. Errors: everything that needs the task to be closed.
+   */
+  async #again(error: unknown, slice: Slice, prepared: boolean): Promise<void> {
+    const { observer, partition, topics } = this.#deps
+    const dropped = hasCode(error, 'step_dropped')
+    if (prepared && !dropped) throw error
+    this.#inbox.putBack(slice.records)
+    if (!dropped && !(error instanceof LoyaltyError && error.retriable)) {
+      this.#failures += 1
+      if (this.#failures > 1 && !this.#bound.halve(slice.records.length)) {
+        const offset = slice.records[0]?.offset ?? null
+        throw new LoyaltyError(
+          'record_at_fault',
+          `${topics.input}[${partition}] offset ${offset}: ${messageOf(error)}`,
+          {
+            cause: error,
+            details: { offset },
+          },
+        )
+      }
+    }
+    observer.warning('step_again', messageOf(error), {
+      partition,
+      code: error instanceof LoyaltyError ? error.code : null,
+    })
+    if (!dropped) await this.#waitFor(this.#backoff.next())
+  }
+
+  #startReading(running: Running<Context>): void {
+    const { reader, topics, partition } = this.#deps
+    this.#fault = null
+    this.#inbox.reset(running.position.transactions)
+    this.#reading = true
+    reader.seek(topics.input, partition, running.position.transactions)
+    reader.resume(topics.input, partition)
+  }
+
+  /** Gives up everything held. A new owner, or the next takeover, fences whatever is still open in the log. */
+  async #release(): Promise<void> {
+    const running = this.#running
+    this.#reading = false
+    this.#running = null
+    this.#deps.reader.unassign(this.#deps.topics.input, this.#deps.partition)
+    await running?.writer.close().catch(() => {})
+    await running?.store.close().catch(() => {})
+  }
+
+  /** True when the task ends here. */
+  async #closeDirty(error: unknown): Promise<boolean> {
+    const { observer, partition } = this.#deps
+    await this.#release()
+    if (hasCode(error, ...stopping)) {
+      this.#enter('stopped')
+      observer.stopped(partition, error.code, error.message)
+      return true
+    }
+    observer.warning('task_closed_dirty', messageOf(error), {
+      partition,
+      code: error instanceof LoyaltyError ? error.code : null,
+    })
+    this.#enter('unassigned')
+    if (this.#closing) return true
+    await this.#waitFor(this.#backoff.next())
+    if (!hasCode(error, 'log_fenced', 'task_moved')) return false
+    return !(await this.#deps.stillOwner().catch(() => false))
+  }
+
+  async #waitFor(ms: number): Promise<void> {
+    const until = performance.now() + ms
+    while (!this.#closing && performance.now() < until) await this.#wake.raisedWithin(until - performance.now())
+  }
+
+  #enter(to: TaskState): void {
+    if (this.#state === to) return
+    assertTransition(this.#state, to)
+    this.#deps.observer.transition(this.partition, this.#state, to)
+    this.#state = to
+  }
+}

@@ -1,0 +1,86 @@
+import type { Bytes, LogRecord, NewRecord } from '../log/log.ts'
+import type { StateChange, StateStore } from '../state/state-store.ts'
+
+/** What the runtime has to know of a programme. */
+export interface Programme {
+  readonly id: string
+  /** Partitions of the programme's topics; a task refuses to run with another number. */
+  readonly partitions: number
+}
+
+/** Outcome of folding one record. Poison is an outcome, not an exception. */
+export type FoldOutcome =
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'duplicate' }
+  | { readonly kind: 'dead'; readonly reason: string; readonly detail: string }
+  /** Something has to be fetched first: call `prepare` and fold again. */
+  | { readonly kind: 'unprepared' }
+
+/** Identity of a step, for the blocks. */
+export interface StepIdentity {
+  readonly step: number
+  readonly fromOffset: number
+  readonly toOffset: number
+}
+
+/** Everything a step writes to the log besides dead letters. */
+export interface StepOutput {
+  readonly rows: readonly NewRecord[]
+  readonly reclassifications: readonly NewRecord[]
+  /** Values of the step's block, one per part, never empty; the runtime adds the header. */
+  readonly blocks: readonly Bytes[]
+  /** Clients evaluated. */
+  readonly evaluated: number
+}
+
+/**
+ * The part of a topology that works for one task, over one state store. `Context` is the fold of control: immutable, so
+ * that a step that fails has changed nothing.
+ */
+export interface TaskLogic<Context> {
+  /** An empty working set laid over the cache. */
+  begin(context: Context): WorkingSet
+  /** Forgets everything held in memory. */
+  dropCache(): void
+}
+
+/** What one step changes. Nothing outside it is touched before `keep`; dropping it is the whole rollback. */
+export interface WorkingSet {
+  fold(record: LogRecord): FoldOutcome
+  /** Fetches what `fold` lacked. Throws a retriable error while that is out of reach. */
+  prepare(record: LogRecord): Promise<void>
+  /** Puts at most `limit` clients after the cursor (in key order) up for evaluation; answers the new cursor, null at the end. */
+  sweep(after: Bytes | null, limit: number): Bytes | null
+  /** Evaluates every client touched, once each. Errors of the classifier are thrown. */
+  evaluate(): Promise<void>
+  output(identity: StepIdentity): StepOutput
+  deadLetter(record: LogRecord, reason: string, detail: string): NewRecord
+  /** Lays a row read back from the log over the client's state (restore). */
+  restoreRow(record: LogRecord): Promise<void>
+  /** Everything to be written to the store. */
+  changes(): Iterable<StateChange>
+  /** The changes are stored: they become the cache. */
+  keep(): void
+}
+
+/** Joins a domain to the runtime. */
+export interface Topology<Context> {
+  /** Grows when the fold or its encoding changes; state of another version is rebuilt. */
+  readonly foldVersion: number
+  initialContext(): Context
+  /** `sweep` says that every client has to be evaluated again. */
+  foldControl(context: Context, record: LogRecord): Promise<{ context: Context; sweep: boolean }>
+  /** Null until the programme is configured: no transaction is read before. */
+  programmeOf(context: Context): Programme | null
+  openTask(partition: number, store: StateStore): TaskLogic<Context>
+}
+
+/** Names of the topics a task works on. */
+export interface TaskTopics {
+  readonly input: string
+  readonly control: string
+  readonly rows: string
+  readonly reclassifications: string
+  readonly blocks: string
+  readonly deadLetters: string
+}
