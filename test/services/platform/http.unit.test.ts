@@ -1,0 +1,88 @@
+import { Hono } from 'hono'
+import { describe, expect, it } from 'vitest'
+import { equipServer, listen, type ReadinessCheck } from '#services/platform/http.ts'
+import { createLogger } from '#services/platform/logging.ts'
+import { createMetrics } from '#services/platform/metrics.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+
+function server(ready: () => ReadinessCheck[] = () => []) {
+  const metrics = createMetrics('test')
+  const lines: Record<string, unknown>[] = []
+  const logger = createLogger('test', 'info', { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const app = new Hono()
+  equipServer(app, { logger, metrics, ready, statuses: { client_not_found: 404 } })
+  app.get('/clients/:id', (c) => {
+    if (c.req.param('id') === 'none')
+      throw new LoyaltyError('client_not_found', 'no such client', { details: { id: 'none' } })
+    if (c.req.param('id') === 'down') throw new LoyaltyError('log_unavailable', 'later', { retriable: true })
+    if (c.req.param('id') === 'bug') throw new TypeError('secret inner words')
+    return c.json({ id: c.req.param('id') })
+  })
+  return { app, lines, metrics }
+}
+
+describe('a server', () => {
+  it('answers errors with the one body, its status by code', async () => {
+    const { app } = server()
+    const traceparent = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`
+    const answer = await app.request('/clients/none', { headers: { traceparent } })
+    expect(answer.status).toBe(404)
+    expect(await answer.json()).toEqual({
+      error: 'Not Found',
+      message: 'no such client',
+      code: 'client_not_found',
+      details: { id: 'none' },
+      trace_id: 'c'.repeat(32),
+    })
+  })
+
+  it('answers 503 where a retry may help and 404 for an unknown route', async () => {
+    const { app } = server()
+    expect((await app.request('/clients/down')).status).toBe(503)
+    const unknown = await app.request('/nowhere')
+    expect(unknown.status).toBe(404)
+    expect(await unknown.json()).toMatchObject({ code: 'route_not_found' })
+  })
+
+  it('logs a defect and does not tell its inner words', async () => {
+    const { app, lines } = server()
+    const answer = await app.request('/clients/bug')
+    expect(answer.status).toBe(500)
+    expect(await answer.text()).not.toContain('secret')
+    expect(lines.find(({ level }) => level === 'error')).toMatchObject({ error: { message: 'secret inner words' } })
+  })
+
+  it('is alive in any case and ready when every part is', async () => {
+    const checks: ReadinessCheck[] = [{ name: 'postgres', ok: false, message: 'connection refused' }]
+    const { app } = server(() => checks)
+    expect((await app.request('/healthcheck')).status).toBe(200)
+    const answer = await app.request('/readiness')
+    expect(answer.status).toBe(503)
+    expect(await answer.json()).toEqual({ status: 'not_ready', checks })
+  })
+
+  it('counts requests by route, not by path', async () => {
+    const { app } = server()
+    await app.request('/clients/1')
+    await app.request('/clients/2')
+    await app.request('/clients/none')
+    const text = await (await app.request('/metrics')).text()
+    expect(text).toMatch(/http_requests_total\{method="GET",route="\/clients\/:id",status="200",service="test"\} 2/)
+    expect(text).toMatch(/api_errors_total\{code="client_not_found",service="test"\} 1/)
+    expect(text).toContain('loyalty_lag_records')
+  })
+
+  it('binds, answers, and refuses a port in use by name', async () => {
+    const { app } = server()
+    const running = await listen(app, { port: 0, bind: '127.0.0.1' })
+    try {
+      expect((await fetch(`${running.url}/healthcheck`)).status).toBe(200)
+      await expect(listen(app, { port: running.port, bind: '127.0.0.1' })).rejects.toMatchObject({
+        code: 'port_in_use',
+      })
+    } finally {
+      await running.close()
+    }
+    await expect(fetch(`${running.url}/healthcheck`)).rejects.toThrow()
+  })
+})
