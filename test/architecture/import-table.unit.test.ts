@@ -124,11 +124,12 @@ describe('conventions', () => {
 
   it('has no enum, parameter property, namespace or decorator, which Node cannot strip', () => {
     expect(matches(files, /^\s*(export\s+)?(declare\s+)?(const\s+)?enum\s|^\s*(export\s+)?namespace\s/)).toEqual([])
-    expect(matches(files, /constructor\([^)]*\b(private|public|protected|readonly)\s/)).toEqual([])
+    expect(matches(files, /constructor\(([^)]*,)?\s*(private|public|protected|readonly)\s/)).toEqual([])
   })
 
   it('turns neither the type checker nor the linter off', () => {
-    const off = /@ts-(ignore|nocheck|expect-error)|biome-ignore|\bas any\b|: any\b/
+    expect(matches(others, /\bas any\b|: any\b/)).toEqual([])
+    const off = /@ts-(ignore|nocheck|expect-error)|biome-ignore/
     const found = others.flatMap(({ path, text }) =>
       text.split('\n').flatMap((line, index) => (off.test(line) ? [`${path}:${index + 1}`] : [])),
     )
