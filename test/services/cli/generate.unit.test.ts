@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { TransactionRecorded } from '#schemas/events.ts'
+import { generatedColumns, generateToFile } from '#services/cli/generate.ts'
+import { encodedTransactions } from '#services/cli/generator/encoded.ts'
+import { type GeneratorOptions, TransactionGenerator } from '#services/cli/generator/transactions.ts'
+import { partitionOf } from '#streams/core/partitioner.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+
+const options: GeneratorOptions = { events: 50_000, clients: 5_000, seed: 3, detailed: false }
+
+function events(more: Partial<GeneratorOptions> = {}): TransactionRecorded[] {
+  return [...new TransactionGenerator({ ...options, ...more })]
+}
+
+function countBy<T>(items: readonly T[], key: (item: T) => string): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1)
+  return counts
+}
+
+describe('generated transactions', () => {
+  it('are the same for the same seed and others for another', () => {
+    expect(events()).toEqual(events())
+    expect(events({ seed: 4 })[0]).not.toEqual(events()[0])
+  })
+
+  it('hold the wished number of events, with refunds, voids and repetitions in their shares', () => {
+    const generator = new TransactionGenerator(options)
+    const all = [...generator]
+    const kinds = countBy(all, ({ kind }) => kind)
+    expect(all).toHaveLength(50_000)
+    expect(kinds.get('REFUND')! / all.length).toBeCloseTo(0.03, 2)
+    expect(kinds.get('VOID')! / all.length).toBeCloseTo(0.005, 2)
+    const distinct = new Set(all.map(({ transaction_id }) => transaction_id)).size
+    expect(all.length - distinct).toBe(generator.counts.duplicates)
+    expect(generator.counts.duplicates / all.length).toBeCloseTo(0.01, 2)
+    const { sales, refunds, voids, duplicates } = generator.counts
+    expect(sales + refunds + voids + duplicates).toBe(all.length)
+  })
+
+  it('repeat an event without changing it', () => {
+    const first = new Map<string, TransactionRecorded>()
+    for (const event of events()) {
+      const known = first.get(event.transaction_id)
+      if (known === undefined) first.set(event.transaction_id, event)
+      else expect(event).toEqual(known)
+    }
+  })
+
+  it('take back only sales of the same client that arrived before, each once, and never more than was paid', () => {
+    const sales = new Map<string, TransactionRecorded>()
+    const seen = new Set<string>()
+    for (const event of events()) {
+      if (seen.has(event.transaction_id)) continue
+      seen.add(event.transaction_id)
+      if (event.kind === 'SALE') {
+        sales.set(event.transaction_id, event)
+        continue
+      }
+      const original = sales.get(event.original_transaction_id!)
+      expect(original?.client_id).toBe(event.client_id)
+      expect(event.occurred_at).toBeGreaterThan(original!.occurred_at)
+      expect(event.amount_minor).toBeLessThanOrEqual(original!.amount_minor)
+      sales.delete(event.original_transaction_id!)
+    }
+  })
+
+  it('follow Zipf: the first client has nearly the share that the law gives it', () => {
+    const weights = Array.from({ length: 5_000 }, (_, rank) => (rank + 1) ** -1.05)
+    const expected = 1 / weights.reduce((sum, weight) => sum + weight, 0)
+    const counts = [...countBy(events(), ({ client_id }) => client_id).values()].sort((a, b) => b - a)
+    expect(counts[0]! / 50_000 / expected).toBeGreaterThan(0.93)
+    expect(counts[0]! / 50_000 / expected).toBeLessThan(1.07)
+    expect(counts[0]! / counts[1]!).toBeCloseTo(2 ** 1.05, 0)
+  })
+
+  it('are spread evenly over clients when asked to', () => {
+    const counts = [...countBy(events({ distribution: 'uniform' }), ({ client_id }) => client_id).values()]
+    expect(counts.length).toBeGreaterThan(4_990)
+    expect(Math.max(...counts)).toBeLessThan(40)
+  })
+
+  it('arrive in the order of time but for the late ones, with more trade on Saturday than on Monday', () => {
+    const sales = events({ lateShare: 0, duplicateShare: 0 }).filter(({ kind }) => kind === 'SALE')
+    const weekdays = countBy(sales, ({ occurred_at }) => String(new Date(occurred_at + 10_800_000).getUTCDay()))
+    expect(weekdays.get('6')! / weekdays.get('1')!).toBeGreaterThan(1.4)
+    const outOfOrder = sales.filter((sale, i) => i > 0 && sale.occurred_at < sales[i - 1]!.occurred_at - 900_000)
+    expect(outOfOrder).toEqual([])
+    expect(new Date(sales[0]!.occurred_at).toISOString().slice(0, 10)).toBe('2024-01-01')
+    expect(new Date(sales.at(-1)!.occurred_at).toISOString().slice(0, 10)).toBe('2024-12-30')
+  })
+
+  it('carry lines that add up to the receipt when detailed', () => {
+    for (const event of events({ events: 500, detailed: true }).filter(({ kind }) => kind !== 'VOID'))
+      expect(event.lines.reduce((sum, line) => sum + line.amount_minor, 0)).toBe(event.amount_minor)
+  })
+
+  it.each([{ events: 0 }, { clients: 0.5 }, { refundShare: -0.1 }, { refundShare: 0.8, voidShare: 0.3 }])(
+    'are refused for %o',
+    (more) => {
+      expect(() => new TransactionGenerator({ ...options, ...more })).toThrow(
+        expect.objectContaining({ code: 'generator_options' }),
+      )
+    },
+  )
+})
+
+describe('encoded transactions', () => {
+  it('are keyed by client, lie in the partition of their key and lose nothing', () => {
+    let count = 0
+    const generator = new TransactionGenerator({ ...options, events: 2_500 })
+    for (const batch of encodedTransactions(generator, { schemaId: 9, partitions: 4, batchEvents: 1_000 }))
+      batch.forEach((records, partition) => {
+        for (const { key, value } of records) {
+          expect(partitionOf(key!, 4)).toBe(partition)
+          expect([...value!.subarray(0, 5)]).toEqual([0, 0, 0, 0, 9])
+          count++
+        }
+      })
+    expect(count).toBe(2_500)
+  })
+})
+
+describe('a generated file', () => {
+  let dir: TempDir
+  beforeAll(async () => {
+    dir = await tempDir()
+  })
+  afterAll(() => dir.remove())
+
+  it('has a header and one row an event, with amounts in major units', async () => {
+    const path = join(dir.path, 'receipts.csv')
+    const progress: number[] = []
+    const report = await generateToFile(path, { ...options, events: 6_000 }, (events) => progress.push(events))
+    const [header, ...rows] = (await readFile(path, 'utf8')).trimEnd().split('\n')
+    expect(header).toBe(generatedColumns.join(','))
+    expect(rows).toHaveLength(6_000)
+    const row =
+      /^\d+,c\d{6},(SALE|REFUND|VOID),\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z,\d+\.\d\d,RUB,store-\d{3},\S+,\w+,\d+,\d*$/
+    expect(rows.filter((text) => !row.test(text))).toEqual([])
+    expect(progress.at(-1)).toBe(6_000)
+    expect(report.events).toBe(6_000)
+  })
+})
