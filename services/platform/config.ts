@@ -32,6 +32,11 @@ export function readConfig(env: Environment): Config {
 /** Variables that belong to the installation and the tests, not to a program. */
 const foreign = new Set(['LOYALTY_INSTALL'])
 
+/** True when the environment itself sets a variable, so that the value is no default. */
+export function isExplicit(env: Environment, name: keyof Config): boolean {
+  return Boolean(env[declared[name].env])
+}
+
 /** Names that look like ours and are not: a slip of the pen that would leave a default in force. */
 export function unknownVariables(env: Environment): string[] {
   const known = new Set(Object.values<Variable>(declared).map((variable) => variable.env))

@@ -1,0 +1,119 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { messageOf } from '#streams/core/error.ts'
+import { startChdb } from './chdb/start.ts'
+import { startEmbeddedPostgres } from './embedded-postgres.ts'
+
+/** Engines that are given from outside are used and left alone; the others are started in the data directory. */
+export interface EngineSettings {
+  readonly dataDir: string
+  readonly postgresUrl: string | undefined
+  readonly clickhouseUrl: string | undefined
+}
+
+/** Tells what happens to an engine, for the log of the supervisor. */
+export type EngineEvent = (text: string) => void
+
+/** An engine that is there: where, and how to end it. */
+export interface Engine {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+interface RunningEngine {
+  readonly url: string
+  readonly pid: number
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
+  stop(): Promise<void>
+}
+
+const backoffMs = { first: 500, max: 15_000 }
+
+/** The database: external, or an embedded server that is started again on its port should it end by itself. */
+export async function openPostgresEngine(settings: EngineSettings, tell: EngineEvent): Promise<Engine> {
+  if (settings.postgresUrl !== undefined) return external(settings.postgresUrl)
+  const dataDir = join(settings.dataDir, 'postgres')
+  const guard = startGuard()
+  const start = async (port?: number) => {
+    const server = await startEmbeddedPostgres({ dataDir, ...(port === undefined ? {} : { port }) })
+    guard.send({ pid: server.pid })
+    return server
+  }
+  try {
+    const kept = await keepRunning('PostgreSQL', start, tell)
+    return { url: kept.url, stop: () => kept.stop().finally(() => release(guard)) }
+  } catch (error) {
+    release(guard)
+    throw error
+  }
+}
+
+/** The statistics engine: external, or the embedded one. */
+export async function openClickHouseEngine(settings: EngineSettings, tell: EngineEvent): Promise<Engine> {
+  if (settings.clickhouseUrl !== undefined) return external(settings.clickhouseUrl)
+  const dataDir = join(settings.dataDir, 'clickhouse')
+  return keepRunning('ClickHouse', (port) => startChdb({ dataDir, ...(port === undefined ? {} : { port }) }), tell)
+}
+
+function external(url: string): Engine {
+  return { url, stop: async () => {} }
+}
+
+/** Starts an engine and, whenever it ends unasked, starts it again on the same port with back-off. */
+async function keepRunning(
+  name: string,
+  start: (port?: number) => Promise<RunningEngine>,
+  tell: EngineEvent,
+): Promise<Engine> {
+  let engine = await start()
+  const { url } = engine
+  const stopping = new AbortController()
+  const { signal } = stopping
+
+  async function startAgain(): Promise<void> {
+    for (let delayMs = backoffMs.first; ; delayMs = Math.min(delayMs * 2, backoffMs.max)) {
+      tell(`${name} ended by itself; starting it again in ${delayMs} ms`)
+      await delay(delayMs, undefined, { signal }).catch(() => {})
+      if (signal.aborted) return
+      try {
+        engine = await start(Number(new URL(url).port))
+        return
+      } catch (error) {
+        tell(`${name} could not be started: ${messageOf(error)}`)
+      }
+    }
+  }
+
+  async function watch(): Promise<void> {
+    while (!signal.aborted) {
+      await engine.ended
+      // Also gives back the lock on its directory.
+      await engine.stop()
+      if (!signal.aborted) await startAgain()
+    }
+    await engine.stop()
+  }
+
+  const watching = watch()
+  return {
+    url,
+    async stop() {
+      stopping.abort()
+      await engine.stop()
+      await watching
+    },
+  }
+}
+
+function startGuard(): ChildProcess {
+  const entry = fileURLToPath(new URL('./guard.ts', import.meta.url))
+  return fork(entry, [], { detached: true, execArgv: [], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+}
+
+function release(guard: ChildProcess): void {
+  if (!guard.connected) return
+  guard.send({ pid: null })
+  guard.disconnect()
+}

@@ -1,0 +1,22 @@
+/**
+ * Stops the embedded PostgreSQL when the supervisor dies without having stopped it (kill -9). The programs see that by
+ * themselves, as their channel to the supervisor closes; PostgreSQL has none, so this process holds one for it.
+ *
+ * Started by engines.ts with an IPC channel. Messages: {pid} of the postmaster to look after, or {pid: null}.
+ */
+let postmaster: number | null = null
+
+process.on('message', (message: { pid: number | null }) => {
+  postmaster = message.pid
+})
+
+process.on('disconnect', () => {
+  if (postmaster === null) process.exit(0)
+  try {
+    // Fast shutdown: clients are cut off, everything committed is kept.
+    process.kill(postmaster, 'SIGINT')
+  } catch {
+    // It is gone already.
+  }
+  process.exit(0)
+})

@@ -1,0 +1,156 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { type Config, type Environment, isExplicit, toEnvironment } from '../platform/config.ts'
+import { lockDirectory } from './chdb/directory-lock.ts'
+import { ChildProgram, type ProgramEvent } from './child-program.ts'
+import { type Engine, openClickHouseEngine, openPostgresEngine } from './engines.ts'
+import { choosePort } from './ports.ts'
+import { removeRunFile, writeRunFile } from './run-file.ts'
+
+/** The programs in the order in which they start; they stop in the reverse order. */
+export const programNames = ['registry', 'processor', 'projector', 'ingest', 'api'] as const
+
+export type ProgramName = (typeof programNames)[number]
+
+/** What the wiring does between the engines and the programs. Each step gets the configuration as far as it is known. */
+export interface PlatformSetup {
+  /** PostgreSQL answers: migrate it, create the topics of the log. */
+  readonly storage: (config: Config) => Promise<void>
+  /** ClickHouse answers: migrate it. */
+  readonly statistics: (config: Config) => Promise<void>
+  /** The registry answers: publish the first control records where there are none. */
+  readonly programme: (config: Config) => Promise<void>
+}
+
+export interface PlatformOptions {
+  readonly config: Config
+  /** The environment of the supervisor, which the programs inherit. */
+  readonly env: Environment
+  readonly setup: PlatformSetup
+  /** Notices for the person who started the platform. */
+  readonly tell: (text: string) => void
+}
+
+export interface Platform {
+  /** The configuration with which another program joins this platform. */
+  readonly config: Config
+  readonly urls: Readonly<Record<ProgramName, string>>
+  readonly startedInMs: number
+  /** Process id of a program, for those who measure or disturb it. */
+  pidOf(name: ProgramName): number | undefined
+  /** Stops programs and engines in the reverse order of their start. Harmless when repeated. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the whole platform on one machine: engines, registry, programs, each as a child process, what does not wait for
+ * another at the same time. Resolves when all serve.
+ *
+ * Errors: `data_directory_in_use`, `port_in_use`, `program_not_started`, those of the engines; what was started is
+ * stopped again.
+ */
+export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  const startedMs = performance.now()
+  const dataDir = resolve(options.config.dataDir)
+  mkdirSync(join(dataDir, 'logs'), { recursive: true })
+  const lock = await lockDirectory(dataDir)
+  const parts: Stoppable[] = [{ stop: () => lock.release() }]
+  const stop = once(async () => {
+    removeRunFile(dataDir)
+    for (const part of parts.reverse()) await part.stop()
+  })
+  try {
+    const config = await withPorts({ ...options.config, dataDir }, options.env)
+    const joined = await startEngines(config, options, parts)
+    const programs = programsOf(joined, options)
+    const others = programNames.slice(1)
+    if (options.config.registryUrl === undefined) {
+      parts.push(programs.registry)
+      await programs.registry.start()
+    }
+    parts.push(...others.map((name) => programs[name]))
+    await options.setup.programme(joined)
+    await Promise.all(others.map((name) => programs[name].start()))
+    const addressOf = (name: ProgramName) => [name, programs[name].url] as const
+    const urls = { ...Object.fromEntries(others.map(addressOf)), registry: joined.registryUrl } as Platform['urls']
+    const environment = toEnvironment(joined)
+    await writeRunFile(dataDir, { pid: process.pid, started_at: new Date().toISOString(), urls, environment })
+    const startedInMs = performance.now() - startedMs
+    return { config: joined, urls, startedInMs, pidOf: (name) => programs[name].pid, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+interface Stoppable {
+  stop(): Promise<void>
+}
+
+/** Both engines at once, each followed by its migrations; a failure of one waits for the other, so that it can be stopped. */
+async function startEngines(config: Config, options: PlatformOptions, parts: Stoppable[]): Promise<Config> {
+  const { setup, tell } = options
+  const open = async (
+    engine: Promise<Engine>,
+    known: (url: string) => Config,
+    prepare: (config: Config) => Promise<void>,
+  ) => {
+    const opened = await engine
+    parts.push(opened)
+    await prepare(known(opened.url))
+    return opened.url
+  }
+  const [postgres, clickhouse] = await Promise.allSettled([
+    open(openPostgresEngine(config, tell), (postgresUrl) => ({ ...config, postgresUrl }), setup.storage),
+    open(openClickHouseEngine(config, tell), (clickhouseUrl) => ({ ...config, clickhouseUrl }), setup.statistics),
+  ])
+  for (const outcome of [postgres, clickhouse]) if (outcome.status === 'rejected') throw outcome.reason
+  const urlOf = (outcome: PromiseSettledResult<string>) => (outcome.status === 'fulfilled' ? outcome.value : '')
+  return { ...config, postgresUrl: urlOf(postgres), clickhouseUrl: urlOf(clickhouse) }
+}
+
+/** Decides the ports before anything starts, so that the programs know of each other. */
+async function withPorts(config: Config, env: Environment): Promise<Config> {
+  const taken = new Set<number>()
+  const ports: Record<string, number> = {}
+  for (const name of programNames) {
+    const key = `${name}Port` as const
+    ports[name] = await choosePort(config[key], isExplicit(env, key), taken)
+  }
+  const urlOf = (name: ProgramName) => `http://127.0.0.1:${ports[name]}`
+  return {
+    ...config,
+    apiPort: ports.api!,
+    ingestPort: ports.ingest!,
+    registryPort: ports.registry!,
+    processorPort: ports.processor!,
+    projectorPort: ports.projector!,
+    registryUrl: config.registryUrl ?? urlOf('registry'),
+    ingestUrl: urlOf('ingest'),
+    processorUrl: urlOf('processor'),
+    projectorUrl: urlOf('projector'),
+  }
+}
+
+function programsOf(config: Config, options: PlatformOptions): Record<ProgramName, ChildProgram> {
+  const services = dirname(import.meta.dirname)
+  const env = { ...options.env, ...toEnvironment(config) }
+  const entries = programNames.map((name) => {
+    const logFile = join(config.dataDir, 'logs', `${name}.log`)
+    const spec = { name, entry: join(services, name, 'main.ts'), env, logFile }
+    return [name, new ChildProgram(spec, (event) => tellOf(name, event, options.tell))]
+  })
+  return Object.fromEntries(entries)
+}
+
+function tellOf(name: ProgramName, event: ProgramEvent, tell: (text: string) => void): void {
+  if (event.kind === 'ended') tell(`${name} ended (${event.outcome}); starting it again in ${event.restartInMs} ms`)
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => {
+    running ??= work()
+    return running
+  }
+}
