@@ -1,0 +1,115 @@
+import type { PoolClient } from 'pg'
+import type { Catalogue, TopicInfo } from './catalogue.ts'
+import type { Connections } from './connections.ts'
+
+export interface CompactionOptions {
+  /** The newest records of a partition that are left alone, for readers close to the end. Default 1,000. */
+  readonly keepTail?: number
+  /** How long a tombstone stays, so that a slow reader sees it. Default one day. */
+  readonly tombstoneMs?: number
+  /** A partition is gone over when its new records are at least this share of it. Default 0.5; 0: always. */
+  readonly minDirtyRatio?: number
+}
+
+export interface CompactionReport {
+  /** Records that a newer one of their key replaced, and tombstones past their time. */
+  readonly superseded: number
+  /** Records past their topic's retention. */
+  readonly expired: number
+}
+
+const defaults = { keepTail: 1_000, tombstoneMs: 24 * 3_600_000, minDirtyRatio: 0.5 }
+
+/**
+ * Removes what compacted topics and topics with retention need no longer. Readers and writers go on meanwhile: only
+ * records are deleted, and a reader's snapshot keeps its own. Several processes may call it; one does the work of a topic.
+ */
+export async function compactTopics(
+  connections: Connections,
+  catalogue: Catalogue,
+  options: CompactionOptions = {},
+): Promise<CompactionReport> {
+  const settings = { ...defaults, ...options }
+  const report = { superseded: 0, expired: 0 }
+  for (const info of await catalogue.all()) {
+    if (!info.compacted && info.retentionMs === null) continue
+    for (let partition = 0; partition < info.partitions; partition++)
+      await connections.transaction('compact', async (client) => {
+        if (!(await isOurs(client, info, partition))) return
+        if (info.retentionMs !== null) report.expired += await expire(client, connections, info, partition)
+        if (info.compacted) report.superseded += await compactPartition(client, connections, info, partition, settings)
+      })
+  }
+  return report
+}
+
+async function isOurs(client: PoolClient, info: TopicInfo, partition: number): Promise<boolean> {
+  const { rows } = await client.query<{ ours: boolean }>(
+    'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS ours',
+    [`compact ${info.table} ${partition}`],
+  )
+  return rows[0]?.ours === true
+}
+
+async function compactPartition(
+  client: PoolClient,
+  connections: Connections,
+  info: TopicInfo,
+  partition: number,
+  settings: Required<CompactionOptions>,
+): Promise<number> {
+  const bounds = await client.query<{ start: number; next: number; compactedTo: number; slowest: number | null }>(
+    `SELECT start_offset AS start, next_offset AS next, compacted_to AS "compactedTo",
+            (SELECT min(next_offset) FROM ${connections.table('group_offsets')} WHERE topic = $3 AND partition = $2) AS slowest
+     FROM ${connections.table('partitions')} WHERE topic_id = $1 AND partition = $2`,
+    [info.id, partition, info.topic],
+  )
+  const row = bounds.rows[0]
+  if (row === undefined) return 0
+  const { start, next, compactedTo, slowest } = row
+  const below = Math.min(next - settings.keepTail, slowest ?? next)
+  const dirty = below - Math.max(start, compactedTo)
+  if (dirty <= 0 || dirty < settings.minDirtyRatio * (below - start)) return 0
+  await client.query("SET LOCAL work_mem = '64MB'")
+  const superseded = await client.query(
+    `DELETE FROM ${info.table} t USING (
+       SELECT record_offset, value IS NULL AND timestamp_ms < (extract(epoch FROM now()) * 1000)::bigint - $3 AS spent,
+              lead(record_offset) OVER (PARTITION BY key ORDER BY record_offset) AS newer
+       FROM ${info.table} WHERE partition = $1 AND record_offset < $2 AND key IS NOT NULL) d
+     WHERE t.partition = $1 AND t.record_offset = d.record_offset AND (d.newer IS NOT NULL OR d.spent)`,
+    [partition, below, settings.tombstoneMs],
+  )
+  await client.query(
+    `UPDATE ${connections.table('partitions')} SET compacted_to = $3 WHERE topic_id = $1 AND partition = $2`,
+    [info.id, partition, below],
+  )
+  return superseded.rowCount ?? 0
+}
+
+/** The first record young enough becomes the start of the partition; those before it go. */
+async function expire(
+  client: PoolClient,
+  connections: Connections,
+  info: TopicInfo,
+  partition: number,
+): Promise<number> {
+  const { rows } = await client.query<{ start: number }>(
+    `SELECT coalesce(
+       (SELECT record_offset FROM ${info.table} WHERE partition = $2
+          AND timestamp_ms >= (extract(epoch FROM now()) * 1000)::bigint - $3 ORDER BY record_offset LIMIT 1),
+       next_offset) AS start
+     FROM ${connections.table('partitions')} WHERE topic_id = $1 AND partition = $2`,
+    [info.id, partition, info.retentionMs],
+  )
+  const start = rows[0]?.start ?? 0
+  const deleted = await client.query(`DELETE FROM ${info.table} WHERE partition = $1 AND record_offset < $2`, [
+    partition,
+    start,
+  ])
+  await client.query(
+    `UPDATE ${connections.table('partitions')} SET start_offset = $3
+     WHERE topic_id = $1 AND partition = $2 AND start_offset < $3`,
+    [info.id, partition, start],
+  )
+  return deleted.rowCount ?? 0
+}

@@ -1,0 +1,94 @@
+import { LoyaltyError } from '../../core/error.ts'
+import type { LogBatch } from '../log.ts'
+import type { Catalogue, TopicInfo } from './catalogue.ts'
+import type { Connections } from './connections.ts'
+import { copyOut } from './copy.ts'
+import { sqlState, topicMissing } from './errors.ts'
+import { firstInt8, RecordCollector, secondInt8 } from './rows.ts'
+
+/** Records of one batch at most, whatever their size. */
+const mostRecords = 10_000
+
+export interface Fetched {
+  readonly topicId: number
+  readonly batch: LogBatch
+}
+
+/**
+ * Reads one batch of a partition from `offset`: what one snapshot holds, so an empty answer really reaches to the end.
+ *
+ * Errors: `log_offset_out_of_range`, `log_topic_missing`, `log_unavailable`.
+ */
+export async function fetchBatch(
+  connections: Connections,
+  catalogue: Catalogue,
+  topic: string,
+  partition: number,
+  offset: number,
+  maxBytes: number,
+): Promise<Fetched> {
+  const info = await catalogue.topic(topic, partition)
+  try {
+    return await fetchFrom(connections, info, partition, offset, maxBytes)
+  } catch (error) {
+    const gone = sqlState((error as { cause?: unknown }).cause) === '42P01'
+    if (!gone && !(error instanceof LoyaltyError && error.code === 'log_topic_missing')) throw error
+    catalogue.forget()
+    throw topicMissing(topic)
+  }
+}
+
+async function fetchFrom(
+  connections: Connections,
+  info: TopicInfo,
+  partition: number,
+  offset: number,
+  maxBytes: number,
+): Promise<Fetched> {
+  const { topic } = info
+  const collector = new RecordCollector()
+  let bounds: { start: number; end: number } | undefined
+  await connections.reading('read', (client) =>
+    copyOut(client, selectBatch(connections, info, partition, offset, maxBytes), (row) => {
+      const first = firstInt8(row)
+      if (first >= 0) collector.add(row)
+      else bounds = { start: -1 - first, end: secondInt8(row) }
+    }),
+  )
+  if (bounds === undefined) throw topicMissing(topic)
+  const { start, end } = bounds
+  if (offset < start || offset > end)
+    throw new LoyaltyError(
+      'log_offset_out_of_range',
+      `${topic}[${partition}] holds offsets ${start} to ${end}, not ${offset}`,
+      { details: { topic, partition, offset, startOffset: start, endOffset: end } },
+    )
+  const { records, bytes } = collector
+  const more = bytes >= maxBytes || records.length === mostRecords
+  const nextOffset = more ? records.at(-1)!.offset + 1 : end
+  return { topicId: info.id, batch: { topic, partition, records, nextOffset, endOffset: end } }
+}
+
+/**
+ * The bounds of the partition as a row whose first field is −1 − start, and the records. The running sum bounds the bytes
+ * that the server sends; the record that passes the bound is the last, so one that is larger than it is read all the same.
+ * All values are numbers of ours: COPY takes no parameters.
+ */
+function selectBatch(
+  connections: Connections,
+  info: TopicInfo,
+  partition: number,
+  offset: number,
+  maxBytes: number,
+): string {
+  const size = `coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + coalesce(octet_length(headers), 0)`
+  return `SELECT -1 - start_offset, next_offset, NULL::bytea, NULL::bytea, NULL::bytea
+    FROM ${connections.table('partitions')} WHERE topic_id = ${info.id} AND partition = ${partition}
+    UNION ALL
+    SELECT record_offset, timestamp_ms, key, value, headers FROM (
+      SELECT record_offset, timestamp_ms, key, value, headers, sum(${size}) OVER (
+        ORDER BY record_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+      FROM ${info.table} WHERE partition = ${partition} AND record_offset >= ${offset}
+      ORDER BY record_offset LIMIT ${mostRecords}) r
+    WHERE before IS NULL OR before < ${maxBytes}`
+}

@@ -1,0 +1,179 @@
+import type { LoyaltyError } from '../../core/error.ts'
+import type { LogBatch, LogReader, ReaderOptions } from '../log.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { Connections } from './connections.ts'
+import { fetchBatch } from './fetch.ts'
+import type { Notifications } from './notifications.ts'
+
+/** One partition being read. Replaced, not changed, when its position is moved: a fetch for the old one goes nowhere. */
+interface Cursor {
+  readonly topic: string
+  readonly partition: number
+  position: number
+  paused: boolean
+  /** The topic's id once a fetch has told it. */
+  topicId: number | undefined
+  /** Where the partition is known to end; undefined: ask. */
+  end: number | undefined
+  fetching: boolean
+  /** Fetched ahead, not handed out yet. */
+  ready: LogBatch | undefined
+  failure: LoyaltyError | undefined
+}
+
+/**
+ * Fetches one batch ahead per partition, so that the next poll finds it. At rest it asks nothing: a partition is read
+ * again when a notification tells of a later end.
+ */
+export class PostgresReader implements LogReader {
+  private readonly connections: Connections
+  private readonly catalogue: Catalogue
+  private readonly notifications: Notifications
+  private readonly maxBytes: number
+  private readonly cursors = new Map<string, Cursor>()
+  private readonly stopListening: () => void
+  private wake: (() => void) | undefined
+  private closed = false
+
+  constructor(connections: Connections, catalogue: Catalogue, notifications: Notifications, options: ReaderOptions) {
+    this.connections = connections
+    this.catalogue = catalogue
+    this.notifications = notifications
+    this.maxBytes = options.maxBytesPerPartition ?? 4 * 1024 * 1024
+    this.stopListening = notifications.onAppend((topicId, partition, end) => this.heardOf(topicId, partition, end))
+  }
+
+  seek(topic: string, partition: number, offset: number): void {
+    const old = this.cursors.get(keyOf(topic, partition))
+    this.cursors.set(keyOf(topic, partition), {
+      topic,
+      partition,
+      position: offset,
+      paused: old?.paused ?? false,
+      topicId: old?.topicId,
+      end: undefined,
+      fetching: false,
+      ready: undefined,
+      failure: undefined,
+    })
+    this.wake?.()
+  }
+
+  unassign(topic: string, partition: number): void {
+    this.cursors.delete(keyOf(topic, partition))
+  }
+
+  pause(topic: string, partition: number): void {
+    const cursor = this.cursors.get(keyOf(topic, partition))
+    if (cursor !== undefined) cursor.paused = true
+  }
+
+  resume(topic: string, partition: number): void {
+    const cursor = this.cursors.get(keyOf(topic, partition))
+    if (cursor === undefined) return
+    cursor.paused = false
+    this.wake?.()
+  }
+
+  async poll(maxWaitMs: number): Promise<LogBatch[]> {
+    const deadline = performance.now() + maxWaitMs
+    for (;;) {
+      if (this.closed) return []
+      this.fetchWhatIsThere()
+      const batches = this.take()
+      if (batches.length > 0) {
+        this.fetchWhatIsThere()
+        return batches
+      }
+      const left = deadline - performance.now()
+      if (left <= 0) return []
+      await this.news(left)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.stopListening()
+    this.cursors.clear()
+    this.wake?.()
+  }
+
+  private take(): LogBatch[] {
+    const batches: LogBatch[] = []
+    for (const cursor of this.cursors.values()) {
+      if (cursor.paused) continue
+      if (cursor.failure !== undefined && batches.length === 0) {
+        const { failure } = cursor
+        cursor.failure = undefined
+        throw failure
+      }
+      if (cursor.ready === undefined) continue
+      cursor.position = cursor.ready.nextOffset
+      batches.push(cursor.ready)
+      cursor.ready = undefined
+    }
+    return batches
+  }
+
+  private fetchWhatIsThere(): void {
+    for (const cursor of this.cursors.values()) {
+      const idle = !cursor.paused && !cursor.fetching && cursor.ready === undefined && cursor.failure === undefined
+      if (idle && (cursor.end === undefined || cursor.position < cursor.end)) void this.fetch(cursor)
+    }
+  }
+
+  private async fetch(cursor: Cursor): Promise<void> {
+    const { topic, partition, position } = cursor
+    cursor.fetching = true
+    try {
+      const { topicId, batch } = await fetchBatch(
+        this.connections,
+        this.catalogue,
+        topic,
+        partition,
+        position,
+        this.maxBytes,
+      )
+      cursor.topicId = topicId
+      // An append may have been announced between the fetch's snapshot and now.
+      cursor.end = Math.max(batch.endOffset, this.notifications.endOf(topicId, partition))
+      if (batch.nextOffset > position) cursor.ready = batch
+    } catch (error) {
+      cursor.end = undefined
+      cursor.failure = error as LoyaltyError
+    } finally {
+      cursor.fetching = false
+      this.wake?.()
+    }
+  }
+
+  private heardOf(topicId: number, partition: number, end: number): void {
+    let news = false
+    for (const cursor of this.cursors.values())
+      if (
+        cursor.topicId === topicId &&
+        cursor.partition === partition &&
+        cursor.end !== undefined &&
+        end > cursor.end
+      ) {
+        cursor.end = end
+        news = true
+      }
+    if (news) this.wake?.()
+  }
+
+  private news(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.wake?.(), withinMs)
+      this.wake = () => {
+        clearTimeout(timer)
+        this.wake = undefined
+        resolve()
+      }
+    })
+  }
+}
+
+function keyOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}
