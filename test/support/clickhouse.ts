@@ -1,4 +1,4 @@
-import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { type RunningChdb, startChdb } from '#services/standalone/chdb/start.ts'
 import { tempDir } from './temp-dir.ts'
 
@@ -21,7 +21,7 @@ export async function startClickHouse(): Promise<TestClickHouse> {
   const { url } = running
   const clients: ClickHouseClient[] = []
   const connect = (database = 'default') => {
-    const client = createClient({ url, database, request_timeout: 60_000 })
+    const client = createClient({ url, database, request_timeout: 60_000, log: { level: ClickHouseLogLevel.OFF } })
     clients.push(client)
     return client
   }
