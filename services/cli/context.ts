@@ -1,0 +1,33 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Pool } from 'pg'
+import type { Registry } from '#schemas/registry.ts'
+import type { Log } from '#streams/log/log.ts'
+import type { Config, Environment } from '../platform/config.ts'
+import type { PlatformSetup } from '../standalone/platform.ts'
+import type { Output } from './output.ts'
+
+/** What the verbs need built; the main chooses. */
+export interface Wiring {
+  readonly setup: PlatformSetup
+  openLog(config: Config): Promise<Log>
+  openRegistry(config: Config): Registry
+  openPostgres(config: Config): Pool
+  openClickHouse(config: Config): ClickHouseClient
+}
+
+/** What a verb gets instead of ambient state. */
+export interface CliContext {
+  readonly env: Environment
+  readonly wiring: Wiring
+  readonly output: Output
+  /** Aborted when the person asks the command to end. */
+  readonly interrupted: AbortSignal
+  /** Called by a verb that did its work and yet ends with an exit code other than 0. */
+  exitWith(code: number): void
+}
+
+/** Options that most verbs share. */
+export interface CommonOptions {
+  readonly dataDir?: string
+  readonly json?: boolean
+}

@@ -1,0 +1,189 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Pool } from 'pg'
+import type { Registry } from '#schemas/registry.ts'
+import { type Topics, topicsOf } from '#schemas/topics.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import type { Log } from '#streams/log/log.ts'
+import { type Config, type Environment, readConfig, toEnvironment } from '../platform/config.ts'
+import { lockDirectory } from '../standalone/chdb/directory-lock.ts'
+import { ChildProgram } from '../standalone/child-program.ts'
+import { openClickHouseEngine, openPostgresEngine } from '../standalone/engines.ts'
+import { startPlatform } from '../standalone/platform.ts'
+import { choosePort } from '../standalone/ports.ts'
+import { findPlatform } from '../standalone/run-file.ts'
+import type { CliContext, CommonOptions } from './context.ts'
+
+/** What a verb works with: parts of the data, or the whole platform with its programs. */
+export type Need = 'postgres' | 'clickhouse' | 'log' | 'registry' | 'platform'
+
+/** A way to the data of one data directory; connections are made on first use and end with it. */
+export interface Session {
+  readonly config: Config
+  readonly topics: Topics
+  /** True when the platform was running already and goes on after the session. */
+  readonly joined: boolean
+  log(): Promise<Log>
+  postgres(): Pool
+  clickhouse(): ClickHouseClient
+  registry(): Registry
+  /** Base address of the API; with the need `platform` only. */
+  readonly apiUrl: string
+  close(): Promise<void>
+}
+
+/** The environment with the options of the command line laid over it. */
+export function environmentOf(context: CliContext, options: CommonOptions): Environment {
+  return options.dataDir === undefined ? context.env : { ...context.env, LOYALTY_DATA_DIR: options.dataDir }
+}
+
+/**
+ * Runs `work` with what it needs: that of the running platform where there is one on the data directory, else engines
+ * started for this command and stopped after it.
+ *
+ * Errors: `config_invalid`, `data_directory_missing`, those of the engines.
+ */
+export async function withSession<Result>(
+  context: CliContext,
+  options: CommonOptions,
+  needs: readonly Need[],
+  work: (session: Session) => Promise<Result>,
+): Promise<Result> {
+  const env = environmentOf(context, options)
+  const session = await openSession(context, env, readConfig(env), needs)
+  try {
+    return await work(session)
+  } finally {
+    await session.close()
+  }
+}
+
+async function openSession(
+  context: CliContext,
+  env: Environment,
+  config: Config,
+  needs: readonly Need[],
+): Promise<Session> {
+  const dataDir = resolve(config.dataDir)
+  const running = await findPlatform(dataDir)
+  if (running !== null) {
+    const joined = readConfig({ ...env, ...running.environment })
+    return connect(context, joined, { joined: true, apiUrl: running.urls.api ?? '', stop: async () => {} })
+  }
+  if (needs.includes('platform')) {
+    const platform = await startPlatform({ config, env, setup: context.wiring.setup, tell: context.output.note })
+    return connect(context, platform.config, { joined: false, apiUrl: platform.urls.api, stop: platform.stop })
+  }
+  return openAtRest(context, env, { ...config, dataDir }, needs)
+}
+
+/** Starts just the engines that are needed and not given from outside. */
+async function openAtRest(
+  context: CliContext,
+  env: Environment,
+  config: Config,
+  needs: readonly Need[],
+): Promise<Session> {
+  const log = needs.includes('log') || needs.includes('registry')
+  const postgres = needs.includes('postgres') || (log && config.log === 'postgres')
+  const own =
+    (postgres && config.postgresUrl === undefined) ||
+    (needs.includes('clickhouse') && config.clickhouseUrl === undefined)
+  if (own && !existsSync(join(config.dataDir, 'postgres')))
+    throw new LoyaltyError(
+      'data_directory_missing',
+      `there is no platform's data in ${config.dataDir}; begin with \`loyalty start\`, or choose another --data-dir`,
+      { details: { dataDir: config.dataDir } },
+    )
+  const parts: (() => Promise<void>)[] = []
+  const stop = async () => {
+    for (const part of parts.reverse()) await part()
+  }
+  const { note } = context.output
+  try {
+    if (own) parts.push((await lockDirectory(config.dataDir)).release)
+    let known = config
+    if (postgres) {
+      const engine = await openPostgresEngine(known, note)
+      parts.push(engine.stop)
+      known = { ...known, postgresUrl: engine.url }
+    }
+    if (needs.includes('clickhouse')) {
+      const engine = await openClickHouseEngine(known, note)
+      parts.push(engine.stop)
+      known = { ...known, clickhouseUrl: engine.url }
+    }
+    if (needs.includes('registry') && known.registryUrl === undefined) {
+      const registry = await startRegistry(known, env)
+      parts.push(() => registry.stop())
+      known = { ...known, registryUrl: registry.url }
+    }
+    return connect(context, known, { joined: false, apiUrl: '', stop })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function startRegistry(config: Config, env: Environment): Promise<ChildProgram> {
+  const registryPort = await choosePort(0, false, new Set())
+  const program = new ChildProgram(
+    {
+      name: 'registry',
+      entry: join(dirname(import.meta.dirname), 'registry', 'main.ts'),
+      env: { ...env, ...toEnvironment({ ...config, registryPort }) },
+      logFile: join(config.dataDir, 'logs', 'registry.log'),
+    },
+    () => {},
+  )
+  await program.start()
+  return program
+}
+
+interface Host {
+  readonly joined: boolean
+  readonly apiUrl: string
+  stop(): Promise<void>
+}
+
+function connect({ wiring }: CliContext, config: Config, host: Host): Session {
+  const closers: (() => Promise<unknown>)[] = []
+  const kept = <Part>(open: () => Part, close: (part: Part) => Promise<unknown>) => {
+    let part: Part | undefined
+    return () => {
+      if (part === undefined) {
+        const opened = open()
+        part = opened
+        closers.push(() => close(opened))
+      }
+      return part
+    }
+  }
+  return {
+    config,
+    topics: topicsOf(config.topicPrefix),
+    joined: host.joined,
+    apiUrl: host.apiUrl,
+    log: kept(
+      () => wiring.openLog(config),
+      (log) => log.then((opened) => opened.close()),
+    ),
+    postgres: kept(
+      () => wiring.openPostgres(config),
+      (pool) => pool.end(),
+    ),
+    clickhouse: kept(
+      () => wiring.openClickHouse(config),
+      (client) => client.close(),
+    ),
+    registry: kept(
+      () => wiring.openRegistry(config),
+      async () => {},
+    ),
+    async close() {
+      for (const close of closers.reverse()) await close()
+      await host.stop()
+    },
+  }
+}
