@@ -1,5 +1,6 @@
 import type avro from 'avsc'
 import { messageOf } from '../streams/core/error.ts'
+import { AvroFault, type AvroReader, compileReader } from './avro-reader.ts'
 import { asBuffer, eventType, frameLength, reducedType, schemaIdOf } from './codec.ts'
 import type { EventName, Events } from './events.ts'
 import { eventNamespace } from './published.ts'
@@ -15,15 +16,29 @@ export type Decoded<Shapes> =
   /** The schema has not been asked for yet: await `ensure(schemaId)` and decode again. */
   | { readonly kind: 'fetch'; readonly schemaId: number }
 
-type Resolver = ReturnType<avro.Type['createResolver']>
-
 type Writer =
-  | { readonly kind: 'readable'; readonly name: string; readonly type: avro.Type; readonly resolver: Resolver }
+  | { readonly kind: 'readable'; readonly name: string; readonly read: AvroReader }
   | { readonly kind: 'unreadable'; readonly detail: string }
   | { readonly kind: 'missing'; readonly untilMs: number }
 
 /** An id that is missing now may be given out later, so the answer is kept for a while only. */
 const missingForMs = 10_000
+
+/** Text fields whose values come again and again: the last string is given back while the bytes are the same. */
+const repeatingFields: ReadonlySet<string> = new Set([
+  'currency',
+  'source',
+  'store_id',
+  'terminal_id',
+  'payment_method',
+  'batch_id',
+  'segment',
+  'segment_before',
+  'model_id',
+  'model_version',
+  'before',
+  'after',
+])
 
 /**
  * Decodes framed values into events of the named types, whatever version they were written with. Synchronous once the
@@ -55,11 +70,11 @@ export class EventDecoder<Shapes> {
       return { kind: 'fetch', schemaId }
     }
     try {
-      const { value: event, offset } = writer.type.decode(asBuffer(value), frameLength, writer.resolver)
-      if (offset === value.length) return { kind: 'ok', name: writer.name, event } as unknown as Decoded<Shapes>
-      return undecodable(offset < 0 ? 'the value ends early' : `${value.length - offset} bytes too many`, schemaId)
+      const event = writer.read(asBuffer(value), frameLength)
+      return { kind: 'ok', name: writer.name, event } as unknown as Decoded<Shapes>
     } catch (cause) {
-      return undecodable(messageOf(cause), schemaId)
+      if (!(cause instanceof AvroFault)) throw cause
+      return undecodable(cause.message, schemaId)
     }
   }
 
@@ -100,7 +115,7 @@ export class EventDecoder<Shapes> {
     if (reader === undefined) return { kind: 'unreadable', detail: `unexpected type ${writer.name ?? writer.typeName}` }
     try {
       const name = reader.name!.slice(eventNamespace.length + 1)
-      return { kind: 'readable', name, type: reader, resolver: reader.createResolver(writer) }
+      return { kind: 'readable', name, read: compileReader(writer, reader, repeatingFields) }
     } catch (cause) {
       return { kind: 'unreadable', detail: `written with a schema this reader cannot read: ${messageOf(cause)}` }
     }

@@ -28,6 +28,8 @@ export type Encodable<N extends EventName> = N extends keyof FieldsWithDefault
 
 const slabLength = 256 * 1024
 
+type Write = (buffer: Buffer, position: number) => number
+
 /**
  * Writes values one behind the other into slabs and hands out slices: one allocation per quarter megabyte. A slab lives
  * as long as one of its slices does, so whoever keeps a value for long copies it.
@@ -36,24 +38,22 @@ class Slab {
   #buffer = Buffer.allocUnsafeSlow(slabLength)
   #position = 0
 
-  /** Runs `write(buffer, position)`, which returns the end, or minus the bytes missing. */
-  take(write: (buffer: Buffer, position: number) => number): Buffer {
-    const start = this.#position
-    const end = write(this.#buffer, start)
-    if (end < 0) return this.#takeFromNew(write, -end)
+  /** Runs `write(buffer, position)`, which returns the end, or minus the bytes missing. `expected`: likely length. */
+  take(write: Write, expected: number): Buffer {
+    if (this.#position + expected > this.#buffer.length) this.#renew(expected)
+    let end = write(this.#buffer, this.#position)
+    if (end < 0) {
+      this.#renew(this.#buffer.length - this.#position - end)
+      end = write(this.#buffer, 0)
+    }
+    const taken = this.#buffer.subarray(this.#position, end)
     this.#position = end
-    return this.#buffer.subarray(start, end)
+    return taken
   }
 
-  #takeFromNew(write: (buffer: Buffer, position: number) => number, missing: number): Buffer {
-    const needed = this.#buffer.length - this.#position + missing
-    const buffer = Buffer.allocUnsafeSlow(Math.max(slabLength, needed))
-    const end = write(buffer, 0)
-    if (needed < slabLength / 2) {
-      this.#buffer = buffer
-      this.#position = end
-    }
-    return buffer.subarray(0, end)
+  #renew(needed: number): void {
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(slabLength, needed))
+    this.#position = 0
   }
 }
 
@@ -64,6 +64,7 @@ export class EventEncoder<N extends EventName> {
   readonly name: N
   readonly schemaId: number
   readonly #type: avro.types.RecordType
+  #expected = 0
 
   constructor(name: N, schemaId: number) {
     this.name = name
@@ -78,7 +79,9 @@ export class EventEncoder<N extends EventName> {
    */
   encode(event: Encodable<N>): Buffer {
     try {
-      return slab.take((buffer, position) => this.#write(event, buffer, position))
+      const bytes = slab.take((buffer, position) => this.#write(event, buffer, position), this.#expected)
+      this.#expected = bytes.length
+      return bytes
     } catch (cause) {
       throw invalid(this.name, cause)
     }
