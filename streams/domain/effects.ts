@@ -1,0 +1,166 @@
+import type { Entries } from './entries.ts'
+import { At, amountAt, hasRefAt, isRefAt, kindAt, timeAt } from './entry.ts'
+import { Kind } from './transaction.ts'
+
+/** By how much an arrival changed what one transaction counts for. */
+export interface Effect {
+  /** Key of the transaction: the 64-bit hash of its id. */
+  readonly keyHi: number
+  readonly keyLo: number
+  /** That transaction's own business time. */
+  readonly occurredAtMs: number
+  readonly count: number
+  readonly grossMinor: number
+  readonly netMinor: number
+}
+
+/** What one arrival changed: its own effect, and effects on transactions that were there before. Reused. */
+export interface Effects {
+  count: number
+  grossMinor: number
+  netMinor: number
+  readonly others: Effect[]
+}
+
+export function newEffects(): Effects {
+  return { count: 0, grossMinor: 0, netMinor: 0, others: [] }
+}
+
+/**
+ * Effects of the newest entry where references play a part: the difference of what its group counted for without it and
+ * counts for with it. A group is a sale, the refunds that name it and the voids of either; entries only ever get appended,
+ * so "without" is a matter of the number.
+ */
+export function referencedEffects(entries: Entries, out: Effects): void {
+  const newest = entries.count - 1
+  const group = groupOf(entries, newest)
+  if (group === null) return
+  const before = standings(entries, group, newest)
+  const after = standings(entries, group, newest + 1)
+  group.members.forEach((number, i) => {
+    const count = after[i]!.count - before[i]!.count
+    const grossMinor = after[i]!.grossMinor - before[i]!.grossMinor
+    const netMinor = after[i]!.netMinor - before[i]!.netMinor
+    if (count === 0 && grossMinor === 0 && netMinor === 0) return
+    if (number === newest) {
+      out.count = count
+      out.grossMinor = grossMinor
+      out.netMinor = netMinor
+      return
+    }
+    const words = entries.wordsOf(number)
+    const at = entries.offsetOf(number)
+    const key = { keyHi: words[at]!, keyLo: words[at + At.idLo]! }
+    out.others.push({ ...key, occurredAtMs: timeAt(words, at), count, grossMinor, netMinor })
+  })
+}
+
+/** Entry numbers of a sale (first) and its refunds in canonical order; or of a lone refund. */
+interface Group {
+  readonly hasSale: boolean
+  readonly members: number[]
+  /** Number of the first void of each member; Infinity where there is none. */
+  readonly voidedBy: number[]
+}
+
+/** The group that `number` belongs to, or null where it has no effect on anything. */
+function groupOf(entries: Entries, number: number): Group | null {
+  const words = entries.wordsOf(number)
+  const at = entries.offsetOf(number)
+  const kind = kindAt(words, at)
+  if (kind === Kind.void) {
+    const original = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
+    if (original < 0 || isVoid(entries, original)) return null
+    return groupOf(entries, original)
+  }
+  if (kind === Kind.refund) {
+    if (!hasRefAt(words, at)) return voidsOf(entries, { hasSale: false, members: [number], voidedBy: [] })
+    const sale = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
+    return sale >= 0 && isSale(entries, sale) ? groupOf(entries, sale) : null
+  }
+  const refunds = refundsOf(entries, words[at]!, words[at + At.idLo]!)
+  return voidsOf(entries, { hasSale: true, members: [number, ...refunds], voidedBy: [] })
+}
+
+function isSale(entries: Entries, number: number): boolean {
+  return kindAt(entries.wordsOf(number), entries.offsetOf(number)) === Kind.sale
+}
+
+function isVoid(entries: Entries, number: number): boolean {
+  return kindAt(entries.wordsOf(number), entries.offsetOf(number)) === Kind.void
+}
+
+/** Refunds that name the sale with this id, by time, then id: whatever the order of arrival, the same. */
+function refundsOf(entries: Entries, hi: number, lo: number): number[] {
+  const refunds: number[] = []
+  for (let region = 0, number = 0; region < entries.regions; region++) {
+    const words = entries.regionWords(region)
+    const start = entries.regionAt(region)
+    const end = start + entries.regionLength(region) * entries.stride
+    for (let at = start; at < end; at += entries.stride, number++)
+      if (isRefAt(words, at, hi, lo) && kindAt(words, at) === Kind.refund) refunds.push(number)
+  }
+  return refunds.sort((a, b) => canonicalOrder(entries, a, b))
+}
+
+function canonicalOrder(entries: Entries, a: number, b: number): number {
+  const wordsA = entries.wordsOf(a)
+  const wordsB = entries.wordsOf(b)
+  const atA = entries.offsetOf(a)
+  const atB = entries.offsetOf(b)
+  return (
+    timeAt(wordsA, atA) - timeAt(wordsB, atB) ||
+    wordsA[atA]! - wordsB[atB]! ||
+    wordsA[atA + At.idLo]! - wordsB[atB + At.idLo]!
+  )
+}
+
+/** Fills `voidedBy`: one pass over the voids of the ledger. */
+function voidsOf(entries: Entries, group: Group): Group {
+  const { members, voidedBy } = group
+  const place = new Map(members.map((number, i) => [number, i]))
+  voidedBy.length = 0
+  for (const _ of members) voidedBy.push(Number.POSITIVE_INFINITY)
+  for (let region = 0, number = 0; region < entries.regions; region++) {
+    const words = entries.regionWords(region)
+    const start = entries.regionAt(region)
+    const end = start + entries.regionLength(region) * entries.stride
+    for (let at = start; at < end; at += entries.stride, number++) {
+      if (kindAt(words, at) !== Kind.void) continue
+      const i = place.get(entries.find(words[at + At.refHi]!, words[at + At.refLo]!))
+      if (i !== undefined && number < voidedBy[i]!) voidedBy[i] = number
+    }
+  }
+  return group
+}
+
+interface Standing {
+  readonly count: number
+  readonly grossMinor: number
+  readonly netMinor: number
+}
+
+const nothing: Standing = { count: 0, grossMinor: 0, netMinor: 0 }
+
+/** What each member counts for among the first `limit` entries. */
+function standings(entries: Entries, { hasSale, members, voidedBy }: Group, limit: number): Standing[] {
+  const stands = (i: number) => members[i]! < limit && voidedBy[i]! >= limit
+  if (!hasSale) return [stands(0) ? { count: 0, grossMinor: 0, netMinor: -amountOf(entries, members[0]!) } : nothing]
+  if (!stands(0)) return members.map(() => nothing)
+  const amount = amountOf(entries, members[0]!)
+  let left = amount
+  let refunds = 0
+  const result = members.map((number, i) => {
+    if (i === 0 || !stands(i)) return nothing
+    const refunded = Math.min(left, amountOf(entries, number))
+    left -= refunded
+    refunds++
+    return { count: 0, grossMinor: 0, netMinor: 0 - refunded }
+  })
+  result[0] = { count: refunds > 0 && left === 0 ? 0 : 1, grossMinor: amount, netMinor: amount }
+  return result
+}
+
+function amountOf(entries: Entries, number: number): number {
+  return amountAt(entries.wordsOf(number), entries.offsetOf(number))
+}

@@ -1,0 +1,56 @@
+import { At, entryWords, isIdAt } from './entry.ts'
+
+/** Where the index reads the ids it points to. */
+export interface EntryChunks {
+  /** Words of a full chunk of 64 entries. */
+  chunk(index: number): Uint32Array
+}
+
+export const chunkShift = 6
+export const chunkEntries = 1 << chunkShift
+const within = chunkEntries - 1
+
+/**
+ * Open-addressing index from transaction id to entry number, over the entries `from` … `to` - 1 of full chunks. It only
+ * ever grows. Ids are hashes already, so their low bits are the slot.
+ */
+export class IdIndex {
+  readonly from: number
+  to: number
+  #table: Int32Array
+
+  constructor(from: number) {
+    this.from = from
+    this.to = from
+    this.#table = new Int32Array(chunkEntries * 4)
+  }
+
+  /** Takes in the entries up to `to`, a multiple of 64. */
+  extend(entries: EntryChunks, to: number): void {
+    if ((to - this.from) * 2 > this.#table.length) {
+      this.#table = new Int32Array(2 ** Math.ceil(Math.log2((to - this.from) * 3)))
+      this.to = this.from
+    }
+    const table = this.#table
+    const mask = table.length - 1
+    for (let number = this.to; number < to; number++) {
+      const words = entries.chunk(number >>> chunkShift)
+      let slot = words[(number & within) * entryWords + At.idLo]! & mask
+      while (table[slot] !== 0) slot = (slot + 1) & mask
+      table[slot] = number + 1
+    }
+    this.to = to
+  }
+
+  /** Number of the entry with this id below `limit`, or -1. */
+  find(entries: EntryChunks, hi: number, lo: number, limit: number): number {
+    const table = this.#table
+    const mask = table.length - 1
+    for (let slot = lo & mask; table[slot] !== 0; slot = (slot + 1) & mask) {
+      const number = table[slot]! - 1
+      if (number >= limit) continue
+      if (isIdAt(entries.chunk(number >>> chunkShift), (number & within) * entryWords, hi, lo)) return number
+    }
+    return -1
+  }
+}

@@ -1,0 +1,226 @@
+import type { Entries } from './entries.ts'
+import { type Entry, entryWords, isIdAt, packEntry } from './entry.ts'
+import { chunkEntries, chunkShift, IdIndex } from './id-index.ts'
+import { allocate, type Piece } from './slab.ts'
+
+/** One chunk to store; null deletes it. */
+export interface ChunkChange {
+  readonly index: number
+  readonly bytes: Uint8Array | null
+}
+
+/** Words before the tail in the head; the ledger says what they are. */
+export const headerWords = 2
+
+const within = chunkEntries - 1
+const noWords: Uint32Array = new Uint32Array(0)
+const noChunks: (Uint32Array | null)[] = []
+const piece: Piece = { words: noWords, at: 0 }
+
+/**
+ * Packed entries in order of arrival: full chunks of 64, which never change and are shared by copies, and a tail, which
+ * lies behind the header in the memory of the head. Copies are made on the first write.
+ */
+export abstract class PackedEntries implements Entries {
+  readonly stride = entryWords
+  /** The head lies in `words` from `at` on: header, then the tail. */
+  protected words: Uint32Array = noWords
+  protected at = 0
+  /** Entries of the tail that this memory has room for; 0 where it is shared and must be copied before a write. */
+  #room = 0
+  #count = 0
+  #chunks = noChunks
+  #ownsChunks = false
+  /** The first chunks, stored as they are now, and how many chunks the store holds. */
+  #unchanged = 0
+  #stored = 0
+  /** Ids of the unchanged chunks, shared by copies; ids of those after them, our own. */
+  #index: IdIndex | null = null
+  #young: IdIndex | null = null
+
+  /** Bytes of a stored chunk. */
+  protected abstract load(index: number): Uint8Array
+
+  /** Takes over what `encodeHead` wrote: `head` is copied, chunks are loaded when they are needed. */
+  protected restore(head: Uint32Array, count: number): void {
+    const chunks = count >>> chunkShift
+    const length = headerWords + (count & within) * entryWords
+    if (head.length < length) throw new RangeError('a ledger head is cut off')
+    this.#count = count
+    this.#place(head, 0, count & within, (count & within) + 1)
+    if (chunks === 0) return
+    this.#chunks = new Array<Uint32Array | null>(chunks).fill(null)
+    this.#ownsChunks = true
+    this.#unchanged = chunks
+    this.#stored = chunks
+    this.#index = new IdIndex(0)
+  }
+
+  /** Becomes a copy of `base`; from here on neither sees what is appended to the other. */
+  protected share(base: PackedEntries): void {
+    base.#room = 0
+    base.#ownsChunks = false
+    this.words = base.words
+    this.at = base.at
+    this.#count = base.#count
+    this.#chunks = base.#chunks
+    this.#unchanged = base.#unchanged
+    this.#stored = base.#stored
+    this.#index = base.#index
+    if (base.#young === null) return
+    this.#young = new IdIndex(base.#young.from)
+    this.#young.extend(this, base.#young.to)
+  }
+
+  /** Starts again without entries; what is stored counts as changed. */
+  protected restart(): void {
+    this.words = noWords
+    this.at = 0
+    this.#room = 0
+    this.#count = 0
+    this.#chunks = noChunks
+    this.#ownsChunks = false
+    this.#unchanged = 0
+    this.#index = null
+    this.#young = null
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get regions(): number {
+    return this.#chunks.length + 1
+  }
+
+  regionWords(region: number): Uint32Array {
+    return region < this.#chunks.length ? this.chunk(region) : this.words
+  }
+
+  regionAt(region: number): number {
+    return region < this.#chunks.length ? 0 : this.at + headerWords
+  }
+
+  regionLength(region: number): number {
+    return region < this.#chunks.length ? chunkEntries : this.#count & within
+  }
+
+  wordsOf(number: number): Uint32Array {
+    return this.regionWords(number >>> chunkShift)
+  }
+
+  offsetOf(number: number): number {
+    return this.regionAt(number >>> chunkShift) + (number & within) * entryWords
+  }
+
+  /** Words of a full chunk, loaded where need be. */
+  chunk(index: number): Uint32Array {
+    const known = this.#chunks[index]
+    if (known) return known
+    const bytes = new Uint8Array(this.load(index))
+    if (bytes.length !== chunkEntries * entryWords * 4) throw new RangeError(`ledger chunk ${index} is damaged`)
+    const words = new Uint32Array(bytes.buffer)
+    this.#chunks[index] = words
+    return words
+  }
+
+  find(hi: number, lo: number): number {
+    const words = this.words
+    const start = this.at + headerWords
+    const end = start + (this.#count & within) * entryWords
+    for (let at = start; at < end; at += entryWords)
+      if (isIdAt(words, at, hi, lo)) return (this.#count & ~within) + (at - start) / entryWords
+    return this.#chunks.length === 0 ? -1 : this.#findInChunks(hi, lo)
+  }
+
+  #findInChunks(hi: number, lo: number): number {
+    if (this.#index !== null && this.#unchanged > 0) {
+      const limit = this.#unchanged << chunkShift
+      if (this.#index.to < limit) this.#index.extend(this, limit)
+      const found = this.#index.find(this, hi, lo, limit)
+      if (found >= 0) return found
+    }
+    return this.#young === null ? -1 : this.#young.find(this, hi, lo, this.#young.to)
+  }
+
+  protected append(entry: Entry): void {
+    const at = this.#grow()
+    packEntry(this.words, at, entry)
+    this.#grown()
+  }
+
+  /** Appends an entry of another ledger. */
+  protected appendFrom(other: Entries, number: number): void {
+    const from = other.offsetOf(number)
+    const source = other.wordsOf(number)
+    const at = this.#grow()
+    const { words } = this
+    for (let i = 0; i < entryWords; i++) words[at + i] = source[from + i]!
+    this.#grown()
+  }
+
+  /** Makes room for one more entry of the tail and answers where. */
+  #grow(): number {
+    const tail = this.#count & within
+    if (tail >= this.#room)
+      this.#place(this.words, this.at, tail, tail < 4 ? tail + 2 : Math.min(chunkEntries, tail + 1 + (tail >> 1)))
+    return this.at + headerWords + tail * entryWords
+  }
+
+  #grown(): void {
+    this.#count++
+    if ((this.#count & within) !== 0) return
+    const start = this.at + headerWords
+    if (!this.#ownsChunks) this.#chunks = this.#chunks.slice()
+    this.#ownsChunks = true
+    this.#chunks.push(this.words.slice(start, start + chunkEntries * entryWords))
+    this.#young ??= new IdIndex(this.#unchanged << chunkShift)
+    this.#young.extend(this, this.#count)
+  }
+
+  /** Copies header and tail to memory of our own with room for `room` entries. */
+  #place(source: Uint32Array, from: number, tail: number, room: number): void {
+    allocate(headerWords + room * entryWords, piece)
+    const length = headerWords + tail * entryWords
+    const { words, at } = piece
+    if (from + length <= source.length) for (let i = 0; i < length; i++) words[at + i] = source[from + i]!
+    this.words = words
+    this.at = at
+    this.#room = room
+  }
+
+  /** Words of the head that are in use, from `at` on. */
+  protected get headLength(): number {
+    return headerWords + (this.#count & within) * entryWords
+  }
+
+  /** Makes sure that there is memory for a header. */
+  protected ensureHeader(): void {
+    if (this.words.length === 0) this.#place(noWords, 0, 0, 1)
+  }
+
+  /** Entry chunks to store or delete with the head: everything that changed since decoding or `settle`. */
+  changedChunks(): ChunkChange[] {
+    const changes: ChunkChange[] = []
+    for (let index = this.#unchanged; index < this.#chunks.length; index++)
+      changes.push({ index, bytes: bytesOf(this.chunk(index)) })
+    for (let index = this.#chunks.length; index < this.#stored; index++) changes.push({ index, bytes: null })
+    return changes
+  }
+
+  /** What was changed is stored now: the index of ids takes in the new chunks. */
+  settle(): void {
+    const chunks = this.#chunks.length
+    this.#stored = chunks
+    if (this.#unchanged === chunks) return
+    if (this.#index === null || this.#index.to > this.#unchanged << chunkShift) this.#index = new IdIndex(0)
+    this.#index.extend(this, chunks << chunkShift)
+    this.#young = null
+    this.#unchanged = chunks
+  }
+}
+
+/** The words as bytes, without a copy. */
+export function bytesOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+}
