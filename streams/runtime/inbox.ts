@@ -17,6 +17,12 @@ export class Inbox {
     return this.#bytes
   }
 
+  /** Arrival of the first record waiting, or null. */
+  get oldestMs(): number | null {
+    const batch = this.#batches[0]
+    return batch?.records[batch.from]?.timestampMs ?? null
+  }
+
   /** Where reading goes on behind everything that was added. */
   get nextOffset(): number {
     return this.#nextOffset

@@ -99,7 +99,7 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
   const total = target.transactions - from.transactions
   if (total <= 0) return meta
   const dead = await deadOffsets(target, from)
-  let working = target.logic.begin(target.context)
+  let working = target.logic.begin(target.context, true)
   let folded = 0
   const save = async (transactions: number, last: LogRecord | null) => {
     meta = {
@@ -112,7 +112,7 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
       target.crash('inside-restore-ledgers'),
     )
     working.keep()
-    working = target.logic.begin(target.context)
+    working = target.logic.begin(target.context, true)
     folded = 0
     target.observer.restoring(target.partition, 'ledgers', transactions - from.transactions, total)
   }
@@ -158,14 +158,14 @@ async function restoreRows<Context>(target: RestoreTarget<Context>, from: Stored
   const end = (await admin.endOffsets(target.topics.rows))[target.partition] ?? 0
   const blocksEnd = (await admin.endOffsets(target.topics.blocks))[target.partition] ?? 0
   const meta: StoredMeta = { ...from, attempt: '', rowsFrom: end, blocksFrom: blocksEnd }
-  let working = target.logic.begin(target.context)
+  let working = target.logic.begin(target.context, true)
   let laid = 0
   const save = async (stored: StoredMeta, done: number) => {
     await target.store.commit(working.changes(), encodeMeta(stored), undefined, () =>
       target.crash('inside-restore-rows'),
     )
     working.keep()
-    working = target.logic.begin(target.context)
+    working = target.logic.begin(target.context, true)
     laid = 0
     target.observer.restoring(target.partition, 'rows', done, end - from.rowsFrom)
   }

@@ -54,7 +54,7 @@ export async function prepareStep<Context>(
   const { logic, partition, crash } = environment
   const begunAt = performance.now()
   const control = await foldControl(environment, context, start, slice)
-  const working = logic.begin(control.context)
+  const working = logic.begin(control.context, false)
   const dead = await foldRecords(environment, working, slice.records)
   crash('after-fold')
   const foldedAt = performance.now()

@@ -67,6 +67,11 @@ export class Task<Context> {
     return this.#inbox.endOffset
   }
 
+  /** Arrival of the oldest record that waits to be folded, epoch ms; null where none waits. */
+  get oldestWaitingMs(): number | null {
+    return this.#inbox.oldestMs
+  }
+
   get stateSize(): { entries: number; bytes: number } | null {
     return this.#running?.store.stats() ?? null
   }

@@ -38,8 +38,8 @@ export interface StepOutput {
  * that a step that fails has changed nothing.
  */
 export interface TaskLogic<Context> {
-  /** An empty working set laid over the cache. */
-  begin(context: Context): WorkingSet
+  /** An empty working set laid over the cache. While restoring, nothing but state is made of what is folded. */
+  begin(context: Context, restoring: boolean): WorkingSet
   /** Forgets everything held in memory. */
   dropCache(): void
 }

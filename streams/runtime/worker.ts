@@ -41,6 +41,7 @@ export class Worker<Context> {
   #pumping: Promise<void> | null = null
   #changing: Promise<void> = Promise.resolve()
   #boundsAt = 0
+  #joined = false
   #closing = false
 
   constructor(deps: WorkerDependencies<Context>) {
@@ -51,6 +52,11 @@ export class Worker<Context> {
 
   get tasks(): Task<Context>[] {
     return [...this.#tasks.values()].map(({ task }) => task).sort((a, b) => a.partition - b.partition)
+  }
+
+  /** True once the first assignment has come, even of nothing. */
+  get joined(): boolean {
+    return this.#joined
   }
 
   /** Joins the group and begins. Errors: those of `Log.join`. */
@@ -82,6 +88,7 @@ export class Worker<Context> {
 
   #assigned(assignment: Assignment): void {
     this.#owned = new Set(assignment.partitions)
+    this.#joined = true
     this.#changing = this.#changing
       .then(() => this.#follow())
       .catch((error) => {

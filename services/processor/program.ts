@@ -1,0 +1,149 @@
+import { join } from 'node:path'
+import { Hono } from 'hono'
+import { encodersOf } from '#schemas/encoder.ts'
+import { type Registry, registerAll } from '#schemas/registry.ts'
+import type { Topics } from '#schemas/topics.ts'
+import { equipServer, listen, type ReadinessCheck } from '#services/platform/http.ts'
+import type { Logger } from '#services/platform/logging.ts'
+import type { Metrics } from '#services/platform/metrics.ts'
+import type { ClassifierLoader } from '#streams/classifier/classifier.ts'
+import { type CrashHook, noCrash } from '#streams/core/hooks.ts'
+import { isoOfDay } from '#streams/domain/calendar.ts'
+import type { Log } from '#streams/log/log.ts'
+import type { TaskSettings } from '#streams/runtime/settings.ts'
+import { Worker } from '#streams/runtime/worker.ts'
+import type { StateStore } from '#streams/state/state-store.ts'
+import type { LoyaltyContext } from '#streams/topologies/context.ts'
+import { loyaltyTopology } from '#streams/topologies/loyalty.ts'
+import { observeRuntime } from './telemetry.ts'
+
+export interface ProcessorDependencies {
+  readonly log: Log
+  readonly topics: Topics
+  readonly registry: Registry
+  readonly classifiers: ClassifierLoader
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly bind: string
+  /** 0 takes a free port. */
+  readonly port: number
+  /** A directory per task is made below it. */
+  readonly stateDir: string
+  openStore(directory: string): StateStore
+  /** Memory for decoded clients, all tasks together; default 256 MiB. */
+  readonly cacheBytes?: number
+  readonly settings?: Partial<TaskSettings>
+  readonly sessionTimeoutMs?: number
+  readonly crash?: CrashHook
+}
+
+export interface RunningProcessor {
+  readonly port: number
+  readonly url: string
+  close(): Promise<void>
+}
+
+const defaultCacheBytes = 256 * 1024 * 1024
+const lagEveryMs = 1_000
+
+/**
+ * Starts the stream processor: joins the group of its topics and works on the partitions it is given. The topics exist
+ * already. Errors: those of the registry (`registry_unavailable`) and the log.
+ */
+export async function startProcessor(deps: ProcessorDependencies): Promise<RunningProcessor> {
+  const { log, topics, registry, logger, metrics } = deps
+  const ids = await registerAll(registry, topics)
+  const partitions = (await log.admin.partitions(topics.transactions)) ?? 1
+  const topology = loyaltyTopology({
+    registry,
+    encoders: encodersOf(ids),
+    clientStateSchemaId: ids.ClientStateChanged,
+    classifiers: deps.classifiers,
+    inputTopic: topics.transactions,
+    cacheBytes: (deps.cacheBytes ?? defaultCacheBytes) / partitions,
+    onModelFailure: (model, error) =>
+      logger.error(
+        { model: model.id, version: model.version, code: error.code },
+        `the last good model stays in force: ${error.message}`,
+      ),
+    onControlIgnored: (offset, detail) => logger.error({ offset }, `control record ignored: ${detail}`),
+    onClassified: (rows, seconds) => {
+      metrics.classifierRows.inc(rows)
+      metrics.classifierSeconds.observe(seconds)
+    },
+  })
+  const worker = new Worker<LoyaltyContext>({
+    log,
+    topology,
+    topics: {
+      input: topics.transactions,
+      control: topics.control,
+      rows: topics.clientState,
+      reclassifications: topics.clientReclassified,
+      blocks: topics.accepted,
+      deadLetters: topics.deadLetters,
+    },
+    group: `${topics.transactions}-processor`,
+    observer: observeRuntime(logger, metrics, topics.transactions),
+    crash: deps.crash ?? noCrash,
+    openStore: (partition) => deps.openStore(join(deps.stateDir, String(partition))),
+    ...(deps.settings === undefined ? {} : { settings: deps.settings }),
+    ...(deps.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: deps.sessionTimeoutMs }),
+  })
+  const app = new Hono()
+  equipServer(app, { logger, metrics, ready: () => readiness(worker) })
+  app.get('/status', (c) => c.json({ tasks: worker.tasks.map(describe) }))
+  const server = await listen(app, { port: deps.port, bind: deps.bind })
+  const lag = setInterval(() => measureLag(worker, metrics, topics.transactions), lagEveryMs)
+  await worker.start()
+  return {
+    port: server.port,
+    url: server.url,
+    async close() {
+      clearInterval(lag)
+      await worker.close()
+      await topology.close()
+      await server.close()
+    },
+  }
+}
+
+type LoyaltyTask = Worker<LoyaltyContext>['tasks'][number]
+
+/** Ready once every task that was assigned runs; a stopped task needs a person. */
+function readiness(worker: Worker<LoyaltyContext>): ReadinessCheck[] {
+  const checks = worker.tasks.map((task) => ({
+    name: `task ${task.partition}`,
+    ok: task.state === 'running' || task.state === 'uncertain',
+    message: task.state,
+  }))
+  return [{ name: 'group', ok: worker.joined, message: worker.joined ? 'joined' : 'joining' }, ...checks]
+}
+
+function describe(task: LoyaltyTask) {
+  const { position, context, stateSize } = task
+  return {
+    partition: task.partition,
+    state: task.state,
+    position,
+    end_offset: task.endOffset,
+    lag_records: lagOf(task),
+    as_of: context?.domain.asOf.date == null ? null : isoOfDay(context.domain.asOf.date),
+    model: context?.domain.model ?? null,
+    state_entries: stateSize?.entries ?? null,
+    state_bytes: stateSize?.bytes ?? null,
+  }
+}
+
+function lagOf(task: LoyaltyTask): number {
+  return Math.max(0, task.endOffset - (task.position?.transactions ?? 0))
+}
+
+function measureLag(worker: Worker<LoyaltyContext>, metrics: Metrics, topic: string): void {
+  const now = Date.now()
+  for (const task of worker.tasks) {
+    const labels = { topic, partition: task.partition }
+    metrics.lagRecords.set(labels, lagOf(task))
+    metrics.lagSeconds.set(labels, task.oldestWaitingMs === null ? 0 : Math.max(0, now - task.oldestWaitingMs) / 1_000)
+  }
+}

@@ -1,0 +1,34 @@
+import type { Logger } from '#services/platform/logging.ts'
+import type { Metrics } from '#services/platform/metrics.ts'
+import type { RuntimeObserver, StepReport } from '#streams/core/observer.ts'
+
+/** Turns what the runtime tells into metrics and log lines. `inputTopic` labels the records. */
+export function observeRuntime(logger: Logger, metrics: Metrics, inputTopic: string): RuntimeObserver {
+  return {
+    stepped(report: StepReport) {
+      metrics.records.inc({ topic: inputTopic }, report.records)
+      metrics.batchRecords.observe({ kind: 'step' }, report.records)
+      const { foldMs, evaluateMs, produceMs, commitMs, storeMs } = report
+      metrics.stepSeconds.observe({ kind: 'step' }, (foldMs + evaluateMs + produceMs + commitMs + storeMs) / 1_000)
+      for (const [kind, ms] of Object.entries({ foldMs, evaluateMs, produceMs, commitMs, storeMs }))
+        metrics.stepSeconds.observe({ kind: kind.slice(0, -2) }, ms / 1_000)
+      logger.debug({ ...report }, 'step')
+    },
+    transition(partition, from, to) {
+      logger.info({ partition, from, to }, 'task')
+    },
+    restoring(partition, what, done, total) {
+      logger.info({ partition, what, done, total }, 'restoring')
+    },
+    deadLetter(partition, offset, reason, detail) {
+      metrics.deadLetters.inc({ reason })
+      logger.warn({ partition, offset, reason, detail }, 'dead letter')
+    },
+    warning(code, message, details) {
+      logger.warn({ code, ...details }, message)
+    },
+    stopped(partition, code, message) {
+      logger.error({ partition, code }, `task stopped: ${message}`)
+    },
+  }
+}

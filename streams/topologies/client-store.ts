@@ -1,0 +1,104 @@
+import { LoyaltyError } from '../core/error.ts'
+import { type ChunkSource, Ledger, type LedgerSettings } from '../domain/ledger.ts'
+import type { StateChange, StateStore } from '../state/state-store.ts'
+import { Client, decodeClient, encodeClient } from './client.ts'
+import { ClientCache } from './client-cache.ts'
+
+/** Kinds of entries in a task's store: the first byte of a key. */
+const headPrefix = 1
+const entryChunkPrefix = 2
+const coldChunkPrefix = 3
+const headKeyPrefix = Uint8Array.of(headPrefix)
+
+/** The clients of one task: the store behind a bounded cache. */
+export class ClientStore {
+  readonly #store: StateStore
+  readonly #cache: ClientCache<Client>
+  readonly #chunks: ChunkSource
+  #settings: LedgerSettings
+
+  constructor(store: StateStore, cacheBytes: number) {
+    this.#store = store
+    this.#cache = new ClientCache(cacheBytes)
+    this.#chunks = {
+      entryChunk: (clientId, index) => this.#chunk(entryChunkPrefix, clientId, index),
+      coldChunk: (clientId, index) => this.#chunk(coldChunkPrefix, clientId, index),
+    }
+    this.#settings = { cap: Number.POSITIVE_INFINITY, chunks: this.#chunks }
+  }
+
+  /** The programme's ledger cap; fixed before the first transaction is read. */
+  setCap(cap: number): void {
+    if (cap !== this.#settings.cap) this.#settings = { cap, chunks: this.#chunks }
+  }
+
+  /** The client as committed, or undefined. Not to be changed: fork it. */
+  get(id: string): Client | undefined {
+    const cached = this.#cache.get(id)
+    if (cached !== undefined) return cached
+    const bytes = this.#store.get(headKey(Buffer.from(id)))
+    return bytes === undefined ? undefined : decodeClient(id, bytes, this.#settings)
+  }
+
+  create(id: string): Client {
+    return Client.unknown(id, this.#settings)
+  }
+
+  /** Clients behind a key, in key order, at most `limit`; with the key of the last, null at the end. */
+  scan(after: Uint8Array | null, limit: number): { clients: Client[]; cursor: Uint8Array | null } {
+    const entries = this.#store.scan(headKeyPrefix, after === null ? null : headKey(after), limit)
+    const clients = entries.map(({ key, value }) => {
+      const id = Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1).toString()
+      return this.#cache.get(id) ?? decodeClient(id, value, this.#settings)
+    })
+    const last = entries.at(-1)
+    return {
+      clients,
+      cursor: last === undefined || entries.length < limit ? null : Uint8Array.from(last.key.subarray(1)),
+    }
+  }
+
+  /** What to write for a changed client. */
+  *changesOf(client: Client): Iterable<StateChange> {
+    yield { key: headKey(client.key), value: encodeClient(client) }
+    for (const { index, bytes } of client.ledger.changedChunks())
+      yield { key: chunkKey(entryChunkPrefix, client.key, index), value: bytes }
+    for (const { index, bytes } of client.ledger.changedColdChunks())
+      yield { key: chunkKey(coldChunkPrefix, client.key, index), value: bytes }
+  }
+
+  /** The client's changes are stored: it takes the place of the one before. */
+  keep(client: Client): void {
+    client.ledger.settle()
+    this.#cache.put(client.id, client)
+  }
+
+  drop(): void {
+    this.#cache.clear()
+  }
+
+  #chunk(prefix: number, clientId: string, index: number): Uint8Array {
+    const bytes = this.#store.get(chunkKey(prefix, Buffer.from(clientId), index))
+    if (bytes === undefined)
+      throw new LoyaltyError(
+        'state_unreadable',
+        `chunk ${index} of a client's ledger is missing; the state is rebuilt at the next takeover`,
+      )
+    return bytes
+  }
+}
+
+function headKey(id: Uint8Array): Buffer {
+  const key = Buffer.allocUnsafe(id.length + 1)
+  key[0] = headPrefix
+  key.set(id, 1)
+  return key
+}
+
+function chunkKey(prefix: number, id: Uint8Array, index: number): Buffer {
+  const key = Buffer.allocUnsafe(id.length + 5)
+  key[0] = prefix
+  key.set(id, 1)
+  key.writeUInt32BE(index, id.length + 1)
+  return key
+}

@@ -1,0 +1,86 @@
+import { decoderOf, type EventDecoder, reducedDecoder } from '#schemas/decoder.ts'
+import type { EventEncoder } from '#schemas/encoder.ts'
+import type { Registry } from '#schemas/registry.ts'
+import type { ClassifierLoader } from '../classifier/classifier.ts'
+import { foldVersion } from '../domain/ledger.ts'
+import type { TaskLogic, Topology } from '../runtime/topology.ts'
+import { ClientStore } from './client-store.ts'
+import { controlEventOf, emptyContext, foldContext, type LoyaltyContext, type ModelFailure, Models } from './context.ts'
+import { type ClassifierObserver, Evaluator } from './evaluation.ts'
+import type { TransactionDecoder } from './intake.ts'
+import { RowWriter } from './rows.ts'
+import { LoyaltyStep } from './step.ts'
+import type { ControlEvents } from './wire.ts'
+
+export interface LoyaltyDependencies {
+  readonly registry: Registry
+  readonly encoders: {
+    readonly TransactionsAccepted: EventEncoder<'TransactionsAccepted'>
+    readonly ClientReclassified: EventEncoder<'ClientReclassified'>
+  }
+  /** Id of ClientStateChanged in the registry. */
+  readonly clientStateSchemaId: number
+  readonly classifiers: ClassifierLoader
+  /** Topic name that dead letters refer to. */
+  readonly inputTopic: string
+  /** Memory for decoded clients, per task. */
+  readonly cacheBytes: number
+  readonly onModelFailure: ModelFailure
+  readonly onControlIgnored: (offset: number, detail: string) => void
+  readonly onClassified: ClassifierObserver
+}
+
+/** What the tasks of one process share. */
+export interface LoyaltyShared extends LoyaltyDependencies {
+  readonly transactions: TransactionDecoder
+  readonly states: ReturnType<typeof stateDecoder>
+  readonly models: Models
+  readonly rows: RowWriter
+}
+
+/** Joins the loyalty domain to the stream runtime: ledgers, evaluation, segments (architecture.md D1–D7). */
+export function loyaltyTopology(deps: LoyaltyDependencies): Topology<LoyaltyContext> & { close(): Promise<void> } {
+  const { registry } = deps
+  const control: EventDecoder<ControlEvents> = decoderOf(
+    registry,
+    'ProgrammeConfigured',
+    'DayStarted',
+    'CutPointsPublished',
+    'ModelActivated',
+  )
+  const shared: LoyaltyShared = {
+    ...deps,
+    transactions: reducedDecoder(registry, 'TransactionRecorded', ['attributes']),
+    states: stateDecoder(registry),
+    models: new Models(deps.classifiers, deps.onModelFailure),
+    rows: new RowWriter(deps.clientStateSchemaId),
+  }
+  return {
+    foldVersion,
+    initialContext: () => emptyContext,
+    async foldControl(context, record) {
+      const decoded = await control.read(record.value)
+      if (decoded.kind === 'ok') return foldContext(context, controlEventOf(decoded))
+      deps.onControlIgnored(
+        record.offset,
+        decoded.kind === 'undecodable' ? decoded.detail : `schema ${decoded.schemaId} is unknown`,
+      )
+      return { context, sweep: false }
+    },
+    programmeOf: ({ domain: { programme } }) =>
+      programme && { id: programme.programmeId, partitions: programme.partitions },
+    openTask(partition, store): TaskLogic<LoyaltyContext> {
+      const clients = new ClientStore(store, deps.cacheBytes)
+      const evaluator = new Evaluator(deps.onClassified)
+      return {
+        begin: (context, restoring) => new LoyaltyStep(shared, partition, clients, evaluator, context, restoring),
+        dropCache: () => clients.drop(),
+      }
+    },
+    close: () => shared.models.close(),
+  }
+}
+
+function stateDecoder(registry: Registry) {
+  return decoderOf(registry, 'ClientStateChanged')
+}
