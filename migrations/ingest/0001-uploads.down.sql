@@ -1,0 +1,2 @@
+drop table ingest.tasks;
+drop table ingest.data_upload_batches;

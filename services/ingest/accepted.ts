@@ -1,0 +1,124 @@
+import { type EventDecoder, reducedDecoder } from '#schemas/decoder.ts'
+import type { Fact, TransactionsAccepted } from '#schemas/events.ts'
+import type { Registry } from '#schemas/registry.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import type { Log, LogReader, LogRecord } from '#streams/log/log.ts'
+import { decodePosition, readPositions, type TaskPosition } from '#streams/runtime/position.ts'
+
+/** What the stream made of an upload, summed over the blocks that tell of it. */
+export interface BatchOutcome {
+  accepted: number
+  duplicates: number
+  dead: number
+  sales: number
+  refunds: number
+  voids: number
+  grossMinor: number
+  refundedMinor: number
+  readonly clients: Set<string>
+  /** Newest day of an accepted transaction; null where there is none. */
+  newestDay: number | null
+}
+
+type Block = Omit<TransactionsAccepted, 'adjustments'>
+
+/**
+ * Follows `accepted` from given offsets: the position of every task, and the outcome of one upload. Blocks are committed
+ * with what they tell of, so what was read here is final.
+ */
+export class AcceptedFollower {
+  readonly outcome: BatchOutcome = {
+    accepted: 0,
+    duplicates: 0,
+    dead: 0,
+    sales: 0,
+    refunds: 0,
+    voids: 0,
+    grossMinor: 0,
+    refundedMinor: 0,
+    clients: new Set(),
+    newestDay: null,
+  }
+  readonly #reader: LogReader
+  readonly #decoder: EventDecoder<{ TransactionsAccepted: Block }>
+  readonly #batchId: string
+  readonly #positions: (TaskPosition | null)[]
+
+  private constructor(reader: LogReader, registry: Registry, batchId: string, positions: (TaskPosition | null)[]) {
+    this.#reader = reader
+    this.#decoder = reducedDecoder(registry, 'TransactionsAccepted', ['adjustments'])
+    this.#batchId = batchId
+    this.#positions = positions
+  }
+
+  static async open(
+    log: Log,
+    topic: string,
+    registry: Registry,
+    batchId: string,
+    from: readonly number[],
+  ): Promise<AcceptedFollower> {
+    const positions = await readPositions(log, topic)
+    const reader = log.reader()
+    from.forEach((offset, partition) => {
+      reader.seek(topic, partition, offset)
+    })
+    return new AcceptedFollower(reader, registry, batchId, positions)
+  }
+
+  /** Where each task is, as far as was read; null for a task that has not made a step. */
+  get positions(): readonly (TaskPosition | null)[] {
+    return this.#positions
+  }
+
+  /** Reads on until `holds` does, which is asked after every batch. Ends early, with its error, when aborted. */
+  async until(holds: () => boolean, signal?: AbortSignal): Promise<void> {
+    while (!holds()) {
+      signal?.throwIfAborted()
+      for (const { partition, records } of await this.#reader.poll(500))
+        for (const record of records) await this.#take(partition, record)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close()
+  }
+
+  async #take(partition: number, record: LogRecord): Promise<void> {
+    const position = decodePosition(record.headers)
+    const known = this.#positions[partition]
+    const decoded = await this.#decoder.read(record.value)
+    if (decoded.kind !== 'ok')
+      throw new LoyaltyError('block_unreadable', `block ${record.offset} of partition ${partition} cannot be read`, {
+        details: { partition, offset: record.offset, reason: decoded.kind },
+      })
+    this.#add(decoded.event)
+    // The last part of a step ends it; the positions read at the start may be ahead of the blocks read again.
+    if (position.part === position.parts && (known == null || position.step >= known.step))
+      this.#positions[partition] = position
+  }
+
+  #add({ batches, facts }: Block): void {
+    const { outcome } = this
+    for (const batch of batches) {
+      if (batch.batch_id !== this.#batchId) continue
+      outcome.accepted += batch.accepted
+      outcome.duplicates += batch.duplicates
+      outcome.dead += batch.dead
+    }
+    for (const fact of facts) if (fact.batch_id === this.#batchId) this.#addFact(fact)
+  }
+
+  #addFact(fact: Fact): void {
+    const { outcome } = this
+    if (fact.kind === 'SALE') {
+      outcome.sales++
+      outcome.grossMinor += fact.amount_minor
+    } else if (fact.kind === 'REFUND') {
+      outcome.refunds++
+      outcome.refundedMinor += fact.amount_minor
+    } else outcome.voids++
+    outcome.clients.add(fact.client_id)
+    if (outcome.newestDay === null || fact.day > outcome.newestDay) outcome.newestDay = fact.day
+  }
+}

@@ -1,0 +1,76 @@
+import type { Log } from '#streams/log/log.ts'
+import { readLast } from '#streams/log/range.ts'
+import type { TaskPosition } from '#streams/runtime/position.ts'
+import type { ProjectionProgress } from './ports.ts'
+
+/** When the work that an upload caused is done (architecture.md, D12). */
+
+/**
+ * Per partition the offset after the last record, 0 where there is none. Not the end offset: a log may hold marks behind
+ * the last record, which no reader's position need ever pass.
+ */
+export async function recordEnds(log: Log, topic: string): Promise<number[]> {
+  const partitions = (await log.admin.partitions(topic)) ?? 0
+  return Promise.all(
+    Array.from({ length: partitions }, async (_, partition) => {
+      const last = await readLast(log, topic, partition)
+      return last === null ? 0 : last.offset + 1
+    }),
+  )
+}
+
+/** True when every task has taken in the transactions below `ends`. */
+export function havePassed(positions: readonly (TaskPosition | null)[], ends: readonly number[]): boolean {
+  return ends.every((end, partition) => end === 0 || (positions[partition]?.transactions ?? 0) >= end)
+}
+
+/** True when every task has taken the control records below `controlEnd` and has no sweep running. */
+export function haveSettled(positions: readonly (TaskPosition | null)[], controlEnd: number): boolean {
+  return positions.every((position) => position !== null && position.control >= controlEnd && position.sweep === null)
+}
+
+/** Share of transactions between `from` and `ends` that the tasks have taken, 0 to 1. */
+export function shareOf(
+  positions: readonly (TaskPosition | null)[],
+  from: readonly number[],
+  ends: readonly number[],
+): number {
+  let total = 0
+  let done = 0
+  ends.forEach((end, partition) => {
+    const start = from[partition] ?? 0
+    total += Math.max(0, end - start)
+    done += Math.max(0, Math.min(end, positions[partition]?.transactions ?? 0) - start)
+  })
+  return total === 0 ? 1 : done / total
+}
+
+const pollMs = 50
+
+/** Waits until the projections have applied what the topics hold now. `onProgress` hears the share applied. */
+export async function untilProjected(
+  log: Log,
+  topics: readonly string[],
+  projections: ProjectionProgress,
+  options: { onProgress?: (share: number) => void; signal?: AbortSignal } = {},
+): Promise<void> {
+  const ends = new Map<string, number[]>()
+  for (const topic of topics) ends.set(topic, await recordEnds(log, topic))
+  const total = sum([...ends.values()].flat())
+  for (;;) {
+    options.signal?.throwIfAborted()
+    const applied = await projections.applied()
+    const missing = sum(
+      [...ends].flatMap(([topic, offsets]) =>
+        offsets.map((end, partition) => Math.max(0, end - (applied.get(topic)?.[partition] ?? 0))),
+      ),
+    )
+    options.onProgress?.(total === 0 ? 1 : 1 - missing / total)
+    if (missing === 0) return
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

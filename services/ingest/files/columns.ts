@@ -1,0 +1,65 @@
+import { LoyaltyError } from '#streams/core/error.ts'
+import type { FileProfile } from '../profile.ts'
+
+/** Index of each mapped column, -1 for what the profile does not map. */
+export interface ColumnIndex {
+  readonly client: number
+  readonly occurredAt: number
+  readonly receipt: number
+  readonly value: number
+  readonly quantity: number
+  readonly sku: number
+  readonly description: number
+  readonly category: number
+  readonly store: number
+  readonly terminal: number
+  readonly payment: number
+  readonly kind: number
+  readonly original: number
+  readonly currency: number
+  readonly attributes: readonly { readonly name: string; readonly index: number }[]
+  /** Columns that a row must have at least. */
+  readonly width: number
+}
+
+/**
+ * Finds the profile's columns in the header (null for a file without one). Errors: `columns_missing` (details.missing,
+ * details.header).
+ */
+export function findColumns(profile: FileProfile, header: readonly string[] | null): ColumnIndex {
+  const names = header?.map((name) => name.trim()) ?? null
+  const missing: string[] = []
+  let width = 0
+  const find = (column: string | number | undefined): number => {
+    if (column === undefined) return -1
+    const index = typeof column === 'number' ? column : (names?.indexOf(column) ?? -1)
+    if (index < 0 || (names !== null && index >= names.length)) missing.push(String(column))
+    width = Math.max(width, index + 1)
+    return index
+  }
+  const { columns } = profile
+  const found = {
+    client: find(columns.client),
+    occurredAt: find(columns.occurred_at),
+    receipt: find(columns.receipt_number),
+    value: find(columns.amount ?? columns.unit_price),
+    quantity: find(columns.quantity),
+    sku: find(columns.sku),
+    description: find(columns.description),
+    category: find(columns.category),
+    store: find(columns.store),
+    terminal: find(columns.terminal),
+    payment: find(columns.payment),
+    kind: find(columns.kind),
+    original: find(columns.original),
+    currency: find(columns.currency),
+    attributes: Object.entries(columns.attributes).map(([name, column]) => ({ name, index: find(column) })),
+  }
+  if (missing.length > 0)
+    throw new LoyaltyError(
+      'columns_missing',
+      `the file lacks columns of profile ${profile.name}: ${missing.join(', ')}; its header is: ${names?.slice(0, 50).join(', ') ?? '(none)'}`,
+      { details: { missing, header: names?.slice(0, 50) ?? null } },
+    )
+  return { ...found, width }
+}

@@ -1,0 +1,148 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
+import { type ColumnIndex, findColumns } from '../files/columns.ts'
+import { CsvReader } from '../files/csv.ts'
+import { readText } from '../files/text.ts'
+import type { FileProfile } from '../profile.ts'
+import { emptyTally, reject, type Tally } from '../verdicts.ts'
+import { RowMapper } from './map-row.ts'
+import { encodeRow, encodeSpoilt } from './row.ts'
+
+/**
+ * First pass over a file: every row is mapped and dealt out by the key of its receipt, so that rows of one receipt meet
+ * in one bucket wherever they stand in the file. The manifest, written last, says that the pass is complete: a resumed
+ * upload with a manifest never reads the file again.
+ */
+export interface SpillManifest {
+  /** What the pass depended on; a manifest with another key is not this pass's. */
+  readonly key: string
+  readonly buckets: number
+  /** Rows of the file, without the header. */
+  readonly rows: number
+  readonly tally: Tally
+}
+
+export interface SpillOptions {
+  readonly path: string
+  readonly profile: FileProfile
+  readonly directory: string
+  readonly key: string
+  /** Hears the share of the file that was read, 0 to 1. */
+  readonly onProgress?: (share: number) => void
+  readonly signal?: AbortSignal
+}
+
+/** Bytes of a bucket aimed at: what the second pass holds in memory at once. */
+const bucketBytes = 6 * 1024 * 1024
+const maxBuckets = 256
+
+/**
+ * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`,
+ * `file_unreadable`, `csv_row_too_long`, `csv_unclosed_quote`.
+ */
+export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
+  const manifestPath = join(options.directory, 'manifest.json')
+  const done = await readManifest<SpillManifest>(manifestPath)
+  if (done?.key === options.key) return done
+  const buckets = await Buckets.create<string>(options.directory, await bucketsFor(options.path), joined)
+  const pass = new SpillPass(options, buckets)
+  try {
+    await pass.run()
+    await buckets.finish()
+  } finally {
+    await buckets.close()
+  }
+  const manifest: SpillManifest = { key: options.key, buckets: pass.buckets, rows: pass.rows, tally: pass.tally }
+  await writeManifest(manifestPath, manifest)
+  return manifest
+}
+
+function joined(parts: string[]): Uint8Array {
+  return Buffer.from(parts.join(''))
+}
+
+/** Compressed text is taken to be a tenth of its size. */
+async function bucketsFor(path: string): Promise<number> {
+  const { size } = await stat(path)
+  const text = /\.(gz|zst)$/i.test(path) ? size * 10 : size
+  return Math.min(maxBuckets, Math.max(4, Math.ceil(text / bucketBytes)))
+}
+
+class SpillPass {
+  readonly buckets: number
+  readonly tally = emptyTally()
+  rows = 0
+  readonly #options: SpillOptions
+  readonly #files: Buckets<string>
+  #mapper: RowMapper | null = null
+  #lastKey = ''
+  #lastBucket = 0
+  #lastSpoilt = ''
+
+  constructor(options: SpillOptions, files: Buckets<string>) {
+    this.#options = options
+    this.#files = files
+    this.buckets = files.count
+  }
+
+  async run(): Promise<void> {
+    const { path, profile, onProgress, signal } = this.#options
+    const { size } = await stat(path)
+    const reader = new CsvReader(profile.format)
+    const text = readText(path, profile.format.encoding, (bytes) => onProgress?.(bytes / Math.max(1, size)))
+    for await (const chunk of text) {
+      signal?.throwIfAborted()
+      this.#take(reader.push(chunk))
+      await this.#files.drain()
+    }
+    this.#take(reader.end())
+    if (this.#mapper === null) throw new LoyaltyError('file_empty', 'the file has no rows')
+  }
+
+  #take(rows: readonly (readonly string[])[]): void {
+    for (const cells of rows) {
+      if (this.#mapper === null) {
+        const { profile } = this.#options
+        this.#mapper = new RowMapper(profile, this.#columns(cells))
+        if (profile.format.header) continue
+      }
+      this.#takeRow(this.#mapper, cells)
+    }
+  }
+
+  #columns(firstRow: readonly string[]): ColumnIndex {
+    const { profile } = this.#options
+    return findColumns(profile, profile.format.header ? firstRow : null)
+  }
+
+  #takeRow(mapper: RowMapper, cells: readonly string[]): void {
+    const reason = mapper.map(cells, ++this.rows)
+    const { row } = mapper
+    if (reason === null) {
+      this.#files.append(this.#bucketOf(row.key), encodeRow(row))
+      return
+    }
+    reject(this.tally, reason, 1)
+    // Rows of one receipt mostly stand together; one mark spoils it as well as many.
+    if (row.key === '' || row.key === this.#lastSpoilt) return
+    this.#lastSpoilt = row.key
+    this.#files.append(this.#bucketOf(row.key), encodeSpoilt(row))
+  }
+
+  #bucketOf(key: string): number {
+    if (key !== this.#lastKey) {
+      this.#lastKey = key
+      this.#lastBucket = hashOf(key) % this.buckets
+    }
+    return this.#lastBucket
+  }
+}
+
+/** FNV-1a over UTF-16 units: spreads keys over buckets, identifies nothing. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}

@@ -1,0 +1,39 @@
+import type { Reason } from './verdicts.ts'
+
+/** The report of an upload: JSON as people and scripts get it, so its names are snake_case. */
+export interface UploadReport {
+  /** Rows of the file, without the header; `rows` sums to it. */
+  readonly lines: number
+  readonly rows: { readonly accepted: number; readonly rejected: number }
+  /** Transactions that counted: sales + refunds + voids. */
+  readonly accepted: number
+  readonly sales: number
+  readonly refunds: number
+  readonly voids: number
+  /** Transactions that the stream had seen before. */
+  readonly duplicates: number
+  readonly dead_letters: number
+  /** By reason; a fault of a row counts rows, a fault of a receipt counts receipts. */
+  readonly rejected: Partial<Record<Reason, number>>
+  /** Clients of the accepted transactions. */
+  readonly clients: number
+  /** Clients of the programme with a purchase that counts. */
+  readonly buyers: number
+  readonly gross_minor: number
+  readonly refunded_minor: number
+  readonly currency: string
+  /** Date of the programme, ISO; null before its first day. */
+  readonly as_of: string | null
+  readonly cut_points: ReportCutPoints | null
+  /** Buyers of the programme by loyalty segment. */
+  readonly segments: Readonly<Record<string, number>>
+  /** Wall time by phase, and `total`. */
+  readonly seconds: Readonly<Record<string, number>>
+}
+
+export interface ReportCutPoints {
+  readonly recency_days: readonly number[]
+  readonly frequency: readonly number[]
+  readonly monetary_minor: readonly number[]
+  readonly basis: 'net' | 'gross'
+}
