@@ -9,7 +9,12 @@ const seconds = 1_000
 const tiers = [
   { name: 'unit', testTimeout: 15 * seconds, hookTimeout: 15 * seconds },
   { name: 'int', testTimeout: 60 * seconds, hookTimeout: 60 * seconds },
-  { name: 'kafka', testTimeout: 120 * seconds, hookTimeout: 120 * seconds },
+  {
+    name: 'kafka',
+    testTimeout: 120 * seconds,
+    hookTimeout: 120 * seconds,
+    globalSetup: 'test/support/kafka/global-setup.ts',
+  },
   { name: 'crash', testTimeout: 300 * seconds, hookTimeout: 120 * seconds },
   { name: 'browser', testTimeout: 120 * seconds, hookTimeout: 120 * seconds },
 ]
