@@ -1,0 +1,95 @@
+import { eventType } from '#schemas/codec.ts'
+import { reducedDecoder } from '#schemas/decoder.ts'
+import type { Registry } from '#schemas/registry.ts'
+import { encodedTransactions } from '#services/cli/generator/encoded.ts'
+import { TransactionGenerator } from '#services/cli/generator/transactions.ts'
+import type { Effects } from '#streams/domain/effects.ts'
+import { entryOf, newEntry } from '#streams/domain/entry.ts'
+import { Ledger, type LedgerSettings } from '#streams/domain/ledger.ts'
+import type { Transaction } from '#streams/domain/transaction.ts'
+import type { LogRecord } from '#streams/log/log.ts'
+import { type TransactionDecoder, takeIn } from '#streams/topologies/intake.ts'
+import { type Bench, type Figures, perSecond, type Workload, workloads } from './bench.ts'
+
+const schemaId = 1
+const programme = { currency: 'RUB', partitions: 1 }
+/** In memory nothing is stored, so no chunk is ever asked for. */
+const notStored = () => {
+  throw new Error('no chunk is stored')
+}
+const settings: LedgerSettings = { cap: 4_096, chunks: { entryChunk: notStored, coldChunk: notStored } }
+
+/** The domain alone, without log and store: transactions into ledgers, and wire bytes into ledgers. */
+export const foldBench: Bench = {
+  name: 'fold',
+  about: 'events/s into ledgers on one core, from transactions and from wire bytes; bytes per ledger',
+  async run({ say, events }) {
+    const figures: Record<string, Figures[string]> = {}
+    const decoder = await openDecoder()
+    for (const workload of ['zipf', 'uniform'] as const) {
+      const count = Math.min(events, 1_000_000)
+      const pure = fold(workload, count, decoder, 'transactions')
+      const wire = fold(workload, count, decoder, 'bytes')
+      figures[`${workload}_fold_events_per_second`] = perSecond(count, pure.ms)
+      figures[`${workload}_decode_and_fold_events_per_second`] = perSecond(count, wire.ms)
+      figures[`${workload}_ledger_bytes_per_client`] = Math.round(ledgerBytes(pure.ledgers))
+      say(`${workload}: ${perSecond(count, pure.ms)} folds/s, ${perSecond(count, wire.ms)}/s with decoding`)
+    }
+    return figures
+  },
+}
+
+async function openDecoder(): Promise<TransactionDecoder> {
+  const registry: Registry = {
+    register: async () => schemaId,
+    schemaById: async () => eventType('TransactionRecorded'),
+  }
+  const decoder = reducedDecoder(registry, 'TransactionRecorded', ['attributes'])
+  await decoder.ensure(schemaId)
+  return decoder
+}
+
+function transactionOf(record: LogRecord, decoder: TransactionDecoder): Transaction {
+  const intake = takeIn(record, decoder, programme, 0)
+  if (intake.kind === 'refused') throw new Error(`the generator made a bad event: ${JSON.stringify(intake.outcome)}`)
+  return intake.transaction
+}
+
+/**
+ * Folds a workload, beginning with decoded transactions or with bytes. The clock stands still while a batch is generated,
+ * so that only the ledgers grow, as in a task.
+ */
+function fold(workload: Workload, events: number, decoder: TransactionDecoder, from: 'transactions' | 'bytes') {
+  const generator = new TransactionGenerator({ ...workloads[workload], events, seed: 1, detailed: false })
+  const ledgers = new Map<string, Ledger>()
+  const entry = newEntry()
+  const effects: Effects = { count: 0, grossMinor: 0, netMinor: 0, others: [] }
+  const apply = (transaction: Transaction) => {
+    let ledger = ledgers.get(transaction.clientId)
+    if (ledger === undefined) {
+      ledger = Ledger.empty(transaction.clientId, settings)
+      ledgers.set(transaction.clientId, ledger)
+    }
+    ledger.apply(entryOf(transaction, entry), effects)
+  }
+  let ms = 0
+  for (const [batch] of encodedTransactions(generator, { schemaId, partitions: 1 })) {
+    const records = batch!.map(({ key, value }, offset) => ({ offset, timestampMs: 0, key, value, headers: {} }))
+    const transactions = from === 'bytes' ? [] : records.map((record) => transactionOf(record, decoder))
+    const start = performance.now()
+    if (from === 'bytes') for (const record of records) apply(transactionOf(record, decoder))
+    else for (const transaction of transactions) apply(transaction)
+    ms += performance.now() - start
+  }
+  return { ms, ledgers }
+}
+
+/** Mean bytes of head and chunks, as they would be stored. */
+function ledgerBytes(ledgers: ReadonlyMap<string, Ledger>): number {
+  let bytes = 0
+  for (const ledger of ledgers.values()) {
+    bytes += ledger.encodeHead().length
+    for (const chunk of [...ledger.changedChunks(), ...ledger.changedColdChunks()]) bytes += chunk.bytes?.length ?? 0
+  }
+  return bytes / ledgers.size
+}

@@ -1,0 +1,62 @@
+import { messageOf } from '#streams/core/error.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import type { Bench, BenchTools, Figures } from './bench.ts'
+import { classifierBench } from './classifier.bench.ts'
+import { foldBench } from './fold.bench.ts'
+
+const benches: readonly Bench[] = [foldBench, classifierBench]
+const defaultEvents = 2_000_000
+
+interface Options {
+  readonly only: readonly string[]
+  readonly events: number
+}
+
+/** `--only NAME[,NAME]`, `--events N`, `--list`. */
+function optionsOf(args: readonly string[]): Options {
+  const argumentOf = (flag: string) => {
+    const at = args.indexOf(flag)
+    return at < 0 ? undefined : (args[at + 1] ?? '')
+  }
+  const only = argumentOf('--only')?.split(',') ?? []
+  const unknown = only.filter((name) => !benches.some((bench) => bench.name === name))
+  if (args.includes('--list') || args.includes('--help') || unknown.length > 0) {
+    const list = benches.map(({ name, about }) => `  ${name.padEnd(18)} ${about}`).join('\n')
+    console.error(`${unknown.map((name) => `there is no bench ${name}\n`).join('')}benches:\n${list}`)
+    process.exit(unknown.length > 0 ? 2 : 0)
+  }
+  return { only, events: Number(argumentOf('--events') ?? defaultEvents) }
+}
+
+async function runOne(bench: Bench, events: number): Promise<Figures> {
+  const dir = await tempDir('loyalty-bench-')
+  const stops: (() => Promise<unknown>)[] = [() => dir.remove()]
+  const tools: BenchTools = {
+    events,
+    dir,
+    say: (text) => console.error(`  ${text}`),
+    onEnd: (stop) => void stops.push(stop),
+  }
+  const start = performance.now()
+  console.error(`${bench.name}: ${bench.about}`)
+  try {
+    const figures = await bench.run(tools)
+    return { ...figures, seconds: Math.round((performance.now() - start) / 100) / 10 }
+  } catch (error) {
+    // The other figures are worth having, and the exit code tells.
+    process.exitCode = 1
+    console.error(error)
+    return { error: messageOf(error) }
+  } finally {
+    for (const stop of stops.reverse())
+      await stop().catch((error) => console.error(`  cleaning up: ${messageOf(error)}`))
+  }
+}
+
+const { only, events } = optionsOf(process.argv.slice(2))
+const start = performance.now()
+const results: Record<string, Figures> = {}
+for (const bench of benches)
+  if (only.length === 0 || only.includes(bench.name)) results[bench.name] = await runOne(bench, events)
+console.log(JSON.stringify({ ...results, seconds: Math.round((performance.now() - start) / 1_000) }))
+process.exit()
