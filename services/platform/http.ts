@@ -153,12 +153,18 @@ export interface RunningServer {
  *
  * Errors: `port_in_use`.
  */
-export function listen(app: { fetch: Hono['fetch'] }, options: { port: number; bind: string }): Promise<RunningServer> {
+export function listen(
+  app: { fetch: (request: Request) => Response | Promise<Response> },
+  options: { port: number; bind: string },
+): Promise<RunningServer> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, port: options.port, hostname: options.bind }, (info) => {
-      const url = `http://127.0.0.1:${info.port}`
-      resolve({ port: info.port, url, close: () => closeServer(server) })
-    })
+    const server = serve(
+      { fetch: (request: Request) => app.fetch(request), port: options.port, hostname: options.bind },
+      (info) => {
+        const url = `http://127.0.0.1:${info.port}`
+        resolve({ port: info.port, url, close: () => closeServer(server) })
+      },
+    )
     server.once('error', (cause) => {
       const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
       const message = taken ? `port ${options.port} is in use; choose another one` : messageOf(cause)

@@ -1,0 +1,73 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { findClient, listClients } from '../read-models/clients.ts'
+import { type HistoryEntry, readHistory } from '../read-models/history.ts'
+import { clientDetailsSchema, clientDisplaySchema, errorAnswer, jsonAnswer } from '../schemas.ts'
+import { type ApiState, markDegraded, markFreshness } from '../state.ts'
+import { detailsOf, displayOf } from '../views.ts'
+
+const historyLimit = 100
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/clients',
+  tags: ['clients'],
+  summary: 'Clients with their loyalty segments, in the order of their ids',
+  request: {
+    query: z.object({
+      skip: z.coerce.number().int().min(0).max(10_000_000).default(0),
+      limit: z.coerce.number().int().min(1).max(1000).default(100),
+      segment_id: z.string().optional().openapi({ example: 'champions' }),
+      search_query: z.string().max(200).optional().openapi({
+        description: 'Beginning of the client id, the e-mail address, the phone number, or a part of the name',
+      }),
+    }),
+  },
+  responses: {
+    200: jsonAnswer(z.array(clientDisplaySchema), 'The page asked for'),
+    400: errorAnswer('A parameter is not valid'),
+  },
+})
+
+const oneRoute = createRoute({
+  method: 'get',
+  path: '/api/v1/clients/{client_id}',
+  tags: ['clients'],
+  summary: 'One client: profile, segment, score, RFM values, transactions',
+  request: { params: z.object({ client_id: z.string().min(1).max(256) }) },
+  responses: {
+    200: jsonAnswer(clientDetailsSchema, 'The client'),
+    404: errorAnswer('No such client'),
+  },
+})
+
+export function clientRoutes(app: OpenAPIHono, state: ApiState): void {
+  const { pool, clickhouse, logger } = state.deps
+
+  app.openapi(listRoute, async (c) => {
+    const { skip, limit, segment_id, search_query } = c.req.valid('query')
+    const rows = await listClients(pool, { skip, limit, segmentId: segment_id, search: search_query })
+    await markFreshness(c, state, 'postgres')
+    return c.json(rows.map(displayOf), 200)
+  })
+
+  app.openapi(oneRoute, async (c) => {
+    const { client_id } = c.req.valid('param')
+    const [row, history] = await Promise.all([findClient(pool, client_id), historyOf(client_id)])
+    if (row === null)
+      throw new LoyaltyError('client_not_found', `there is no client ${client_id}`, { details: { client_id } })
+    await markFreshness(c, state, 'postgres')
+    if (history === null) markDegraded(c, 'clickhouse')
+    return c.json(detailsOf(row, history, state.programme.context), 200)
+  })
+
+  /** Null while ClickHouse does not answer: the profile is served without it. */
+  async function historyOf(clientId: string): Promise<HistoryEntry[] | null> {
+    try {
+      return await readHistory(clickhouse, clientId, historyLimit)
+    } catch (error) {
+      logger.warn({ error }, `no history: ${messageOf(error)}`)
+      return null
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import { proxy } from 'hono/proxy'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { currentTrace, traceparentOf } from '../../platform/trace.ts'
+import type { ApiState } from '../state.ts'
+
+/** What ingestion serves and the API passes through, bodies as streams. */
+const passedOn = ['/api/v1/management/data/*', '/api/v1/management/tasks/*']
+
+export function managementRoutes(app: OpenAPIHono, { deps }: ApiState): void {
+  for (const path of passedOn)
+    app.all(path, async (c) => {
+      const { pathname, search } = new URL(c.req.url)
+      const trace = currentTrace()
+      const headers = {
+        ...c.req.header(),
+        ...(trace === undefined ? {} : { traceparent: traceparentOf(trace), 'x-correlation-id': trace.correlationId }),
+      }
+      try {
+        return await proxy(`${deps.urls.ingest}${pathname}${search}`, { raw: c.req.raw, headers })
+      } catch (cause) {
+        throw new LoyaltyError('ingest_unavailable', 'ingestion does not answer; try again in a moment', {
+          retriable: true,
+          cause,
+        })
+      }
+    })
+}
