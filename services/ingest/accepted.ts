@@ -4,6 +4,7 @@ import type { Registry } from '#schemas/registry.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { Log, LogReader, LogRecord } from '#streams/log/log.ts'
 import { decodePosition, readPositions, type TaskPosition } from '#streams/runtime/position.ts'
+import { recordEnds } from './completion.ts'
 
 /** What the stream made of an upload, summed over the blocks that tell of it. */
 export interface BatchOutcome {
@@ -42,13 +43,23 @@ export class AcceptedFollower {
   readonly #reader: LogReader
   readonly #decoder: EventDecoder<{ TransactionsAccepted: Block }>
   readonly #batchId: string
-  readonly #positions: (TaskPosition | null)[]
+  readonly #latest: (TaskPosition | null)[]
+  /** Next offset to read, and the end of what was there at the beginning. */
+  readonly #readTo: number[]
+  readonly #openEnds: readonly number[]
 
-  private constructor(reader: LogReader, registry: Registry, batchId: string, positions: (TaskPosition | null)[]) {
+  private constructor(
+    reader: LogReader,
+    registry: Registry,
+    batchId: string,
+    start: { latest: (TaskPosition | null)[]; from: readonly number[]; ends: readonly number[] },
+  ) {
     this.#reader = reader
     this.#decoder = reducedDecoder(registry, 'TransactionsAccepted', ['adjustments'])
     this.#batchId = batchId
-    this.#positions = positions
+    this.#latest = start.latest
+    this.#readTo = [...start.from]
+    this.#openEnds = start.ends
   }
 
   static async open(
@@ -58,25 +69,33 @@ export class AcceptedFollower {
     batchId: string,
     from: readonly number[],
   ): Promise<AcceptedFollower> {
-    const positions = await readPositions(log, topic)
+    const ends = await recordEnds(log, topic)
+    const latest = await readPositions(log, topic)
     const reader = log.reader()
     from.forEach((offset, partition) => {
       reader.seek(topic, partition, offset)
     })
-    return new AcceptedFollower(reader, registry, batchId, positions)
+    return new AcceptedFollower(reader, registry, batchId, { latest, from, ends })
   }
 
-  /** Where each task is, as far as was read; null for a task that has not made a step. */
+  /**
+   * Where each task is; null for a task that has not made a step, and as long as blocks that were there at the beginning
+   * are still to be read: a position never runs ahead of `outcome`.
+   */
   get positions(): readonly (TaskPosition | null)[] {
-    return this.#positions
+    return this.#latest.map((position, partition) =>
+      this.#readTo[partition]! >= this.#openEnds[partition]! ? position : null,
+    )
   }
 
   /** Reads on until `holds` does, which is asked after every batch. Ends early, with its error, when aborted. */
   async until(holds: () => boolean, signal?: AbortSignal): Promise<void> {
     while (!holds()) {
       signal?.throwIfAborted()
-      for (const { partition, records } of await this.#reader.poll(500))
+      for (const { partition, records, nextOffset } of await this.#reader.poll(500)) {
         for (const record of records) await this.#take(partition, record)
+        this.#readTo[partition] = nextOffset
+      }
     }
   }
 
@@ -86,16 +105,16 @@ export class AcceptedFollower {
 
   async #take(partition: number, record: LogRecord): Promise<void> {
     const position = decodePosition(record.headers)
-    const known = this.#positions[partition]
+    const known = this.#latest[partition]
     const decoded = await this.#decoder.read(record.value)
     if (decoded.kind !== 'ok')
       throw new LoyaltyError('block_unreadable', `block ${record.offset} of partition ${partition} cannot be read`, {
         details: { partition, offset: record.offset, reason: decoded.kind },
       })
     this.#add(decoded.event)
-    // The last part of a step ends it; the positions read at the start may be ahead of the blocks read again.
+    // The last part of a step ends it; what was known at the beginning may be ahead of a block that is read again.
     if (position.part === position.parts && (known == null || position.step >= known.step))
-      this.#positions[partition] = position
+      this.#latest[partition] = position
   }
 
   #add({ batches, facts }: Block): void {

@@ -35,6 +35,8 @@ export function parseDecimal(text: string, format: NumberFormat, into: Decimal):
   let digits = 0
   let seen = 0
   let scale = -1
+  /** Digits since the last thousands mark; -1 before the first. */
+  let grouped = -1
   for (; at < end; at++) {
     const code = text.charCodeAt(at)
     if (code >= 0x30 && code <= 0x39) {
@@ -42,9 +44,14 @@ export function parseDecimal(text: string, format: NumberFormat, into: Decimal):
       seen++
       if (mantissa !== 0) digits++
       if (scale >= 0) scale++
+      else if (grouped >= 0) grouped++
     } else if (code === mark && scale < 0) scale = 0
-    else if (scale >= 0 || seen === 0 || !format.thousands.includes(text[at]!) || at + 1 === end) return false
+    else if (scale >= 0 || !format.thousands.includes(text[at]!)) return false
+    else if (grouped < 0 ? seen === 0 || seen > 3 : grouped !== 3) return false
+    else grouped = 0
   }
+  // "1,23" with thousands commas is a decimal comma in the wrong file, not 123.
+  if (grouped >= 0 && grouped !== 3) return false
   if (seen === 0 || digits > maxDigits || scale > maxScale) return false
   into.mantissa = negative && mantissa !== 0 ? -mantissa : mantissa
   into.scale = Math.max(0, scale)

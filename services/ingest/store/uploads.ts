@@ -163,6 +163,14 @@ export class UploadStore {
     })
   }
 
+  /** Batches whose tasks have not ended. */
+  async openBatches(): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ batch_id: string }>(
+      `select batch_id from ingest.tasks where status in ('PENDING', 'PROCESSING')`,
+    )
+    return rows.map((row) => row.batch_id)
+  }
+
   async progress(taskId: string, phase: Phase, percentage: number): Promise<void> {
     await this.#pool.query(
       `update ingest.tasks set phase = $2, progress_percentage = greatest(progress_percentage, $3)

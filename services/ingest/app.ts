@@ -1,0 +1,113 @@
+import type { ReadableStream } from 'node:stream/web'
+import { OpenAPIHono, type z } from '@hono/zod-openapi'
+import { equipServer, refuseInvalid, type ServerParts } from '#services/platform/http.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { acceptFile, discardFile, type IntakeDeps, storeFile } from './intake.ts'
+import { readMultipart } from './multipart.ts'
+import { getTaskStatus, getUpload, listUploads, postUpload, type taskStatus, type upload } from './routes.ts'
+import type { TaskView, UploadView } from './store/uploads.ts'
+
+export interface AppDeps extends IntakeDeps {
+  readonly server: ServerParts
+  /** A task was written: the worker need not wait for its next look. */
+  readonly onTask: () => void
+}
+
+/** HTTP status by error code, where it is not 500 (or 503 for what may pass). */
+export const ingestStatuses: Readonly<Record<string, number>> = {
+  upload_malformed: 400,
+  file_missing: 400,
+  file_empty: 400,
+  file_unreadable: 400,
+  profile_unknown: 400,
+  profile_needed: 400,
+  columns_missing: 400,
+  csv_row_too_long: 400,
+  csv_unclosed_quote: 400,
+  task_not_found: 404,
+  upload_not_found: 404,
+}
+
+/** The HTTP side of ingestion. Test it with `app.request()`. */
+export function createIngestApp(deps: AppDeps) {
+  const app = new OpenAPIHono({ defaultHook: refuseInvalid })
+  equipServer(app, { ...deps.server, statuses: { ...ingestStatuses, ...deps.server.statuses } })
+
+  // Not app.openapi: its validator would read the whole body into memory.
+  app.post(postUpload.getRoutingPath(), async (c) => {
+    const body = c.req.raw.body as ReadableStream | null
+    const form = await readMultipart(
+      c.req.header('content-type'),
+      body,
+      (name, content) => storeFile(deps, name, content),
+      (file) => discardFile(deps, file),
+    )
+    if (form.file === null)
+      throw new LoyaltyError('file_missing', 'the form has no file; send it in a part named "file"')
+    const { taskId, batchId } = await acceptFile(deps, form.file, form.fields.get('profile') || undefined)
+    deps.onTask()
+    const message = 'File uploaded successfully and is being processed.'
+    return c.json({ task_id: taskId, batch_id: batchId, message }, 202)
+  })
+
+  app.openapi(getTaskStatus, async (c) => {
+    const { task_id: taskId } = c.req.valid('param')
+    const task = await deps.store.task(taskId)
+    if (task === null) throw new LoyaltyError('task_not_found', `there is no task ${taskId}`)
+    return c.json(taskBody(task), 200)
+  })
+
+  app.openapi(listUploads, async (c) => {
+    const { skip, limit } = c.req.valid('query')
+    const { total, uploads } = await deps.store.list(skip, limit)
+    return c.json({ total, uploads: uploads.map(uploadBody) }, 200)
+  })
+
+  app.openapi(getUpload, async (c) => {
+    const { batch_id: batchId } = c.req.valid('param')
+    const found = await deps.store.upload(batchId)
+    if (found === null) throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`)
+    return c.json(uploadBody(found), 200)
+  })
+  return app
+}
+
+function taskBody(task: TaskView): z.input<typeof taskStatus> {
+  const ended = task.status === 'COMPLETED' || task.status === 'FAILED'
+  return {
+    task_id: task.taskId,
+    batch_id: task.batchId,
+    status: task.status,
+    progress_percentage: task.progressPercentage,
+    phase: task.phase,
+    ...(ended ? { result_url: `/api/v1/management/data/uploads/${task.batchId}` } : {}),
+    report: task.report,
+    failure: task.errorCode === null ? null : { code: task.errorCode, message: task.errorMessage ?? '' },
+  }
+}
+
+function uploadBody(found: UploadView): z.input<typeof upload> {
+  return {
+    batch_id: found.batchId,
+    file_name: found.fileName,
+    original_file_path: found.storedPath,
+    uploaded_by_user_id: found.uploadedByUserId,
+    upload_timestamp: iso(found.uploadedAtMs),
+    status: found.status,
+    processing_start_time: found.processingStartMs === null ? null : iso(found.processingStartMs),
+    processing_end_time: found.processingEndMs === null ? null : iso(found.processingEndMs),
+    total_rows: found.totalRows,
+    processed_rows: found.processedRows,
+    error_code: found.errorCode,
+    error_message: found.errorMessage,
+    associated_task_id: found.taskId,
+    profile: found.profile,
+    size_bytes: found.sizeBytes,
+    content_sha256: found.sha256,
+    report: found.report,
+  }
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}

@@ -1,0 +1,149 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { type Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { syncDirectory } from './files/buckets.ts'
+import { findColumns } from './files/columns.ts'
+import { CsvReader } from './files/csv.ts'
+import { isEncoding, readText } from './files/text.ts'
+import { type FileProfile, listProfiles, loadProfile } from './profile.ts'
+import type { NewUpload, UploadStore } from './store/uploads.ts'
+
+/** How a file comes in: it is stored durably, looked at, and its batch and task are written; the worker does the rest. */
+
+export interface IntakeDeps {
+  readonly store: UploadStore
+  readonly dataDir: string
+  /** Directory of the file profiles; default: those that ship. */
+  readonly profilesDir?: string | undefined
+}
+
+/** A file on disk that is not yet an upload. */
+export interface StoredFile {
+  readonly batchId: string
+  readonly fileName: string
+  readonly storedPath: string
+  readonly sizeBytes: number
+  readonly sha256: string
+}
+
+const longestName = 255
+
+/** Writes a stream to the upload directory, durably. What an interrupted call leaves is a `.part` file. */
+export async function storeFile(deps: IntakeDeps, fileName: string, content: Readable): Promise<StoredFile> {
+  const batchId = randomUUID()
+  const name = safeName(fileName)
+  const storedPath = join('uploads', `${batchId}${extensionOf(name)}`)
+  const path = join(deps.dataDir, storedPath)
+  await mkdir(dirname(path), { recursive: true })
+  const hash = createHash('sha256')
+  let sizeBytes = 0
+  const measure = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      sizeBytes += chunk.length
+      done(null, chunk)
+    },
+  })
+  try {
+    await pipeline(content, measure, createWriteStream(`${path}.part`))
+    await makeDurable(`${path}.part`)
+    await rename(`${path}.part`, path)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    await rm(`${path}.part`, { force: true })
+    throw error
+  }
+  return { batchId, fileName: name, storedPath, sizeBytes, sha256: hash.digest('hex') }
+}
+
+/**
+ * Makes a stored file an upload with a task. Without a profile's name the one is taken whose columns the file has.
+ *
+ * Errors (the stored file is deleted): `file_empty`, `profile_unknown`, `profile_invalid`, `profile_needed` (none or
+ * several fit), `columns_missing`, `file_unreadable`, `csv_row_too_long`, `csv_unclosed_quote`.
+ */
+export async function acceptFile(deps: IntakeDeps, file: StoredFile, profileName?: string): Promise<NewUpload> {
+  const path = join(deps.dataDir, file.storedPath)
+  try {
+    const upload = { ...file, taskId: randomUUID(), profile: await profileFor(deps, path, profileName) }
+    await deps.store.create(upload)
+    return upload
+  } catch (error) {
+    await discardFile(deps, file)
+    throw error
+  }
+}
+
+export async function discardFile(deps: IntakeDeps, file: StoredFile): Promise<void> {
+  await rm(join(deps.dataDir, file.storedPath), { force: true })
+}
+
+async function profileFor(deps: IntakeDeps, path: string, name: string | undefined): Promise<FileProfile> {
+  if (name !== undefined) {
+    const profile = loadProfile(name, deps.profilesDir)
+    findColumns(profile, profile.format.header ? await firstRow(path, profile) : null)
+    return profile
+  }
+  const names = listProfiles(deps.profilesDir)
+  const fitting: FileProfile[] = []
+  for (const each of names) {
+    const profile = loadProfile(each, deps.profilesDir)
+    if (profile.format.header && (await fits(path, profile))) fitting.push(profile)
+  }
+  const [only] = fitting
+  if (only !== undefined && fitting.length === 1) return only
+  throw new LoyaltyError(
+    'profile_needed',
+    `${fitting.length === 0 ? 'no' : 'more than one'} file profile fits the header; name one of: ${names.join(', ')}`,
+    { details: { known: names, fitting: fitting.map((profile) => profile.name) } },
+  )
+}
+
+async function fits(path: string, profile: FileProfile): Promise<boolean> {
+  try {
+    findColumns(profile, await firstRow(path, profile))
+    return true
+  } catch (error) {
+    if (error instanceof LoyaltyError && error.code === 'columns_missing') return false
+    throw error
+  }
+}
+
+async function firstRow(path: string, { format }: FileProfile): Promise<string[]> {
+  if (!isEncoding(format.encoding))
+    throw new LoyaltyError('profile_invalid', `format.encoding: ${format.encoding} is no encoding that is known here`)
+  const reader = new CsvReader(format)
+  for await (const chunk of readText(path, format.encoding)) {
+    const [row] = reader.push(chunk)
+    if (row !== undefined) return row
+  }
+  const [row] = reader.end()
+  if (row !== undefined) return row
+  throw new LoyaltyError('file_empty', 'the file has no rows')
+}
+
+async function makeDurable(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** The last part of a path as browsers and scripts send it, without control characters. */
+function safeName(fileName: string): string {
+  const name = basename(fileName.replaceAll('\\', '/')).replace(/\p{Cc}/gu, '')
+  return (name === '' ? 'upload' : name).slice(-longestName)
+}
+
+/** `.csv`, `.csv.gz`; only letters and digits, because it becomes part of a path. */
+function extensionOf(name: string): string {
+  const last = extname(name)
+  const both = `${extname(name.slice(0, name.length - last.length))}${last}`
+  return /^(\.[A-Za-z0-9]{1,8}){0,2}$/.test(both) ? both.toLowerCase() : ''
+}

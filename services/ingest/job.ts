@@ -1,0 +1,275 @@
+import { createHash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { reducedDecoder } from '#schemas/decoder.ts'
+import { EventEncoder } from '#schemas/encoder.ts'
+import type { ProgrammeConfigured, TransactionRecorded } from '#schemas/events.ts'
+import { type Registry, registerAll } from '#schemas/registry.ts'
+import type { Topics } from '#schemas/topics.ts'
+import type { Clock } from '#streams/core/clock.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { isoOfDay } from '#streams/domain/calendar.ts'
+import type { Log } from '#streams/log/log.ts'
+import { AcceptedFollower, type BatchOutcome } from './accepted.ts'
+import { havePassed, haveSettled, recordEnds, shareOf, untilProjected } from './completion.ts'
+import type { Control, ControlState } from './control.ts'
+import type { IngestCrashHook } from './crash.ts'
+import { turnDay } from './day.ts'
+import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
+import type { ProgressMeter } from './progress.ts'
+import { publishEvents } from './publish.ts'
+import { type GroupManifest, groupReceipts } from './receipts/group.ts'
+import { spillRows } from './receipts/spill.ts'
+import type { UploadReport } from './report.ts'
+import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
+
+export interface JobDeps {
+  readonly log: Log
+  readonly topics: Topics
+  readonly registry: Registry
+  readonly control: Control
+  readonly store: UploadStore
+  readonly projections: ProjectionProgress
+  readonly calibrator: Calibrator
+  readonly figures: ProgrammeFigures
+  readonly clock: Clock
+  /** Holds `uploads/` and `spill/`. */
+  readonly dataDir: string
+  readonly crash: IngestCrashHook
+}
+
+/** Changes when prepared files of an older version can no longer be gone on with. */
+const formatVersion = 1
+
+/**
+ * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the
+ * same: what is prepared is kept on disk under a manifest, what is published is found in the log, and everything else is
+ * read from there.
+ */
+export class UploadJob {
+  readonly #deps: JobDeps
+  readonly #task: UploadTask
+  readonly #meter: ProgressMeter
+  readonly #signal: AbortSignal
+
+  constructor(deps: JobDeps, task: UploadTask, meter: ProgressMeter, signal: AbortSignal) {
+    this.#deps = deps
+    this.#task = task
+    this.#meter = meter
+    this.#signal = signal
+  }
+
+  /**
+   * Errors: `wrong_currency` (the file's is not the programme's; nothing was published), those of `spillRows`, and those of
+   * the log, the registry and the stores.
+   */
+  async run(programme: ProgrammeConfigured): Promise<UploadReport> {
+    this.#checkCurrency(programme)
+    const events = await this.#prepare(programme)
+    const checkpoint = await this.#checkpoint()
+    await this.#publish(events, checkpoint)
+    const { topics, log, registry } = this.#deps
+    const follower = await AcceptedFollower.open(
+      log,
+      topics.accepted,
+      registry,
+      this.#task.batchId,
+      checkpoint.acceptedFrom,
+    )
+    try {
+      await this.#stream(follower, checkpoint)
+      await this.#settle(follower, programme)
+    } finally {
+      await follower.close()
+    }
+    await this.#project([topics.accepted, topics.clientState, topics.clientReclassified])
+    this.#deps.crash('before-completed')
+    return this.#report(events, follower.outcome, programme, await this.#deps.control.read())
+  }
+
+  /** Deletes what was prepared: the stored original is enough to begin again. */
+  async clean(): Promise<void> {
+    await rm(this.#spillDirectory(), { recursive: true, force: true })
+  }
+
+  #checkCurrency(programme: ProgrammeConfigured): void {
+    const { profile } = this.#task
+    if (profile.currency === programme.currency) return
+    throw new LoyaltyError(
+      'wrong_currency',
+      `the file is in ${profile.currency} by its profile ${profile.name}, the programme counts in ${programme.currency}; ` +
+        'nothing was published',
+      { details: { file: profile.currency, programme: programme.currency } },
+    )
+  }
+
+  #spillDirectory(): string {
+    return join(this.#deps.dataDir, 'spill', this.#task.batchId)
+  }
+
+  async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
+    const { profile, sha256, storedPath, batchId } = this.#task
+    const { dataDir, registry, topics, store, crash } = this.#deps
+    const signal = this.#signal
+    const directory = this.#spillDirectory()
+    const rowsDirectory = join(directory, 'rows')
+    const key = digest({ formatVersion, sha256, profile })
+    this.#meter.begin('reading')
+    const rows = await spillRows({
+      path: join(dataDir, storedPath),
+      profile,
+      directory: rowsDirectory,
+      key,
+      signal,
+      onProgress: (share) => this.#meter.share(share),
+    })
+    crash('after-rows')
+    this.#meter.begin('grouping')
+    const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
+    const { partitions } = programme
+    const events = await groupReceipts({
+      profile,
+      rowsDirectory,
+      rows,
+      directory: join(directory, 'events'),
+      key: digest({ key, schemaId, partitions }),
+      batchId,
+      partitions,
+      encoder: new EventEncoder('TransactionRecorded', schemaId),
+      signal,
+      onProgress: (share) => this.#meter.share(share),
+    })
+    await store.rowsRead(batchId, rows.rows, rows.rows)
+    crash('after-grouping')
+    return events
+  }
+
+  /** Where the log ended before this upload published; taken once, kept for every later attempt. */
+  async #checkpoint(): Promise<Checkpoint> {
+    if (this.#task.checkpoint !== null) return this.#task.checkpoint
+    const { log, topics, store, crash } = this.#deps
+    const checkpoint = {
+      transactionsFrom: await log.admin.endOffsets(topics.transactions),
+      acceptedFrom: await log.admin.endOffsets(topics.accepted),
+    }
+    await store.saveCheckpoint(this.#task.taskId, checkpoint)
+    crash('after-checkpoint')
+    return checkpoint
+  }
+
+  async #publish(events: GroupManifest, checkpoint: Checkpoint): Promise<void> {
+    const { log, topics, registry, crash } = this.#deps
+    const decoder = reducedDecoder(registry, 'TransactionRecorded', unreadFields)
+    this.#meter.begin('publishing')
+    await publishEvents({
+      log,
+      topic: topics.transactions,
+      directory: join(this.#spillDirectory(), 'events'),
+      events,
+      from: checkpoint.transactionsFrom,
+      resumed: this.#task.checkpoint !== null,
+      isOurs: async (value) => {
+        const decoded = await decoder.read(value)
+        return decoded.kind === 'ok' && decoded.event.batch_id === this.#task.batchId
+      },
+      signal: this.#signal,
+      onProgress: (share) => this.#meter.share(share),
+      afterAppend: () => crash('inside-publishing'),
+    })
+    crash('after-publishing')
+  }
+
+  /** Until every task has taken the transactions in. */
+  async #stream(follower: AcceptedFollower, checkpoint: Checkpoint): Promise<void> {
+    const { log, topics } = this.#deps
+    this.#meter.begin('streaming')
+    const ends = await recordEnds(log, topics.transactions)
+    await follower.until(() => {
+      this.#meter.share(shareOf(follower.positions, checkpoint.transactionsFrom, ends))
+      return havePassed(follower.positions, ends)
+    }, this.#signal)
+  }
+
+  /** The clock rule, and the sweep that it may have caused. */
+  async #settle(follower: AcceptedFollower, programme: ProgrammeConfigured): Promise<void> {
+    const { log, topics } = this.#deps
+    this.#meter.begin('calibrating')
+    await turnDay(this.#deps, {
+      programme,
+      newestDay: follower.outcome.newestDay,
+      signal: this.#signal,
+    })
+    this.#meter.begin('sweeping')
+    const [controlEnd = 0] = await recordEnds(log, topics.control)
+    await follower.until(() => haveSettled(follower.positions, controlEnd), this.#signal)
+  }
+
+  async #project(topics: readonly string[]): Promise<void> {
+    const { log, projections } = this.#deps
+    this.#meter.begin('projecting')
+    await untilProjected(log, topics, projections, {
+      signal: this.#signal,
+      onProgress: (share) => this.#meter.share(share),
+    })
+  }
+
+  async #report(
+    { tally }: GroupManifest,
+    outcome: BatchOutcome,
+    programme: ProgrammeConfigured,
+    { day, cutPoints }: ControlState,
+  ): Promise<UploadReport> {
+    const { buyers, segments } = await this.#deps.figures.read()
+    return {
+      lines: tally.acceptedRows + tally.rejectedRows,
+      rows: { accepted: tally.acceptedRows, rejected: tally.rejectedRows },
+      accepted: outcome.accepted,
+      sales: outcome.sales,
+      refunds: outcome.refunds,
+      voids: outcome.voids,
+      duplicates: outcome.duplicates,
+      dead_letters: outcome.dead,
+      rejected: tally.rejected,
+      clients: outcome.clients.size,
+      buyers,
+      gross_minor: outcome.grossMinor,
+      refunded_minor: outcome.refundedMinor,
+      currency: programme.currency,
+      as_of: day === null ? null : isoOfDay(day),
+      cut_points: cutPoints && {
+        recency_days: cutPoints.recency_days,
+        frequency: cutPoints.frequency,
+        monetary_minor: cutPoints.monetary_minor,
+        basis: cutPoints.basis,
+      },
+      segments,
+      seconds: this.#meter.seconds(this.#deps.clock.nowMs() - this.#task.startedAtMs),
+    }
+  }
+}
+
+/** Everything but what tells whose an event is. */
+const unreadFields = [
+  'client_id',
+  'kind',
+  'occurred_at',
+  'amount_minor',
+  'currency',
+  'source',
+  'store_id',
+  'terminal_id',
+  'receipt_number',
+  'original_transaction_id',
+  'payment_method',
+  'items_count',
+  'categories',
+  'lines',
+  'discount_minor',
+  'bonus_earned_minor',
+  'bonus_spent_minor',
+  'attributes',
+] as const satisfies (keyof TransactionRecorded)[]
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex')
+}

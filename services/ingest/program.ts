@@ -1,0 +1,119 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Pool } from 'pg'
+import type { Registry } from '#schemas/registry.ts'
+import type { Topics } from '#schemas/topics.ts'
+import { listen, type ReadinessCheck } from '#services/platform/http.ts'
+import type { Logger } from '#services/platform/logging.ts'
+import type { Metrics } from '#services/platform/metrics.ts'
+import type { Clock } from '#streams/core/clock.ts'
+import { messageOf } from '#streams/core/error.ts'
+import type { Log } from '#streams/log/log.ts'
+import { createIngestApp } from './app.ts'
+import { Control } from './control.ts'
+import type { IngestCrashHook } from './crash.ts'
+import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
+import type { FileProfile } from './profile.ts'
+import { type DefaultModel, ensureProgramme, type ProgrammeSettings } from './programme.ts'
+import { UploadStore } from './store/uploads.ts'
+import { UploadWorker } from './worker.ts'
+
+/** Everything the ingest program works with. The topics exist and the schema `ingest` is migrated. */
+export interface IngestDeps {
+  readonly log: Log
+  readonly topics: Topics
+  readonly registry: Registry
+  /** Database with the schema `ingest`; one of its connections is held for the worker lock. */
+  readonly pool: Pool
+  readonly projections: ProjectionProgress
+  readonly calibrator: Calibrator
+  readonly figures: ProgrammeFigures
+  readonly settings: ProgrammeSettings
+  /** Model that a new programme begins with; null where there is none. */
+  readonly model: DefaultModel | null
+  /**
+   * `configure`: an empty control topic is configured at the start, by the given file profile if any. `wait`: by the
+   * profile of the first upload.
+   */
+  readonly programme: { readonly when: 'configure'; readonly profile: FileProfile | null } | { readonly when: 'wait' }
+  readonly dataDir: string
+  readonly profilesDir?: string | undefined
+  readonly port: number
+  readonly bind: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly crash: IngestCrashHook
+}
+
+export interface RunningIngest {
+  readonly port: number
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Serves uploads and works on them until `close`, which leaves a task under way to the next start. */
+export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
+  const { log, topics, registry, pool, logger, metrics, clock, dataDir } = deps
+  const store = new UploadStore(pool)
+  await removeLeftovers(dataDir, store)
+  const control = await Control.open(log, topics, registry)
+  const programme = {
+    control,
+    pool,
+    clock,
+    settings: deps.settings,
+    model: deps.model,
+    notice: (text: string) => logger.warn(text),
+  }
+  if (deps.programme.when === 'configure') await ensureProgramme(programme, deps.programme.profile)
+  const { projections, calibrator, figures, crash } = deps
+  const job = { log, topics, registry, control, store, projections, calibrator, figures, clock, dataDir, crash }
+  const worker = new UploadWorker({ job, programme, pool, logger })
+  const app = createIngestApp({
+    store,
+    dataDir,
+    profilesDir: deps.profilesDir,
+    server: { logger, metrics, ready: () => readiness(pool, log, topics) },
+    onTask: () => worker.wake(),
+  })
+  const server = await listen(app, { port: deps.port, bind: deps.bind })
+  worker.start()
+  return {
+    port: server.port,
+    url: server.url,
+    close: async () => {
+      await server.close()
+      await worker.stop()
+    },
+  }
+}
+
+async function readiness(pool: Pool, log: Log, topics: Topics): Promise<ReadinessCheck[]> {
+  return Promise.all([
+    check('postgres', () => pool.query('select 1')),
+    check('log', () => log.admin.endOffsets(topics.control)),
+  ])
+}
+
+async function check(name: string, work: () => Promise<unknown>): Promise<ReadinessCheck> {
+  try {
+    await work()
+    return { name, ok: true }
+  } catch (error) {
+    return { name, ok: false, message: messageOf(error) }
+  }
+}
+
+/** What a killed program left: half-stored files, and prepared files of uploads that have ended. */
+async function removeLeftovers(dataDir: string, store: UploadStore): Promise<void> {
+  for (const name of await namesIn(join(dataDir, 'uploads')))
+    if (name.endsWith('.part')) await rm(join(dataDir, 'uploads', name), { force: true })
+  const open = new Set(await store.openBatches())
+  for (const name of await namesIn(join(dataDir, 'spill')))
+    if (!open.has(name)) await rm(join(dataDir, 'spill', name), { recursive: true, force: true })
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return readdir(directory).catch(() => [])
+}

@@ -1,0 +1,170 @@
+import { createRoute, z } from '@hono/zod-openapi'
+import { phases, statuses } from './store/uploads.ts'
+import { reasons } from './verdicts.ts'
+
+/** Route definitions of ingestion: served here, and shown in the API's one OpenAPI document. */
+
+const errorBody = z
+  .object({
+    error: z.string(),
+    message: z.string(),
+    code: z.string(),
+    details: z.record(z.string(), z.unknown()),
+    trace_id: z.string(),
+  })
+  .openapi('Error')
+
+function failure(description: string) {
+  return { description, content: { 'application/json': { schema: errorBody } } }
+}
+
+function success<Schema extends z.ZodType>(description: string, schema: Schema) {
+  return { description, content: { 'application/json': { schema } } }
+}
+
+const reasonNames = Object.keys(reasons) as [keyof typeof reasons, ...(keyof typeof reasons)[]]
+
+export const uploadReport = z
+  .object({
+    lines: z.number().int().describe('rows of the file, without the header'),
+    rows: z.object({ accepted: z.number().int(), rejected: z.number().int() }).describe('sums to lines'),
+    accepted: z.number().int().describe('transactions that counted'),
+    sales: z.number().int(),
+    refunds: z.number().int(),
+    voids: z.number().int(),
+    duplicates: z.number().int().describe('transactions seen before'),
+    dead_letters: z.number().int(),
+    rejected: z.partialRecord(z.enum(reasonNames), z.number().int()).describe('by reason: rows, or receipts'),
+    clients: z.number().int().describe('clients of the accepted transactions'),
+    buyers: z.number().int().describe('clients of the programme with a purchase that counts'),
+    gross_minor: z.number().int(),
+    refunded_minor: z.number().int(),
+    currency: z.string(),
+    as_of: z.string().nullable().describe('ISO date of the programme'),
+    cut_points: z
+      .object({
+        recency_days: z.array(z.number().int()).readonly(),
+        frequency: z.array(z.number().int()).readonly(),
+        monetary_minor: z.array(z.number().int()).readonly(),
+        basis: z.enum(['net', 'gross']),
+      })
+      .nullable(),
+    segments: z.record(z.string(), z.number().int()).describe('buyers of the programme by segment'),
+    seconds: z.record(z.string(), z.number()).describe('wall time by phase'),
+  })
+  .openapi('UploadReport')
+
+export const taskStatus = z
+  .object({
+    task_id: z.string(),
+    batch_id: z.string(),
+    status: z.enum(statuses),
+    progress_percentage: z.number().int().min(0).max(100),
+    phase: z.enum(phases),
+    result_url: z.string().optional().describe('the upload, once it has ended'),
+    report: uploadReport.nullable(),
+    failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+  })
+  .openapi('TaskStatus')
+
+export const upload = z
+  .object({
+    batch_id: z.string(),
+    file_name: z.string(),
+    original_file_path: z.string().describe('relative to the data directory'),
+    uploaded_by_user_id: z.string().nullable(),
+    upload_timestamp: z.string(),
+    status: z.enum(statuses),
+    processing_start_time: z.string().nullable(),
+    processing_end_time: z.string().nullable(),
+    total_rows: z.number().int().nullable(),
+    processed_rows: z.number().int().nullable(),
+    error_code: z.string().nullable(),
+    error_message: z.string().nullable(),
+    associated_task_id: z.string(),
+    profile: z.string(),
+    size_bytes: z.number().int(),
+    content_sha256: z.string(),
+    report: uploadReport.nullable(),
+  })
+  .openapi('Upload')
+
+const management = { tags: ['management'] }
+
+export const postUpload = createRoute({
+  ...management,
+  method: 'post',
+  path: '/api/v1/management/data/upload',
+  summary: 'Upload a file of transactions',
+  description: 'Stores the file and answers at once; the task reports what became of it. CSV, also .gz and .zst.',
+  // Described for readers only: the body is taken in as a stream and checked by hand.
+  request: {
+    body: {
+      required: true,
+      content: {
+        'multipart/form-data': {
+          schema: z.object({
+            file: z.string().meta({ format: 'binary' }),
+            profile: z.string().optional().describe('file profile; without it the one whose columns the file has'),
+          }),
+        },
+      },
+    },
+  },
+  responses: {
+    202: success(
+      'the file is stored and waits for processing',
+      z.object({ task_id: z.string(), batch_id: z.string(), message: z.string() }).openapi('UploadAccepted'),
+    ),
+    400: failure('no file, an unknown profile, or a file that the profile does not fit'),
+  },
+})
+
+export const getTaskStatus = createRoute({
+  ...management,
+  method: 'get',
+  path: '/api/v1/management/tasks/{task_id}/status',
+  summary: 'How far a task is',
+  request: { params: z.object({ task_id: z.uuid() }) },
+  responses: {
+    200: success('the task', taskStatus),
+    400: failure('the id is no UUID'),
+    404: failure('there is no such task'),
+  },
+})
+
+export const listUploads = createRoute({
+  ...management,
+  method: 'get',
+  path: '/api/v1/management/data/uploads',
+  summary: 'Uploads, newest first',
+  request: {
+    query: z.object({
+      skip: z.coerce.number().int().min(0).default(0),
+      limit: z.coerce.number().int().min(1).max(1000).default(50),
+    }),
+  },
+  responses: {
+    200: success(
+      'a page of uploads',
+      z.object({ total: z.number().int(), uploads: z.array(upload) }).openapi('Uploads'),
+    ),
+    400: failure('skip or limit is out of range'),
+  },
+})
+
+export const getUpload = createRoute({
+  ...management,
+  method: 'get',
+  path: '/api/v1/management/data/uploads/{batch_id}',
+  summary: 'One upload with its report',
+  request: { params: z.object({ batch_id: z.uuid() }) },
+  responses: {
+    200: success('the upload', upload),
+    400: failure('the id is no UUID'),
+    404: failure('there is no such upload'),
+  },
+})
+
+/** All of them, for the API's OpenAPI document. */
+export const ingestRoutes = [postUpload, getTaskStatus, listUploads, getUpload] as const

@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool, PoolClient } from 'pg'
+import type { Logger } from '#services/platform/logging.ts'
+import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { type JobDeps, UploadJob } from './job.ts'
+import { ensureProgramme, type ProgrammeDeps } from './programme.ts'
+import { ProgressMeter } from './progress.ts'
+import type { UploadTask } from './store/uploads.ts'
+
+export interface WorkerDeps {
+  readonly job: JobDeps
+  readonly programme: ProgrammeDeps
+  readonly pool: Pool
+  readonly logger: Logger
+}
+
+const idleMs = 500
+/** Unknown errors are tried again, in case they pass; after so many attempts the task is given up. */
+const maxAttempts = 5
+const longestPauseMs = 10_000
+
+/**
+ * Works on upload tasks, one after the other, while it holds the worker lock. Of several programs one holds it; the lock
+ * is a session lock of PostgreSQL, so it falls with the holder's connection and the next program goes on where the log
+ * and the disk say that the last one was.
+ */
+export class UploadWorker {
+  readonly #deps: WorkerDeps
+  readonly #stop = new AbortController()
+  #wake: (() => void) | null = null
+  #running: Promise<void> | null = null
+  #holdsLock = false
+
+  constructor(deps: WorkerDeps) {
+    this.#deps = deps
+  }
+
+  /** True while this program is the one that works. */
+  get active(): boolean {
+    return this.#holdsLock
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** There is a new task: no need to wait for the next look. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  /** Ends after the current append or wait; a task under way stays PROCESSING and is resumed by the next worker. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new LoyaltyError('stopping', 'ingest is stopping', { retriable: true }))
+    this.wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#holdLock()
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        this.#deps.logger.warn({ error }, `the upload worker pauses: ${messageOf(error)}`)
+        await this.#pause(1_000)
+      }
+    }
+  }
+
+  async #holdLock(): Promise<void> {
+    const client = await this.#deps.pool.connect()
+    const lost = new AbortController()
+    client.on('error', (cause) =>
+      lost.abort(new LoyaltyError('worker_lock_lost', 'the worker lock was lost', { retriable: true, cause })),
+    )
+    try {
+      if (!(await tryLock(client))) return await this.#pause(idleMs)
+      this.#holdsLock = true
+      await this.#workUnderLock(AbortSignal.any([lost.signal, this.#stop.signal]))
+    } finally {
+      this.#holdsLock = false
+      // The connection is closed, not given back: that is what frees the lock.
+      client.release(true)
+    }
+  }
+
+  async #workUnderLock(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const task = await this.#deps.job.store.claim()
+      if (task === null) await this.#pause(idleMs)
+      else await this.#work(task, signal)
+    }
+    throw signal.reason
+  }
+
+  async #work(task: UploadTask, signal: AbortSignal): Promise<void> {
+    const { job: deps, programme, logger } = this.#deps
+    const about = { task_id: task.taskId, batch_id: task.batchId, attempt: task.attempts }
+    logger.info(about, task.attempts > 1 ? 'upload resumed' : 'upload begun')
+    const meter = new ProgressMeter((phase, percentage) => {
+      deps.store.progress(task.taskId, phase, percentage).catch((error) => logger.warn({ ...about, error }, 'progress'))
+    })
+    const job = new UploadJob(deps, task, meter, signal)
+    try {
+      const report = await job.run(await ensureProgramme(programme, task.profile))
+      await deps.store.complete(task, report)
+      await job.clean()
+      logger.info({ ...about, report }, 'upload completed')
+    } catch (error) {
+      if (signal.aborted) throw error
+      if (isLasting(error, task.attempts)) await this.#fail(task, job, error)
+      else {
+        logger.warn({ ...about, error }, `upload is tried again: ${messageOf(error)}`)
+        await this.#pause(Math.min(longestPauseMs, 250 * 2 ** Math.min(10, task.attempts)))
+      }
+    }
+  }
+
+  async #fail(task: UploadTask, job: UploadJob, error: unknown): Promise<void> {
+    const code = error instanceof LoyaltyError ? error.code : 'internal_error'
+    this.#deps.logger.error(
+      { task_id: task.taskId, batch_id: task.batchId, error },
+      `upload failed: ${messageOf(error)}`,
+    )
+    await this.#deps.job.store.fail(task, code, messageOf(error))
+    await job.clean()
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    await sleep(ms, undefined, { signal: AbortSignal.any([woken.signal, this.#stop.signal]) }).catch(() => {})
+    this.#wake = null
+  }
+}
+
+/** True for an error that trying again will not mend. */
+function isLasting(error: unknown, attempts: number): boolean {
+  if (error instanceof LoyaltyError) return !error.retriable
+  return attempts >= maxAttempts
+}
+
+async function tryLock(client: PoolClient): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>(
+    `select pg_try_advisory_lock(hashtextextended('loyalty.ingest.worker', 0)) as locked`,
+  )
+  return rows[0]!.locked
+}
