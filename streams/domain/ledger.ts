@@ -140,8 +140,9 @@ export class Ledger extends PackedEntries {
   }
 
   /** How many earlier entries name this newest one. */
-  #waitingFor({ idHi, idLo }: Entry): number {
-    let found = 0
+  #waitingFor({ idHi, idLo, refHi, refLo }: Entry): number {
+    // The entry is among those looked through, and may name itself.
+    let found = refHi === idHi && refLo === idLo ? -1 : 0
     for (let region = 0; region < this.regions; region++) {
       const words = this.regionWords(region)
       const start = this.regionAt(region)
