@@ -1,5 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { messageOf } from '#streams/core/error.ts'
+import { ingestRoutes } from '../ingest/routes.ts'
 import { equipServer, type ReadinessCheck, refuseInvalid } from '../platform/http.ts'
 import { clientRoutes } from './routes/clients.ts'
 import { docsRoutes } from './routes/docs.ts'
@@ -18,6 +19,7 @@ export function createApiApp(state: ApiState): OpenAPIHono {
   serviceRoutes(app, state)
   managementRoutes(app, state)
   docsRoutes(app)
+  for (const route of ingestRoutes) app.openAPIRegistry.registerPath(route)
   app.doc('/openapi.json', {
     openapi: '3.0.3',
     info: {

@@ -2,9 +2,11 @@ import { Command, CommanderError } from 'commander'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { CliContext } from './context.ts'
 import { checkConfigVerb } from './verbs/check-config.ts'
+import { migrateVerb } from './verbs/migrate.ts'
 import { startVerb } from './verbs/start.ts'
+import { topicsVerb } from './verbs/topics.ts'
 
-const verbs = [startVerb, checkConfigVerb]
+const verbs = [startVerb, migrateVerb, topicsVerb, checkConfigVerb]
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const

@@ -3,13 +3,19 @@ import type { Pool } from 'pg'
 import type { Registry } from '#schemas/registry.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { Config, Environment } from '../platform/config.ts'
+import type { MigrationReport } from '../platform/migrate.ts'
 import type { PlatformSetup } from '../standalone/platform.ts'
 import type { Output } from './output.ts'
 
 /** What the verbs need built; the main chooses. */
 export interface Wiring {
-  readonly setup: PlatformSetup
-  openLog(config: Config): Promise<Log>
+  /** What happens between engines and programs; `profile` is the file profile that a new programme is configured by. */
+  setup(profile?: string): PlatformSetup
+  migrateDatabase(config: Config, target?: number): Promise<Record<string, MigrationReport>>
+  migrateStatistics(config: Config): Promise<MigrationReport>
+  /** Names of the topics, which are there then. */
+  createTopics(config: Config): Promise<string[]>
+  openLog(config: Config): Log
   openRegistry(config: Config): Registry
   openPostgres(config: Config): Pool
   openClickHouse(config: Config): ClickHouseClient

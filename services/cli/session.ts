@@ -24,7 +24,7 @@ export interface Session {
   readonly topics: Topics
   /** True when the platform was running already and goes on after the session. */
   readonly joined: boolean
-  log(): Promise<Log>
+  log(): Log
   postgres(): Pool
   clickhouse(): ClickHouseClient
   registry(): Registry
@@ -40,7 +40,7 @@ export function environmentOf(context: CliContext, options: CommonOptions): Envi
 
 /**
  * Runs `work` with what it needs: that of the running platform where there is one on the data directory, else engines
- * started for this command and stopped after it.
+ * started for this command and stopped after it. `profile` configures a programme that begins here.
  *
  * Errors: `config_invalid`, `data_directory_missing`, those of the engines.
  */
@@ -49,9 +49,10 @@ export async function withSession<Result>(
   options: CommonOptions,
   needs: readonly Need[],
   work: (session: Session) => Promise<Result>,
+  profile?: string,
 ): Promise<Result> {
   const env = environmentOf(context, options)
-  const session = await openSession(context, env, readConfig(env), needs)
+  const session = await openSession(context, env, needs, profile)
   try {
     return await work(session)
   } finally {
@@ -62,9 +63,10 @@ export async function withSession<Result>(
 async function openSession(
   context: CliContext,
   env: Environment,
-  config: Config,
   needs: readonly Need[],
+  profile: string | undefined,
 ): Promise<Session> {
+  const config = readConfig(env)
   const dataDir = resolve(config.dataDir)
   const running = await findPlatform(dataDir)
   if (running !== null) {
@@ -72,7 +74,12 @@ async function openSession(
     return connect(context, joined, { joined: true, apiUrl: running.urls.api ?? '', stop: async () => {} })
   }
   if (needs.includes('platform')) {
-    const platform = await startPlatform({ config, env, setup: context.wiring.setup, tell: context.output.note })
+    const platform = await startPlatform({
+      config,
+      env,
+      setup: context.wiring.setup(profile),
+      tell: context.output.note,
+    })
     return connect(context, platform.config, { joined: false, apiUrl: platform.urls.api, stop: platform.stop })
   }
   return openAtRest(context, env, { ...config, dataDir }, needs)
@@ -167,7 +174,7 @@ function connect({ wiring }: CliContext, config: Config, host: Host): Session {
     apiUrl: host.apiUrl,
     log: kept(
       () => wiring.openLog(config),
-      (log) => log.then((opened) => opened.close()),
+      (log) => log.close(),
     ),
     postgres: kept(
       () => wiring.openPostgres(config),

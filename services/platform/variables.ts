@@ -78,8 +78,9 @@ export const variables = {
     ),
     modelsDir: variable(
       'LOYALTY_MODELS_DIR',
-      z.string().min(1).default('models'),
-      'Folder of the models and their cards.',
+      z.string().min(1).optional(),
+      "Folder of the models and their cards. Not set: the product's own.",
+      'models',
     ),
     deadLetterDays: variable(
       'LOYALTY_DEAD_LETTER_DAYS',

@@ -56,7 +56,8 @@ export class FreshnessReader {
     const [processor, { rows }] = await Promise.all([
       this.#processorLag(nowMs),
       this.#pool.query<OffsetRow>(
-        'SELECT projection, topic, partition, next_offset, record_ms FROM projector.projection_offset ORDER BY projection',
+        `SELECT projection, topic, partition, next_offset, record_ms FROM projector.projection_offset
+         WHERE projection NOT LIKE '%@next' ORDER BY projection`,
       ),
     ])
     const topics = [...new Set(rows.map(({ topic }) => topic))]

@@ -1,15 +1,7 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import { type SegmentCount, segmentStats } from '#clickhouse/queries/segment-stats.ts'
-
-export interface Segment {
-  readonly segmentId: string
-  readonly name: string
-  readonly description: string
-  readonly color: string
-  readonly minScore: number
-  readonly maxScore: number
-}
+import { segments } from '#streams/domain/segments.ts'
 
 export interface SegmentStats {
   readonly segmentId: string
@@ -17,16 +9,6 @@ export interface SegmentStats {
   readonly clients: number
   /** Of all clients with a segment, 0–100, two decimals. */
   readonly percentage: number
-}
-
-/** The loyalty segments in their order. */
-export async function listSegments(pool: Pool): Promise<Segment[]> {
-  const { rows } = await pool.query<Segment>(
-    `SELECT segment_id AS "segmentId", segment_name AS name, description, color_code AS color,
-            min_score_threshold AS "minScore", max_score_threshold AS "maxScore"
-     FROM projector.loyalty_segments ORDER BY position`,
-  )
-  return rows
 }
 
 /** Clients per segment, from ClickHouse. */
@@ -45,15 +27,13 @@ export async function countByPostgres(pool: Pool): Promise<Map<string, number>> 
   return new Map(rows.map(({ segment, clients }) => [segment, Number(clients)]))
 }
 
-/** Every known segment with its share, also an empty one; a segment without a name goes by its id. */
-export function shares(
-  segments: readonly Pick<Segment, 'segmentId' | 'name'>[],
-  counts: ReadonlyMap<string, number>,
-): SegmentStats[] {
+/** Every loyalty segment with its share, also an empty one; a segment of a foreign model goes by its id. */
+export function shares(counts: ReadonlyMap<string, number>): SegmentStats[] {
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
-  const unnamed = [...counts.keys()].filter((id) => !segments.some(({ segmentId }) => segmentId === id))
-  return [...segments, ...unnamed.map((id) => ({ segmentId: id, name: id }))].map(({ segmentId, name }) => {
-    const clients = counts.get(segmentId) ?? 0
-    return { segmentId, name, clients, percentage: total === 0 ? 0 : Math.round((clients / total) * 10_000) / 100 }
+  const named: { id: string; name: string }[] = segments.map(({ id, name }) => ({ id, name }))
+  const foreign = [...counts.keys()].filter((id) => !named.some((segment) => segment.id === id))
+  return [...named, ...foreign.map((id) => ({ id, name: id }))].map(({ id, name }) => {
+    const clients = counts.get(id) ?? 0
+    return { segmentId: id, name, clients, percentage: total === 0 ? 0 : Math.round((clients / total) * 10_000) / 100 }
   })
 }

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { messageOf } from '#streams/core/error.ts'
-import { countByClickHouse, countByPostgres, listSegments, type Segment, shares } from '../read-models/segments.ts'
+import { countByClickHouse, countByPostgres, shares } from '../read-models/segments.ts'
 import { errorAnswer, jsonAnswer, segmentStatsSchema } from '../schemas.ts'
 import { type ApiState, markDegraded, markFreshness } from '../state.ts'
 
@@ -17,16 +17,7 @@ const statsRoute = createRoute({
 
 export function segmentRoutes(app: OpenAPIHono, state: ApiState): void {
   const { pool, clickhouse, logger } = state.deps
-  /** Names change only with a release, so the last ones known do while Postgres is down. */
-  let known: readonly Segment[] = []
-
   app.openapi(statsRoute, async (c) => {
-    try {
-      known = await listSegments(pool)
-    } catch (error) {
-      logger.warn({ error }, `segment names: ${messageOf(error)}`)
-      markDegraded(c, 'postgres')
-    }
     let counts: ReadonlyMap<string, number>
     try {
       counts = await countByClickHouse(clickhouse)
@@ -37,9 +28,8 @@ export function segmentRoutes(app: OpenAPIHono, state: ApiState): void {
       counts = await countByPostgres(pool)
       await markFreshness(c, state, 'postgres')
     }
-    const stats = shares(known, counts)
     return c.json(
-      stats.map(({ segmentId, name, clients, percentage }) => ({
+      shares(counts).map(({ segmentId, name, clients, percentage }) => ({
         segment_id: segmentId,
         segment_name: name,
         client_count: clients,

@@ -31,7 +31,7 @@ export function startVerb(program: Command, context: CliContext): void {
  * Starts the platform in this process. Errors: `already_running` where one runs on the data directory, those of
  * `startPlatform`.
  */
-export async function startHere(context: CliContext, options: CommonOptions): Promise<Platform> {
+export async function startHere(context: CliContext, options: CommonOptions, profile?: string): Promise<Platform> {
   const env = environmentOf(context, options)
   const config = readConfig(env)
   const running = await findPlatform(config.dataDir)
@@ -41,7 +41,7 @@ export async function startHere(context: CliContext, options: CommonOptions): Pr
       `the platform runs on ${config.dataDir} already (process ${running.pid}, ${running.urls.api})`,
       { details: { pid: running.pid, urls: running.urls } },
     )
-  return startPlatform({ config, env, setup: context.wiring.setup, tell: context.output.note })
+  return startPlatform({ config, env, setup: context.wiring.setup(profile), tell: context.output.note })
 }
 
 export function describe(platform: Platform): string[] {

@@ -1,0 +1,50 @@
+import { resolve } from 'node:path'
+import { topicsOf } from '#schemas/topics.ts'
+import { systemClock } from '#streams/core/clock.ts'
+import { readConfig } from '../platform/config.ts'
+import { runProgram } from '../platform/lifecycle.ts'
+import { createLogger } from '../platform/logging.ts'
+import { createMetrics } from '../platform/metrics.ts'
+import { crashHook } from '../wiring/crash.ts'
+import { clickHouseCalibrator, clickHouseFigures, projectionProgress } from '../wiring/ingest.ts'
+import { openLog } from '../wiring/log.ts'
+import { defaultModel } from '../wiring/models.ts'
+import { allProjections } from '../wiring/projections.ts'
+import { programmeSettings } from '../wiring/setup.ts'
+import { openClickHouse, openPostgres, openRegistry } from '../wiring/stores.ts'
+import { ingestCrashPoints } from './crash.ts'
+import { startIngest } from './program.ts'
+
+const logger = createLogger('ingest', process.env.LOYALTY_LOG_LEVEL || 'info')
+
+await runProgram(logger, async (lifecycle) => {
+  const config = readConfig(process.env)
+  const topics = topicsOf(config.topicPrefix)
+  const pool = openPostgres(config, logger)
+  lifecycle.onStop('postgres', () => pool.end())
+  const clickhouse = openClickHouse(config)
+  lifecycle.onStop('clickhouse', () => clickhouse.close())
+  const log = openLog(config, { clientId: 'loyalty-ingest', logger })
+  lifecycle.onStop('log', () => log.close())
+  const ingest = await startIngest({
+    log,
+    topics,
+    registry: openRegistry(config),
+    pool,
+    projections: projectionProgress(pool, topics, allProjections),
+    calibrator: clickHouseCalibrator(clickhouse),
+    figures: clickHouseFigures(clickhouse),
+    settings: programmeSettings(config),
+    model: await defaultModel(config),
+    programme: { when: 'configure', profile: null },
+    dataDir: resolve(config.dataDir),
+    port: config.ingestPort,
+    bind: config.bind,
+    clock: systemClock,
+    logger,
+    metrics: createMetrics('ingest'),
+    crash: crashHook(process.env, ingestCrashPoints) ?? (() => {}),
+  })
+  lifecycle.onStop('ingest', () => ingest.close())
+  lifecycle.ready(ingest)
+})

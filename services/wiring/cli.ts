@@ -1,0 +1,19 @@
+import type { Wiring } from '../cli/context.ts'
+import type { Logger } from '../platform/logging.ts'
+import { openLog } from './log.ts'
+import { createTopics, migrateDatabase, migrateStatistics, platformSetup } from './setup.ts'
+import { openClickHouse, openPostgres, openRegistry } from './stores.ts'
+
+/** Builds for the verbs of the CLI what the programs build for themselves. */
+export function cliWiring(logger: Logger, notice: (text: string) => void): Wiring {
+  return {
+    setup: (profile) => platformSetup(logger, notice, profile),
+    migrateDatabase: (config, target) => migrateDatabase(config, logger, target),
+    migrateStatistics,
+    createTopics: (config) => createTopics(config, logger),
+    openLog: (config) => openLog(config, { clientId: 'loyalty-cli', logger }),
+    openPostgres: (config) => openPostgres(config, logger),
+    openClickHouse,
+    openRegistry,
+  }
+}

@@ -1,0 +1,71 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Pool } from 'pg'
+import { type Calibration, calibration } from '#clickhouse/queries/calibration.ts'
+import { type SegmentCount, segmentStats } from '#clickhouse/queries/segment-stats.ts'
+import type { Topics } from '#schemas/topics.ts'
+import { segmentIds } from '#streams/domain/segments.ts'
+import type { Calibrator, ProgrammeFigures, ProjectionProgress } from '../ingest/ports.ts'
+import { readOffsets } from '../projector/progress.ts'
+import { type Projection, topicsRead } from '../projector/projection.ts'
+
+/** What ingestion asks of the projections, answered by their stores. */
+
+type Reading = Pick<Projection<never, never>, 'name' | 'handles'>
+
+/** Progress of the slowest projection per topic; one that has not begun holds everything it reads at 0. */
+export function projectionProgress(pool: Pool, topics: Topics, projections: readonly Reading[]): ProjectionProgress {
+  return {
+    async applied() {
+      const rows = await readOffsets(pool)
+      const slowest = new Map<string, number[]>()
+      const wanted = projections.flatMap((projection) =>
+        topicsRead(projection, topics).map((topic) => ({ projection, topic })),
+      )
+      for (const { projection, topic } of wanted) {
+        const offsets: number[] = []
+        for (const row of rows)
+          if (row.projection === projection.name && row.topic === topic) offsets[row.partition] = row.nextOffset
+        const before = slowest.get(topic)
+        slowest.set(topic, before === undefined ? offsets : lower(before, offsets))
+      }
+      return slowest
+    },
+  }
+}
+
+function lower(a: readonly number[], b: readonly number[]): number[] {
+  return Array.from({ length: Math.max(a.length, b.length) }, (_, index) => Math.min(a[index] ?? 0, b[index] ?? 0))
+}
+
+/** Quintiles by ClickHouse over `client_state`. */
+export function clickHouseCalibrator(clickhouse: ClickHouseClient): Calibrator {
+  return {
+    async calibrate(asOfDay, basis) {
+      const { sql, params } = calibration({ asOfDay })
+      const result = await clickhouse.query({ query: sql, query_params: params, format: 'JSONEachRow' })
+      const [row] = await result.json<Calibration>()
+      if (row === undefined || Number(row.buyers) === 0) return null
+      const monetary = basis === 'net' ? row.net_minor : row.gross_minor
+      return {
+        recency_days: row.recency_days.map(Number),
+        frequency: row.frequency.map(Number),
+        monetary_minor: monetary.map(Number),
+        basis,
+      }
+    },
+  }
+}
+
+/** Buyers and segments of the programme from ClickHouse's `client_state`. */
+export function clickHouseFigures(clickhouse: ClickHouseClient): ProgrammeFigures {
+  return {
+    async read() {
+      const { sql } = segmentStats()
+      const result = await clickhouse.query({ query: sql, format: 'JSONEachRow' })
+      const rows = await result.json<SegmentCount>()
+      const segments: Record<string, number> = Object.fromEntries(segmentIds.map((id) => [id, 0]))
+      for (const { segment, buyers } of rows) if (segment !== '') segments[segment] = Number(buyers)
+      return { buyers: rows.reduce((sum, { buyers }) => sum + Number(buyers), 0), segments }
+    },
+  }
+}

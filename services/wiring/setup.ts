@@ -1,0 +1,93 @@
+import { join } from 'node:path'
+import { topicSpecs, topicsOf } from '#schemas/topics.ts'
+import { systemClock } from '#streams/core/clock.ts'
+import { Control } from '../ingest/control.ts'
+import { loadProfile } from '../ingest/profile.ts'
+import { ensureProgramme, type ProgrammeSettings } from '../ingest/programme.ts'
+import type { Config } from '../platform/config.ts'
+import type { Logger } from '../platform/logging.ts'
+import { type MigrationReport, migrateClickHouse, migratePostgres } from '../platform/migrate.ts'
+import { openLog } from './log.ts'
+import { defaultModel } from './models.ts'
+import { clickHouseAddress, openPostgres, openRegistry } from './stores.ts'
+
+const root = join(import.meta.dirname, '../..')
+const dayMs = 86_400_000
+
+/** Postgres schemas that have migrations, each written by the program of its name alone. */
+export const migratedSchemas = ['ingest', 'projector'] as const
+
+/** Migrates every Postgres schema forward, or to `target`. Reports by schema. */
+export async function migrateDatabase(
+  config: Config,
+  logger: Logger,
+  target?: number,
+): Promise<Record<string, MigrationReport>> {
+  const pool = openPostgres(config, logger, 2)
+  try {
+    const reports: Record<string, MigrationReport> = {}
+    for (const schema of migratedSchemas)
+      reports[schema] = await migratePostgres(pool, {
+        schema,
+        directory: join(root, 'migrations', schema),
+        ...(target === undefined ? {} : { target }),
+      })
+    return reports
+  } finally {
+    await pool.end()
+  }
+}
+
+export function migrateStatistics(config: Config): Promise<MigrationReport> {
+  return migrateClickHouse(clickHouseAddress(config), join(root, 'clickhouse', 'migrations'))
+}
+
+/** Creates the topics that are missing. Errors: `log_topic_mismatch`. */
+export async function createTopics(config: Config, logger: Logger): Promise<string[]> {
+  const log = openLog(config, { clientId: 'loyalty-setup', logger })
+  const specs = topicSpecs(topicsOf(config.topicPrefix), config.partitions, config.deadLetterDays * dayMs)
+  try {
+    await log.admin.ensureTopics(specs)
+    return specs.map(({ topic }) => topic)
+  } finally {
+    await log.close()
+  }
+}
+
+export function programmeSettings(config: Config): ProgrammeSettings {
+  const { currency, timeZone, clock, monetaryBasis, partitions, ledgerCap } = config
+  return { currency, timeZone, clock, monetaryBasis, partitions, ledgerCap }
+}
+
+/** Publishes the first control records where the control topic is empty; see `ensureProgramme`. */
+export async function configureProgramme(
+  config: Config,
+  logger: Logger,
+  options: { readonly profile?: string | undefined; readonly notice: (text: string) => void },
+): Promise<void> {
+  const log = openLog(config, { clientId: 'loyalty-setup', logger })
+  const pool = openPostgres(config, logger, 2)
+  try {
+    const control = await Control.open(log, topicsOf(config.topicPrefix), openRegistry(config))
+    const { profile, notice } = options
+    const model = await defaultModel(config)
+    const settings = programmeSettings(config)
+    const deps = { control, pool, clock: systemClock, settings, model, notice }
+    await ensureProgramme(deps, profile === undefined ? null : loadProfile(profile))
+  } finally {
+    await Promise.all([log.close(), pool.end()])
+  }
+}
+
+/** What `start` does between the engines and the programs. */
+export function platformSetup(logger: Logger, notice: (text: string) => void, profile?: string) {
+  return {
+    storage: async (config: Config) => {
+      await Promise.all([migrateDatabase(config, logger), createTopics(config, logger)])
+    },
+    statistics: async (config: Config) => {
+      await migrateStatistics(config)
+    },
+    programme: (config: Config) => configureProgramme(config, logger, { profile, notice }),
+  }
+}
