@@ -3,6 +3,7 @@ import type { CrashHook } from '../core/hooks.ts'
 import type { RuntimeObserver } from '../core/observer.ts'
 import type { LogRecord, NewRecord, TransactionalWriter } from '../log/log.ts'
 import { encodePosition, positionHeader, type TaskPosition } from './position.ts'
+import { assertPartitions } from './takeover.ts'
 import type { TaskLogic, TaskTopics, Topology, WorkingSet } from './topology.ts'
 
 /** What a step works on. */
@@ -18,6 +19,8 @@ export interface StepEnvironment<Context> {
   readonly logic: TaskLogic<Context>
   readonly topics: TaskTopics
   readonly partition: number
+  /** Partitions of the input. */
+  readonly partitions: number
   readonly sweepSlice: number
   readonly crash: CrashHook
   readonly observer: RuntimeObserver
@@ -124,6 +127,7 @@ async function foldControl<Context>(
     context = folded.context
     if (folded.sweep) sweep = ''
     next = record.offset + 1
+    assertPartitions(environment.topology.programmeOf(context), environment.partitions)
     environment.crash('inside-context-change')
   }
   return { context, sweep, next }

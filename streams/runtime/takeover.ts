@@ -6,6 +6,7 @@ import { decodePosition, type TaskPosition } from './position.ts'
 import { restore } from './restore.ts'
 import type { Running, TaskDependencies } from './task-parts.ts'
 import type { TaskState } from './task-state.ts'
+import type { Programme } from './topology.ts'
 
 /** The position in the last committed block of a task, null where it has none. */
 export async function lastPosition(log: Log, blocks: string, partition: number): Promise<TaskPosition | null> {
@@ -36,7 +37,9 @@ export async function takeOver<Context>(
     const position = last ?? (await beginning(deps))
     await reportGroupOffset(deps, last)
     enter('context')
+    const partitions = (await log.admin.partitions(topics.input)) ?? 0
     const context = await contextAt(deps, position.control)
+    assertPartitions(topology.programmeOf(context), partitions)
     enter('restoring')
     store = deps.openStore()
     await store.open()
@@ -50,7 +53,7 @@ export async function takeOver<Context>(
       foldVersion: topology.foldVersion,
       transactions: position.transactions,
     })
-    return { store, logic, writer, position, context, meta }
+    return { store, logic, writer, position, context, meta, partitions }
   } catch (error) {
     await writer.close().catch(() => {})
     await store?.close().catch(() => {})
@@ -76,19 +79,21 @@ async function beginning<Context>(deps: TaskDependencies<Context>): Promise<Task
 }
 
 async function contextAt<Context>(deps: TaskDependencies<Context>, control: number): Promise<Context> {
-  const { feed, topology, log, topics } = deps
+  const { feed, topology } = deps
   await feed.reached(control)
   let context = topology.initialContext()
   for (const record of feed.between(0, control)) context = (await topology.foldControl(context, record)).context
-  const programme = topology.programmeOf(context)
-  const partitions = await log.admin.partitions(topics.input)
-  if (programme !== null && programme.partitions !== partitions)
-    throw new LoyaltyError(
-      'partitions_mismatch',
-      `the programme has ${programme.partitions} partitions and ${topics.input} has ${partitions}; publish to new topics to change the number`,
-      { details: { programme: programme.partitions, topic: partitions } },
-    )
   return context
+}
+
+/** Errors: `partitions_mismatch` where the topic has another number of partitions than its programme. */
+export function assertPartitions(programme: Programme | null, partitions: number): void {
+  if (programme === null || programme.partitions === partitions) return
+  throw new LoyaltyError(
+    'partitions_mismatch',
+    `the programme has ${programme.partitions} partitions and its topics have ${partitions}; publish to new topics to change the number`,
+    { details: { programme: programme.partitions, topics: partitions } },
+  )
 }
 
 /** The group offset is for lag tooling only; one that differs is told, and the next step's commit mends it. */

@@ -30,6 +30,8 @@ export interface TaskDependencies<Context> {
 export interface Running<Context> {
   readonly store: StateStore
   readonly logic: TaskLogic<Context>
+  /** Partitions of the input. */
+  readonly partitions: number
   writer: TransactionalWriter
   /** Committed position. */
   position: TaskPosition

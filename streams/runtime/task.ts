@@ -136,7 +136,12 @@ export class Task<Context> {
     let step: PreparedStep<Context> | null = null
     try {
       step = await prepareStep(
-        { ...this.#deps, logic: running.logic, sweepSlice: this.#deps.settings.sweepSlice },
+        {
+          ...this.#deps,
+          logic: running.logic,
+          partitions: running.partitions,
+          sweepSlice: this.#deps.settings.sweepSlice,
+        },
         running.position,
         running.context,
         slice,
@@ -187,7 +192,7 @@ export class Task<Context> {
   async #again(error: unknown, slice: Slice, prepared: boolean): Promise<void> {
     const { observer, partition, topics } = this.#deps
     const dropped = hasCode(error, 'step_dropped')
-    if (prepared && !dropped) throw error
+    if ((prepared && !dropped) || hasCode(error, ...stopping)) throw error
     this.#inbox.putBack(slice.records)
     if (!dropped && !(error instanceof LoyaltyError && error.retriable)) {
       this.#failures += 1

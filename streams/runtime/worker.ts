@@ -82,8 +82,9 @@ export class Worker<Context> {
     await this.#changing
     await this.#closeTasks([...this.#tasks.keys()])
     await this.#membership?.leave()
-    await this.#pumping
+    // Closing the reader ends a poll that waits.
     await this.#reader.close()
+    await this.#pumping
   }
 
   #assigned(assignment: Assignment): void {
@@ -117,19 +118,28 @@ export class Worker<Context> {
       partition,
       settings: this.#settings,
       openStore: () => this.#deps.openStore(partition),
-      stillOwner: async () => {
-        // During the first join the assignment arrives before the membership does.
-        const member = this.#membership === null || (await this.#membership.stillMember())
-        return member && this.#owned.has(partition)
-      },
+      stillOwner: () => this.#stillOwner(partition),
     })
-    const ended = task.run().then(() => {
-      // A task that lost its partition makes room; where it came back meanwhile, a new one is opened.
-      if (task.state === 'stopped' || this.#tasks.get(partition)?.task !== task) return
-      this.#tasks.delete(partition)
-      if (!this.#closing && this.#owned.has(partition)) this.#open(partition)
-    })
+    const ended = task.run().then(() => this.#ended(task))
     this.#tasks.set(partition, { task, ended })
+  }
+
+  async #stillOwner(partition: number): Promise<boolean> {
+    // During the first join the assignment arrives before the membership does.
+    const member = this.#membership === null || (await this.#membership.stillMember())
+    return member && this.#owned.has(partition)
+  }
+
+  /**
+   * A task that lost its partition makes room. Where the log says that the partition is ours again – it came back while
+   * the task was ending – a new one is opened; an owner that was replaced without knowing must not come back by itself.
+   */
+  async #ended(task: Task<Context>): Promise<void> {
+    const { partition } = task
+    if (task.state === 'stopped' || this.#tasks.get(partition)?.task !== task) return
+    this.#tasks.delete(partition)
+    const owner = await this.#stillOwner(partition).catch(() => false)
+    if (owner && !this.#closing && !this.#tasks.has(partition)) this.#open(partition)
   }
 
   async #closeTasks(partitions: readonly number[]): Promise<void> {
@@ -152,6 +162,7 @@ export class Worker<Context> {
         await this.#noteBounds()
         backoff.reset()
       } catch (error) {
+        if (this.#closing) return
         if (hasCode(error, 'log_offset_out_of_range')) this.#failTask(error)
         observer.warning('poll_failed', messageOf(error), { code: error instanceof LoyaltyError ? error.code : null })
         await new Promise((resolve) => setTimeout(resolve, backoff.next()))

@@ -1,0 +1,238 @@
+import { afterEach, expect, test } from 'vitest'
+import { decodeDeadLetterHeaders } from '#schemas/dead-letter.ts'
+import { decoderOf } from '#schemas/decoder.ts'
+import { partitionOf } from '#streams/core/partitioner.ts'
+import { eventually } from '../../support/eventually.ts'
+import { type DriverOptions, TopologyDriver } from '../../support/loyalty/driver.ts'
+import { sale } from '../../support/loyalty/publisher.ts'
+import { ruleLoader } from '../../support/loyalty/rule-classifier.ts'
+
+const jan10 = 19_732
+const dayMs = 86_400_000
+let driver: TopologyDriver
+
+async function open(options?: DriverOptions): Promise<TopologyDriver> {
+  driver = await TopologyDriver.open(options)
+  return driver
+}
+
+afterEach(() => driver.close())
+
+async function started(options?: DriverOptions) {
+  const { publisher } = await open(options)
+  await publisher.programme()
+  await publisher.model('1')
+  await publisher.cutPoints([30], [1], [5_000])
+  await publisher.day(jan10)
+  return { publisher, worker: await driver.startWorker() }
+}
+
+test('a purchase, a refund and a void of a client become its row, its segments and facts', async () => {
+  const { publisher, worker } = await started()
+  await publisher.transactions([
+    sale('anna', { transaction_id: 'a1', occurred_at: (jan10 - 5) * dayMs, amount_minor: 4_000 }),
+    sale('anna', { transaction_id: 'a2', occurred_at: jan10 * dayMs, amount_minor: 6_000 }),
+    sale('anna', { transaction_id: 'a3', kind: 'REFUND', original_transaction_id: 'a1', amount_minor: 1_000 }),
+    sale('boris', { transaction_id: 'b1', occurred_at: (jan10 - 1) * dayMs }),
+    sale('boris', { transaction_id: 'b2', kind: 'VOID', amount_minor: 0, original_transaction_id: 'b1' }),
+  ])
+  await driver.settled(worker)
+  const { rows } = await driver.check()
+  expect(rows.anna).toMatchObject({
+    frequency: 2,
+    monetary_gross_minor: 10_000,
+    monetary_net_minor: 9_000,
+    last_purchase_day: jan10,
+    rfm_score: '222',
+    segment: 'loyal',
+    loyalty_score: 100,
+  })
+  expect(rows.boris).toMatchObject({
+    frequency: 0,
+    last_purchase_at: null,
+    rfm_score: null,
+    segment: null,
+    transactions: 2,
+  })
+})
+
+test('before the first day a row has no scores and no segment; the day brings them by one sweep', async () => {
+  const { publisher } = await open()
+  await publisher.programme()
+  await publisher.model('1')
+  const worker = await driver.startWorker()
+  await publisher.transactions(Array.from({ length: 50 }, (_, i) => sale(`c${i}`)))
+  await driver.settled(worker)
+  expect((await driver.check()).rows.c1).toMatchObject({
+    frequency: 1,
+    rfm_score: null,
+    segment: null,
+    loyalty_score: null,
+  })
+  await publisher.cutPoints([30], [1], [5_000])
+  await publisher.day(jan10)
+  await driver.settled(worker)
+  const after = await driver.check()
+  expect(after.rows.c1).toMatchObject({ frequency: 1, rfm_score: '211', segment: 'new' })
+  expect(Object.keys(after.rows)).toHaveLength(50)
+})
+
+test('a later day moves clients by sweep in slices, and an older day changes nothing', async () => {
+  const { publisher, worker } = await started({ settings: { sweepSlice: 3 } })
+  await publisher.transactions(
+    Array.from({ length: 40 }, (_, i) => sale(`c${i}`, { occurred_at: (jan10 - i) * dayMs })),
+  )
+  await driver.settled(worker)
+  await publisher.day(jan10 + 100)
+  await driver.settled(worker)
+  const { rows } = await driver.check()
+  expect(rows.c1).toMatchObject({ segment: 'at_risk' })
+  const records = driver.log.records(driver.topics.clientState).length
+  await publisher.day(jan10 + 50)
+  await driver.settled(worker)
+  expect(driver.log.records(driver.topics.clientState)).toHaveLength(records)
+})
+
+test('reclassifications name their cause and the transactions behind it', async () => {
+  const { publisher, worker } = await started()
+  await publisher.transactions([sale('anna', { transaction_id: 'a1' })])
+  await driver.settled(worker)
+  await publisher.transactions([sale('anna', { transaction_id: 'a2' })])
+  await driver.settled(worker)
+  await publisher.day(jan10 + 200)
+  await driver.settled(worker)
+  await publisher.model('5')
+  await driver.settled(worker)
+  await publisher.transactions([
+    sale('anna', { transaction_id: 'a3', kind: 'VOID', amount_minor: 0, original_transaction_id: 'a1' }),
+    sale('anna', { transaction_id: 'a4', kind: 'VOID', amount_minor: 0, original_transaction_id: 'a2' }),
+  ])
+  await driver.settled(worker)
+  await driver.check()
+  const decoder = decoderOf(driver.registry, 'ClientReclassified')
+  const changes = await Promise.all(
+    driver.log.records(driver.topics.clientReclassified).map(async ({ value }) => {
+      const decoded = await decoder.read(value)
+      if (decoded.kind !== 'ok') throw new Error(decoded.kind)
+      const { before, after, cause, transaction_ids } = decoded.event
+      return { before, after, cause, transaction_ids }
+    }),
+  )
+  expect(changes).toEqual([
+    { before: null, after: 'new', cause: 'purchase', transaction_ids: ['a1'] },
+    { before: 'new', after: 'loyal', cause: 'purchase', transaction_ids: ['a2'] },
+    { before: 'loyal', after: 'sleeping', cause: 'time', transaction_ids: [] },
+    { before: 'sleeping', after: 'at_risk', cause: 'model', transaction_ids: [] },
+    { before: 'at_risk', after: null, cause: 'correction', transaction_ids: ['a3', 'a4'] },
+  ])
+})
+
+test('a repeated transaction counts once, with other content it is a dead letter', async () => {
+  const { publisher, worker } = await started()
+  const first = sale('anna', { transaction_id: 'a1' })
+  await publisher.transactions([first, first, { ...first, source: 'upload:7' }, { ...first, amount_minor: 5 }])
+  await driver.settled(worker)
+  expect(await driver.check()).toMatchObject({ accepted: 1, duplicates: 2, dead: 1, grossSum: 1_000 })
+})
+
+test('poison goes to dead letters with its reason and raw bytes, and its neighbours are taken in', async () => {
+  const { publisher, worker } = await started({ partitions: 1, settings: { deadLetterShare: 1 } })
+  const good = publisher.encode(sale('anna'))
+  const framed = Buffer.from(good.value!)
+  const unknown = Buffer.from(framed)
+  unknown.writeUInt32BE(9_999, 1)
+  await publisher.transactions([sale('anna')])
+  await publisher.raw(0, { key: Buffer.from('anna'), value: Buffer.from('no frame') })
+  await publisher.raw(0, { key: Buffer.from('anna'), value: framed.subarray(0, framed.length - 3) })
+  await publisher.raw(0, { key: Buffer.from('anna'), value: null })
+  await publisher.raw(0, { key: Buffer.from('anna'), value: unknown })
+  await publisher.raw(0, { key: Buffer.from('other'), value: framed })
+  await publisher.raw(0, { key: null, value: framed })
+  await publisher.raw(0, { key: Buffer.from('anna'), value: Buffer.alloc(300_000) })
+  await publisher.transactions([
+    sale('anna', { currency: 'RUB' }),
+    sale('anna', { kind: 'UNKNOWN' }),
+    sale('anna', { amount_minor: -1 }),
+    sale('anna'),
+  ])
+  await driver.settled(worker)
+  expect(await driver.check()).toMatchObject({ accepted: 2, dead: 10 })
+  const letters = driver.log.records(driver.topics.deadLetters)
+  expect(letters.map(({ headers }) => decodeDeadLetterHeaders(headers).reason)).toEqual([
+    'undecodable',
+    'undecodable',
+    'undecodable',
+    'unknown_schema',
+    'invalid',
+    'invalid',
+    'too_large',
+    'wrong_currency',
+    'invalid',
+    'invalid',
+  ])
+  expect(Buffer.from(letters[0]!.value!).toString()).toBe('no frame')
+  expect(decodeDeadLetterHeaders(letters[3]!.headers).schemaId).toBe(9_999)
+})
+
+test('a record in a partition its key does not belong to is a dead letter', async () => {
+  const { publisher, worker } = await started({ partitions: 4, settings: { deadLetterShare: 1 } })
+  const record = publisher.encode(sale('anna'))
+  const wrong = (partitionOf(record.key!, 4) + 1) % 4
+  await publisher.raw(wrong, record)
+  await driver.settled(worker)
+  const letters = driver.log.records(driver.topics.deadLetters, wrong)
+  expect(letters.map(({ headers }) => decodeDeadLetterHeaders(headers).reason)).toEqual(['wrong_partition'])
+})
+
+test('while the registry is out of reach a task waits, and nothing becomes a dead letter', async () => {
+  const { publisher, worker } = await started({ partitions: 1 })
+  await publisher.transactions([sale('anna')])
+  await driver.settled(worker)
+  await worker.close()
+  const restarted = await driver.startWorker()
+  driver.registry.reachable = false
+  await publisher.transactions([sale('anna')])
+  await eventually(() => driver.warnings.some(({ message }) => message === 'the registry is switched off'))
+  expect(driver.log.records(driver.topics.deadLetters)).toEqual([])
+  driver.registry.reachable = true
+  await driver.settled(restarted)
+  expect(await driver.check()).toMatchObject({ accepted: 2, dead: 0 })
+})
+
+test('too large a share of dead letters stops the task loudly', async () => {
+  const { publisher } = await started({ partitions: 1, settings: { deadLetterWindow: 100 } })
+  for (let i = 0; i < 30; i++) await publisher.raw(0, { key: Buffer.from('x'), value: Buffer.from('poison') })
+  await eventually(() => driver.stopped.length > 0)
+  expect(driver.stopped).toEqual([{ partition: 0, code: 'too_many_dead_letters' }])
+})
+
+test('a model that cannot be loaded leaves the last good one in force, and says so', async () => {
+  const { publisher, worker } = await started({ classifiers: ruleLoader(new Set(['2'])) })
+  await publisher.transactions([sale('anna')])
+  await driver.settled(worker)
+  await publisher.model('2')
+  await publisher.transactions([sale('boris')])
+  await driver.settled(worker)
+  expect(driver.warnings.some(({ code }) => code === 'model_unavailable')).toBe(true)
+  const decoder = decoderOf(driver.registry, 'ClientStateChanged')
+  const rows = await Promise.all(
+    driver.log.records(driver.topics.clientState).map(async ({ value }) => {
+      const decoded = await decoder.read(value)
+      return decoded.kind === 'ok' ? decoded.event : null
+    }),
+  )
+  expect(rows.find((row) => row?.client_id === 'boris')).toMatchObject({ model_version: '1', segment: 'new' })
+})
+
+test('a task refuses a programme of another number of partitions', async () => {
+  const { publisher } = await open({ partitions: 2 })
+  await publisher.programme({ partitions: 3 })
+  const worker = await driver.startWorker()
+  await eventually(
+    () => worker.tasks.every(({ position }) => (position?.control ?? 0) > 0) || driver.stopped.length > 0,
+  )
+  await worker.close()
+  await driver.startWorker()
+  await eventually(() => driver.stopped.length === 2)
+  expect(driver.stopped.map(({ code }) => code)).toEqual(['partitions_mismatch', 'partitions_mismatch'])
+})
