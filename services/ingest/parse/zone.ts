@@ -17,8 +17,16 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** Offsets of an IANA zone from 1970 to 2100, ascending. */
-export function zoneOffsets(timeZone: string): ZoneOffset[] {
+const tables = new Map<string, readonly ZoneOffset[]>()
+
+/** Offsets of an IANA zone from 1970 to 2100, ascending. Computed once per zone: it takes some tens of milliseconds. */
+export function zoneOffsets(timeZone: string): readonly ZoneOffset[] {
+  const table = tables.get(timeZone) ?? computeOffsets(timeZone)
+  tables.set(timeZone, table)
+  return table
+}
+
+function computeOffsets(timeZone: string): ZoneOffset[] {
   const offsetAt = offsetReader(timeZone)
   const start = Date.UTC(firstYear, 0, 1)
   const end = Date.UTC(lastYear, 0, 1)

@@ -1,0 +1,87 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { decoderOf } from '#schemas/decoder.ts'
+import { EventEncoder } from '#schemas/encoder.ts'
+import type { TransactionRecorded } from '#schemas/events.ts'
+import { type FileProfile, parseProfile } from '#services/ingest/profile.ts'
+import { type GroupManifest, groupReceipts, readEvents } from '#services/ingest/receipts/group.ts'
+import { type SpillManifest, spillRows } from '#services/ingest/receipts/spill.ts'
+import { MemoryRegistry } from '../../../support/memory-registry.ts'
+import { tempDir } from '../../../support/temp-dir.ts'
+
+export const batchId = '00000000-0000-4000-8000-000000000001'
+
+/** A small profile of receipt lines; `changes` replaces parts of it. */
+export function lineProfile(changes: Record<string, unknown> = {}): FileProfile {
+  return parseProfile(
+    {
+      name: 'test-lines',
+      system: { name: 'till', identity: ['receipt_number'], numbers_cover_kinds: true },
+      grain: 'line',
+      time_zone: 'Europe/London',
+      currency: 'GBP',
+      format: { kind: 'csv' },
+      columns: {
+        receipt_number: 'receipt',
+        client: 'client',
+        occurred_at: 'time',
+        unit_price: 'price',
+        quantity: 'quantity',
+        sku: 'sku',
+      },
+      kinds: { refund: { receipt_prefix: 'C' } },
+      dates: { formats: ['yyyy-MM-dd HH:mm'] },
+      ...changes,
+    },
+    'test',
+  )
+}
+
+export const lineHeader = 'receipt,client,time,price,quantity,sku'
+
+export interface Prepared {
+  readonly rows: SpillManifest
+  readonly events: GroupManifest
+  /** In the order in which they would be published. */
+  readonly published: readonly TransactionRecorded[]
+}
+
+/** Runs both passes over a file and decodes what would be published. */
+export async function prepareFile(path: string, profile: FileProfile, key = 'test'): Promise<Prepared> {
+  const dir = await tempDir('loyalty-ingest-')
+  try {
+    return await prepareIn(dir.path, path, profile, key)
+  } finally {
+    await dir.remove()
+  }
+}
+
+export async function prepareIn(dir: string, path: string, profile: FileProfile, key = 'test'): Promise<Prepared> {
+  const registry = new MemoryRegistry()
+  const rowsDirectory = join(dir, 'rows')
+  const directory = join(dir, 'events')
+  const rows = await spillRows({ path, profile, directory: rowsDirectory, key })
+  const encoder = new EventEncoder('TransactionRecorded', await registry.idOf('TransactionRecorded'))
+  const events = await groupReceipts({ profile, rowsDirectory, rows, directory, key, batchId, partitions: 4, encoder })
+  const decoder = decoderOf(registry, 'TransactionRecorded')
+  const published: TransactionRecorded[] = []
+  for (let bucket = 0; bucket < events.buckets; bucket++)
+    for (const { value } of await readEvents(directory, bucket)) {
+      const decoded = await decoder.read(value)
+      if (decoded.kind !== 'ok') throw new Error(decoded.kind)
+      published.push(decoded.event)
+    }
+  return { rows, events, published }
+}
+
+/** As `prepareFile`, for the text of a file. */
+export async function prepareText(text: string, profile: FileProfile = lineProfile()): Promise<Prepared> {
+  const dir = await tempDir('loyalty-ingest-')
+  try {
+    const path = join(dir.path, 'file.csv')
+    await writeFile(path, text)
+    return await prepareIn(dir.path, path, profile)
+  } finally {
+    await rm(dir.path, { recursive: true, force: true })
+  }
+}
