@@ -1,13 +1,14 @@
 import type avro from 'avsc'
-import { LoyaltyError, messageOf } from '../streams/core/error.ts'
-import { asBuffer, frameLength, parseSchema, writeFrame } from './codec.ts'
+import { LoyaltyError } from '../streams/core/error.ts'
+import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
+import { frameLength, parseSchema, writeFrame } from './codec.ts'
 import type { ClientStateChanged, ClientStateTail, ClientStateValues } from './events.ts'
 import { schemaText } from './published.ts'
 
 /**
  * A row of ClientStateChanged is its values followed by four fields that say when it was written. Two rows written under
- * the same schema id are equal in their values exactly when their bytes up to `valuesLength` are: that is how a step finds
- * what changed, without decoding.
+ * the same schema id are equal in their values exactly when their bytes are, up to the length of `values()`: that is how a step
+ * finds what changed, without decoding.
  */
 const firstTailField = 'model_id'
 const largestRow = 64 * 1024
@@ -15,16 +16,16 @@ const largestRow = 64 * 1024
 /** Encodes rows in two parts, so that a row that did not change costs no allocation. */
 export class ClientStateEncoder {
   readonly schemaId: number
-  readonly #values: avro.types.RecordType
-  readonly #tail: avro.types.RecordType
+  readonly #values: AvroWriter
+  readonly #tail: AvroWriter
   readonly #buffer = Buffer.allocUnsafeSlow(largestRow)
   #valuesEnd = 0
 
   constructor(schemaId: number) {
     this.schemaId = schemaId
     const parts = partTypes()
-    this.#values = parts.values
-    this.#tail = parts.tail
+    this.#values = compileWriter(parts.values)
+    this.#tail = compileWriter(parts.tail)
     writeFrame(this.#buffer, 0, schemaId)
   }
 
@@ -49,23 +50,17 @@ export class ClientStateEncoder {
     return this.finish(row)
   }
 
-  #encode(type: avro.types.RecordType, value: unknown, position: number): number {
+  #encode(write: AvroWriter, value: object, position: number): number {
     let end: number
     try {
-      end = type.encode(value, this.#buffer, position)
+      end = write(value, this.#buffer, position)
     } catch (cause) {
-      throw new LoyaltyError('event_invalid', `ClientStateChanged cannot be encoded: ${messageOf(cause)}`, { cause })
+      if (!(cause instanceof WriteFault)) throw cause
+      throw new LoyaltyError('event_invalid', `ClientStateChanged cannot be encoded: ${cause.message}`, { cause })
     }
     if (end < 0) throw new LoyaltyError('event_invalid', `a ClientStateChanged is larger than ${largestRow} bytes`)
     return end
   }
-}
-
-/** Length of frame and values of a whole row, written with the newest schema. Errors: `event_invalid`. */
-export function valuesLength(row: Uint8Array): number {
-  const { offset } = partTypes().values.decode(asBuffer(row), frameLength)
-  if (offset < 0) throw new LoyaltyError('event_invalid', 'a ClientStateChanged ends early')
-  return offset
 }
 
 let parts: { values: avro.types.RecordType; tail: avro.types.RecordType } | undefined

@@ -1,5 +1,5 @@
-import type avro from 'avsc'
-import { LoyaltyError, messageOf } from '../streams/core/error.ts'
+import { LoyaltyError } from '../streams/core/error.ts'
+import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
 import { eventType, frameLength, writeFrame } from './codec.ts'
 import type { EventName, Events } from './events.ts'
 
@@ -63,13 +63,13 @@ const slab = new Slab()
 export class EventEncoder<N extends EventName> {
   readonly name: N
   readonly schemaId: number
-  readonly #type: avro.types.RecordType
+  readonly #writeAvro: AvroWriter
   #expected = 0
 
   constructor(name: N, schemaId: number) {
     this.name = name
     this.schemaId = schemaId
-    this.#type = eventType(name)
+    this.#writeAvro = compileWriter(eventType(name))
   }
 
   /**
@@ -83,12 +83,13 @@ export class EventEncoder<N extends EventName> {
       this.#expected = bytes.length
       return bytes
     } catch (cause) {
-      throw invalid(this.name, cause)
+      if (!(cause instanceof WriteFault)) throw cause
+      throw new LoyaltyError('event_invalid', `${this.name} cannot be encoded: ${cause.message}`, { cause })
     }
   }
 
   #write(event: Encodable<N>, buffer: Buffer, position: number): number {
-    const end = this.#type.encode(event, buffer, position + frameLength)
+    const end = this.#writeAvro(event, buffer, position + frameLength)
     if (end >= 0) writeFrame(buffer, position, this.schemaId)
     return end
   }
@@ -102,8 +103,4 @@ export function encodersOf<N extends EventName>(
   return Object.fromEntries(names.map((name) => [name, new EventEncoder(name, ids[name])])) as unknown as {
     readonly [Name in N]: EventEncoder<Name>
   }
-}
-
-function invalid(name: string, cause: unknown): LoyaltyError {
-  return new LoyaltyError('event_invalid', `${name} cannot be encoded: ${messageOf(cause)}`, { cause })
 }
