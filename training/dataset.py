@@ -33,6 +33,13 @@ class Dataset:
             self.features, self.segments, self.as_of[keep], self.x[keep], self.segment[keep], self.buys[keep]
         )
 
+    def without_constants(self) -> "Dataset":
+        """Without the features that are the same in every row, which teach nothing (no bonus, a single store)."""
+        varies = [i for i in range(len(self.features)) if (self.x[:, i] != self.x[0, i]).any()]
+        names = [self.features[i] for i in varies]
+        x = np.ascontiguousarray(self.x[:, varies])
+        return Dataset(names, self.segments, self.as_of, x, self.segment, self.buys)
+
     def cuts(self) -> list[str]:
         return sorted(set(self.as_of.tolist()))
 

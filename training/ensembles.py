@@ -10,8 +10,8 @@ import numpy as np
 from dataset import Dataset
 
 # Shallow trees: the model must not be the bottleneck of the stream (README, "Size").
-SEGMENT_ROUNDS = 24
-BUYS_ROUNDS = 24
+SEGMENT_ROUNDS = 20
+BUYS_ROUNDS = 20
 PARAMETERS = {
     "num_leaves": 8,
     "max_depth": 3,

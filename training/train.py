@@ -25,7 +25,7 @@ TOLERANCE = 1e-5
 
 def main() -> None:
     args = arguments()
-    data = read(args.features, SEGMENTS)
+    data = read(args.features, SEGMENTS).without_constants()
     first = data.cuts()[0]
 
     train = data.between(first, args.train_until)
@@ -60,6 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--refit-until", default="2011-09-10", help="last as-of date of the model that is written")
     parser.add_argument("--horizon", type=int, default=90, help="days the labels look ahead")
     parser.add_argument("--dataset", default="UCI Online Retail (Chen, Sain, Guo 2012), CC BY 4.0")
+    parser.add_argument("--currency", default="GBP", help="currency of the features in money")
     parser.add_argument("--date", default=datetime.date.today().isoformat(), help="date on the card")
     parser.add_argument("--vectors", type=Path, help="also write rows with LightGBM's answers, for tests")
     return parser.parse_args()
@@ -105,6 +106,7 @@ def model_card(
         "outputs": onnx_graph.OUTPUTS,
         "training": {
             "dataset": args.dataset,
+            "currency": args.currency,
             "features_sha256": hashlib.sha256(args.features.read_bytes()).hexdigest(),
             "horizon_days": args.horizon,
             "cuts": final.cuts(),
