@@ -56,3 +56,75 @@ declare module 'kafkajs/src/consumer/offsetManager/index.js' {
     setDefaultOffset(place: { topic: string; partition: number }): Promise<void>
   }
 }
+
+declare module 'kafkajs/src/protocol/encoder.js' {
+  export default class Encoder {
+    readonly buf: Buffer
+    readonly buffer: Buffer
+  }
+}
+
+declare module 'kafkajs/src/protocol/decoder.js' {
+  export default class Decoder {
+    constructor(bytes: Buffer)
+  }
+}
+
+declare module 'kafkajs/src/protocol/request.js' {
+  const createRequest: (options: {
+    correlationId: number
+    clientId: string
+    request: {
+      apiKey: number
+      apiVersion: number
+      encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
+    }
+  }) => Promise<{ readonly buffer: Buffer }>
+  export default createRequest
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/v0/index.js' {
+  import type Encoder from 'kafkajs/src/protocol/encoder.js'
+
+  const recordBatch: {
+    RecordBatch(options: {
+      compression?: number
+      records: readonly Encoder[]
+      firstTimestamp: number
+      maxTimestamp: number
+      producerId: number
+      producerEpoch: number
+      firstSequence: number
+      transactional: boolean
+      lastOffsetDelta: number
+    }): Promise<Encoder>
+  }
+  export default recordBatch
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/record/v0/index.js' {
+  import type Encoder from 'kafkajs/src/protocol/encoder.js'
+
+  const encodeRecord: (record: {
+    key: Buffer | null
+    value: Buffer | null
+    headers: Readonly<Record<string, Buffer>>
+    offsetDelta: number
+    timestampDelta: number
+  }) => Encoder
+  export default encodeRecord
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/v0/decoder.js' {
+  import type Decoder from 'kafkajs/src/protocol/decoder.js'
+
+  export interface DecodedRecord {
+    readonly offset: string
+    readonly timestamp: string
+    readonly key: Buffer | null
+    readonly value: Buffer | null
+    readonly headers: Readonly<Record<string, Buffer>>
+  }
+  const decodeBatch: (decoder: Decoder) => Promise<{ readonly records: readonly DecodedRecord[] }>
+  export default decodeBatch
+}
