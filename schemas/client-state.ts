@@ -1,5 +1,5 @@
 import type avro from 'avsc'
-import { LoyaltyError } from '../streams/core/error.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
 import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
 import { frameLength, parseSchema, writeFrame } from './codec.ts'
 import type { ClientStateChanged, ClientStateTail, ClientStateValues } from './events.ts'

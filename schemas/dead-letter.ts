@@ -1,4 +1,4 @@
-import { LoyaltyError } from '../streams/core/error.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
 
 /** Why a record went to dead letters. A closed list (docs/events.md says what each means). */
 export const deadLetterReasons = [

@@ -1,5 +1,5 @@
 import type avro from 'avsc'
-import { messageOf } from '../streams/core/error.ts'
+import { messageOf } from '#streams/core/error.ts'
 import { AvroFault, type AvroReader, compileReader } from './avro-reader.ts'
 import { asBuffer, eventType, frameLength, reducedType, schemaIdOf } from './codec.ts'
 import type { EventName, Events } from './events.ts'

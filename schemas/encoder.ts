@@ -1,4 +1,4 @@
-import { LoyaltyError } from '../streams/core/error.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
 import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
 import { eventType, frameLength, writeFrame } from './codec.ts'
 import type { EventName, Events } from './events.ts'

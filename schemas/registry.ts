@@ -1,6 +1,6 @@
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import avro from 'avsc'
-import { LoyaltyError, messageOf } from '../streams/core/error.ts'
+import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { EventName } from './events.ts'
 import { eventNames, schemaText, subjectOf } from './published.ts'
 import type { Topics } from './topics.ts'
