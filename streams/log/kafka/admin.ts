@@ -128,7 +128,7 @@ export class KafkaAdmin implements LogAdmin {
   }
 
   async #repeated<T>(what: string, ask: () => Promise<T>): Promise<T> {
-    const deadline = performance.now() + 15_000
+    const deadline = performance.now() + this.#client.patienceMs
     for (;;) {
       try {
         return await ask()

@@ -15,6 +15,8 @@ export interface ClientOptions {
   readonly brokers: readonly string[]
   readonly clientId: string
   readonly logger: KafkaJsLogger
+  /** Milliseconds for which a question that may be asked again is repeated while nobody answers. */
+  readonly patienceMs: number
   /** TLS and SASL settings as kafkajs takes them. */
   readonly ssl?: unknown
   readonly sasl?: unknown
@@ -27,6 +29,7 @@ export type CoordinatorKind = 'group' | 'transaction'
  * that they moved. kafkajs does the connecting, the framing and the versions of the requests.
  */
 export class KafkaClient {
+  readonly patienceMs: number
   readonly #cluster: Cluster
   readonly #sockets = new Set<Socket>()
   readonly #leaders = new Map<string, readonly number[]>()
@@ -35,8 +38,10 @@ export class KafkaClient {
   #closed = false
 
   constructor(options: ClientOptions) {
+    const { patienceMs, ...connection } = options
+    this.patienceMs = patienceMs
     this.#cluster = new Cluster({
-      ...options,
+      ...connection,
       socketFactory: this.#socketFactory(),
       connectionTimeout: 3_000,
       authenticationTimeout: 10_000,

@@ -30,7 +30,10 @@ export interface KafkaLogOptions {
   readonly replicationFactor?: number
   /** The broker aborts a transaction that is open for longer; default 30,000 ms. */
   readonly transactionTimeoutMs?: number
-  /** Milliseconds after which an append outside transactions that does not succeed is given up; default 30,000. */
+  /**
+   * Milliseconds after which an append outside transactions that does not succeed is given up; default 30,000. Questions
+   * of the admin are given up after as long, but at most 10,000.
+   */
   readonly giveUpAfterMs?: number
   /** Takes what kafkajs has to say; default: nobody. */
   readonly logger?: KafkaLogger
@@ -61,6 +64,7 @@ class KafkaLog implements Log {
       brokers: options.brokers,
       clientId: options.clientId,
       logger: kafkaJsLogger(options.logger),
+      patienceMs: Math.min(options.giveUpAfterMs ?? 10_000, 10_000),
       ssl: options.ssl,
       sasl: options.sasl,
     }

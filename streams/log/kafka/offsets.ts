@@ -26,9 +26,9 @@ export async function listOffsets(client: KafkaClient, topic: string, which: 'st
   })
 }
 
-/** Repeats a harmless request while leaders move or brokers are away, for at most 10 s. */
+/** Repeats a harmless request while leaders move or brokers are away, as long as the client is patient. */
 export async function retried<T>(client: KafkaClient, topic: string, what: string, ask: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + client.patienceMs
   for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 200)) {
     try {
       return await ask()
