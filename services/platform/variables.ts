@@ -153,6 +153,26 @@ export const variables = {
       port.default(8083),
       "Port of the processor's health and metrics.",
     ),
+    cacheMib: variable(
+      'LOYALTY_CACHE_MIB',
+      wholeNumber(1, 65_536).default(256),
+      'Memory of the processor for clients it has at hand, in MiB; the others are read from its state on disk.',
+    ),
+    stepRecords: variable(
+      'LOYALTY_STEP_RECORDS',
+      wholeNumber(1, 100_000).default(10_000),
+      'Most transactions that the processor takes in with one transaction of the log.',
+    ),
+    deadLetterShare: variable(
+      'LOYALTY_DEAD_LETTER_SHARE',
+      z.coerce.number({ error: 'must be a number from 0 to 1' }).min(0).max(1).default(0.2),
+      'A task stops when more than this share of its last 10,000 transactions went to dead letters; 1 never stops it.',
+    ),
+    sessionTimeoutMs: variable(
+      'LOYALTY_SESSION_TIMEOUT_MS',
+      wholeNumber(1_000, 300_000).default(10_000),
+      'Milliseconds after which the partitions of a processor that is gone are given to another one.',
+    ),
     projectorPort: variable(
       'LOYALTY_PROJECTOR_PORT',
       port.default(8084),
