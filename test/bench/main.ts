@@ -3,8 +3,16 @@ import { tempDir } from '../support/temp-dir.ts'
 import type { Bench, BenchTools, Figures } from './bench.ts'
 import { classifierBench } from './classifier.bench.ts'
 import { foldBench } from './fold.bench.ts'
+import { processorBench } from './processor.bench.ts'
 
-const benches: readonly Bench[] = [foldBench, classifierBench]
+const benches: readonly Bench[] = [
+  foldBench,
+  classifierBench,
+  processorBench('kafka', 'zipf'),
+  processorBench('kafka', 'uniform'),
+  processorBench('postgres', 'zipf'),
+  processorBench('postgres', 'uniform'),
+]
 const defaultEvents = 2_000_000
 
 interface Options {

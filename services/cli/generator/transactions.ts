@@ -37,6 +37,8 @@ export interface GeneratorCounts {
   voids: number
   duplicates: number
   late: number
+  /** Different clients so far. */
+  clients: number
 }
 
 const defaults = {
@@ -77,14 +79,15 @@ interface OpenSale {
  * void names a sale of the same client that came before it, and each sale has at most one of them.
  */
 export class TransactionGenerator implements Iterable<TransactionRecorded> {
-  readonly counts: GeneratorCounts = { sales: 0, refunds: 0, voids: 0, duplicates: 0, late: 0 }
+  readonly counts: GeneratorCounts = { sales: 0, refunds: 0, voids: 0, duplicates: 0, late: 0, clients: 0 }
   readonly #options: Required<GeneratorOptions>
   readonly #random: Random
   readonly #season: Season
   readonly #popularity: Weighted | null
   readonly #clientIds: string[]
+  readonly #seen: Uint8Array
   readonly #storeIds: string[]
-  readonly #open: OpenSale[] = []
+  readonly #open: (OpenSale | null)[] = []
   readonly #recent: TransactionRecorded[] = []
   #emitted = 0
   #sequence = 0
@@ -99,6 +102,7 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
     this.#season = new Season(all.events, all.firstDay * dayMs - offsetMs, all.days, offsetMs)
     this.#popularity = all.distribution === 'zipf' ? new Weighted(zipfWeights(all.clients, all.exponent)) : null
     this.#clientIds = clientIds(all.clients)
+    this.#seen = new Uint8Array(all.clients)
     this.#storeIds = Array.from({ length: all.stores }, (_, i) => `store-${String(i + 1).padStart(3, '0')}`)
   }
 
@@ -116,9 +120,9 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
       this.counts.duplicates++
       return this.#recent[this.#random.below(this.#recent.length)]!
     }
-    const takesBack = dice < duplicateShare + refundShare + voidShare && this.#open.length > 0
+    const wanted = dice < duplicateShare + refundShare + voidShare ? this.#drawOpenSale() : null
     const voids = dice >= duplicateShare + refundShare
-    const event = takesBack ? this.#takeBack(nowMs, voids) : this.#sale(nowMs)
+    const event = wanted === null ? this.#sale(nowMs) : this.#takeBack(wanted, nowMs, voids)
     if (this.#recent.length < recentEvents) this.#recent.push(event)
     else this.#recent[this.#sequence % recentEvents] = event
     return event
@@ -128,6 +132,8 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
     const random = this.#random
     const { clients, lateShare } = this.#options
     const client = this.#popularity === null ? random.below(clients) : this.#popularity.draw(random)
+    if (this.#seen[client] === 0) this.counts.clients++
+    this.#seen[client] = 1
     const late = random.fraction() < lateShare
     const occurredAtMs = late ? nowMs - 60_000 * (60 + random.below(3 * 24 * 60)) : nowMs
     const amountMinor = Math.round(Math.exp(11.8 + 0.8 * random.normal()))
@@ -141,18 +147,23 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
       amountMinor,
       occurredAtMs,
     }
-    if (this.#open.length < openSales) this.#open.push(open)
-    else this.#open[this.#sequence % openSales] = open
+    this.#open[this.counts.sales % openSales] = open
     return event
   }
 
-  /** A refund or void of one of the open sales, which is open no longer. */
-  #takeBack(nowMs: number, voids: boolean): TransactionRecorded {
+  /** One of the last sales, which is open no longer; null where a few tries find none. */
+  #drawOpenSale(): OpenSale | null {
+    for (let tries = 0; tries < 4 && this.#open.length > 0; tries++) {
+      const index = this.#random.below(this.#open.length)
+      const sale = this.#open[index] ?? null
+      this.#open[index] = null
+      if (sale !== null) return sale
+    }
+    return null
+  }
+
+  #takeBack(sale: OpenSale, nowMs: number, voids: boolean): TransactionRecorded {
     const random = this.#random
-    const index = random.below(this.#open.length)
-    const sale = this.#open[index]!
-    this.#open[index] = this.#open.at(-1)!
-    this.#open.pop()
     const occurredAtMs = Math.max(nowMs, sale.occurredAtMs + 1_000)
     const whole = voids || random.fraction() < 0.6
     const amountMinor = voids ? 0 : whole ? sale.amountMinor : 1 + random.below(sale.amountMinor)

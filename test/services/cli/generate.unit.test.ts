@@ -36,6 +36,7 @@ describe('generated transactions', () => {
     const distinct = new Set(all.map(({ transaction_id }) => transaction_id)).size
     expect(all.length - distinct).toBe(generator.counts.duplicates)
     expect(generator.counts.duplicates / all.length).toBeCloseTo(0.01, 2)
+    expect(generator.counts.clients).toBe(new Set(all.map(({ client_id }) => client_id)).size)
     const { sales, refunds, voids, duplicates } = generator.counts
     expect(sales + refunds + voids + duplicates).toBe(all.length)
   })
@@ -64,6 +65,16 @@ describe('generated transactions', () => {
       expect(event.occurred_at).toBeGreaterThan(original!.occurred_at)
       expect(event.amount_minor).toBeLessThanOrEqual(original!.amount_minor)
       sales.delete(event.original_transaction_id!)
+    }
+  })
+
+  it('take back nothing that lies more than 16,384 sales back, so that every ledger still holds it', () => {
+    const saleNumbers = new Map<string, number>()
+    for (const event of events({ refundShare: 0.1, duplicateShare: 0 })) {
+      const number = saleNumbers.get(event.original_transaction_id ?? '')
+      if (number !== undefined) expect(saleNumbers.size - number).toBeLessThanOrEqual(16_384)
+      if (event.kind === 'SALE' && !saleNumbers.has(event.transaction_id))
+        saleNumbers.set(event.transaction_id, saleNumbers.size)
     }
   })
 

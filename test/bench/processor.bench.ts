@@ -1,0 +1,143 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { generateToLog } from '#services/cli/generate.ts'
+import type { ChildProgram } from '#services/standalone/child-program.ts'
+import { type Bench, type BenchTools, type Figures, perSecond, type Workload, workloads } from './bench.ts'
+import { usageOf } from './process-meter.ts'
+import { type LogKind, openStack, partitions, type Stack } from './stack.ts'
+
+/** What the processor says of a task at /status, as far as it matters here. */
+interface TaskStatus {
+  readonly state: string
+  readonly position: { readonly transactions: number } | null
+  readonly end_offset: number
+  readonly state_bytes: number | null
+}
+
+const giveUpAfterMs = 240_000
+
+/**
+ * The processor's main on a backlog: loaded first, so that the generator costs nothing while it is measured, then worked
+ * off by one instance, exactly once, with model, ledgers and durable state. Then its state is thrown away and restored.
+ */
+export function processorBench(kind: LogKind, workload: Workload): Bench {
+  return {
+    name: `${kind}-${workload}`,
+    about: `exactly-once events/s of one processor on ${kind === 'kafka' ? 'Kafka' : 'the Postgres log'}, ${workload}`,
+    async run(tools) {
+      const stack = await openStack(kind, tools)
+      const clients = await load(stack, workload, tools)
+      const worked = await workOff(stack, clients, tools)
+      const restored = await restore(stack, tools)
+      return { events: tools.events, clients, ...worked, ...restored }
+    },
+  }
+}
+
+async function load(
+  { log, registry, topics }: Stack,
+  workload: Workload,
+  { events, say }: BenchTools,
+): Promise<number> {
+  const options = { ...workloads[workload], events, seed: 1, detailed: false }
+  const report = await generateToLog({ log, registry, topics }, options)
+  say(`loaded ${events} events of ${report.clients} clients in ${report.seconds} s`)
+  return report.clients
+}
+
+async function workOff(stack: Stack, clients: number, tools: BenchTools): Promise<Figures> {
+  const brokerBefore = stack.brokerUsage()
+  const processor = await stack.start('processor')
+  // The clock starts at the first committed step seen: joining the group is no throughput.
+  const first = await tasksWhen(processor, (tasks) => positionOf(tasks) > 0)
+  const beginMs = performance.now()
+  const cpuBefore = usageOf(processor.pid!).cpuSeconds
+  let toldMs = beginMs
+  const last = await tasksWhen(processor, (tasks) => {
+    if (performance.now() - toldMs > 5_000) {
+      toldMs = performance.now()
+      tools.say(`${positionOf(tasks)} events, ${perSecond(positionOf(tasks) - positionOf(first), toldMs - beginMs)}/s`)
+    }
+    return (
+      tasks.length === partitions && tasks.every(({ position, end_offset }) => position?.transactions === end_offset)
+    )
+  })
+  const ms = performance.now() - beginMs
+  const events = positionOf(last) - positionOf(first)
+  const usage = usageOf(processor.pid!)
+  const broker = stack.brokerUsage()
+  const metrics = await metricsOf(processor)
+  await processor.stop()
+  const rate = perSecond(events, ms)
+  tools.say(`${rate} events/s, processor at most ${usage.peakMiB} MiB`)
+  const bytes = last.reduce((sum, { state_bytes }) => sum + (state_bytes ?? 0), 0)
+  return {
+    events_per_second: rate,
+    classified_rows: metrics.get('loyalty_classifier_rows_total') ?? 0,
+    dead_letters: metrics.get('loyalty_dead_letters_total') ?? 0,
+    processor_cpu_seconds: difference(usage.cpuSeconds, cpuBefore),
+    broker_cpu_seconds: difference(broker.cpuSeconds, brokerBefore.cpuSeconds),
+    processor_peak_rss_mib: usage.peakMiB,
+    broker_peak_rss_mib: broker.peakMiB,
+    state_bytes_per_client: Math.round(bytes / clients),
+  }
+}
+
+/** Time from the first task that restores to the last that runs, with the state thrown away. */
+async function restore(stack: Stack, tools: BenchTools): Promise<Figures> {
+  rmSync(join(stack.config.dataDir, 'state'), { recursive: true, force: true })
+  const logFile = join(stack.config.dataDir, 'logs', 'processor.log')
+  const before = transitionsIn(logFile).length
+  const processor = await stack.start('processor')
+  const tasks = await tasksWhen(
+    processor,
+    (all) => all.length === partitions && all.every(({ state }) => state === 'running'),
+  )
+  const transitions = transitionsIn(logFile).slice(before)
+  const times = (to: string) => transitions.filter((one) => one.to === to).map(({ atMs }) => atMs)
+  const ms = Math.max(...times('running')) - Math.min(...times('restoring'))
+  const { cpuSeconds } = usageOf(processor.pid!)
+  await processor.stop()
+  tools.say(`replayed at ${perSecond(positionOf(tasks), ms)} events/s`)
+  return { replay_events_per_second: perSecond(positionOf(tasks), ms), replay_cpu_seconds: cpuSeconds }
+}
+
+function transitionsIn(logFile: string): { readonly to: string; readonly atMs: number }[] {
+  return readFileSync(logFile, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"message":"task"'))
+    .map((line) => JSON.parse(line) as { to: string; timestamp: string })
+    .map(({ to, timestamp }) => ({ to, atMs: Date.parse(timestamp) }))
+}
+
+async function tasksWhen(
+  processor: ChildProgram,
+  condition: (tasks: readonly TaskStatus[]) => boolean,
+): Promise<readonly TaskStatus[]> {
+  const deadline = performance.now() + giveUpAfterMs
+  for (;;) {
+    const { tasks } = (await (await fetch(`${processor.url}/status`)).json()) as { tasks: TaskStatus[] }
+    if (condition(tasks)) return tasks
+    const stopped = tasks.find(({ state }) => state === 'stopped')
+    if (stopped !== undefined || performance.now() > deadline)
+      throw new Error(`the processor did not get there: ${JSON.stringify(tasks)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+function positionOf(tasks: readonly TaskStatus[]): number {
+  return tasks.reduce((sum, { position }) => sum + (position?.transactions ?? 0), 0)
+}
+
+/** Sums of the samples of each metric. */
+async function metricsOf(processor: ChildProgram): Promise<Map<string, number>> {
+  const text = await (await fetch(`${processor.url}/metrics`)).text()
+  const sums = new Map<string, number>()
+  for (const [, name, value] of text.matchAll(/^(\w+)(?:\{[^}]*\})? ([\d.e+-]+)$/gm))
+    sums.set(name!, (sums.get(name!) ?? 0) + Number(value))
+  return sums
+}
+
+function difference(after: number | null, before: number | null): number | null {
+  return after === null || before === null ? null : Math.round((after - before) * 10) / 10
+}
