@@ -2,11 +2,40 @@ import { Command, CommanderError } from 'commander'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { CliContext } from './context.ts'
 import { checkConfigVerb } from './verbs/check-config.ts'
+import { clientShowVerb } from './verbs/client-show.ts'
+import { clientsExportVerb } from './verbs/clients-export.ts'
+import { cutPointsVerb } from './verbs/cut-points.ts'
+import { dayVerb } from './verbs/day.ts'
+import { demoVerb } from './verbs/demo.ts'
+import { dlqListVerb } from './verbs/dlq-list.ts'
+import { featuresExportVerb } from './verbs/features-export.ts'
+import { generateVerb } from './verbs/generate.ts'
+import { ingestVerb } from './verbs/ingest.ts'
 import { migrateVerb } from './verbs/migrate.ts'
+import { rebuildVerb } from './verbs/rebuild.ts'
+import { segmentsVerb } from './verbs/segments.ts'
 import { startVerb } from './verbs/start.ts'
 import { topicsVerb } from './verbs/topics.ts'
 
-const verbs = [startVerb, migrateVerb, topicsVerb, checkConfigVerb]
+type Verb = (parent: Command, context: CliContext) => void
+
+const verbs: readonly Verb[] = [
+  startVerb,
+  demoVerb,
+  ingestVerb,
+  dayVerb,
+  cutPointsVerb,
+  (program, context) => clientShowVerb(program.command('client').description('one client'), context),
+  (program, context) => clientsExportVerb(program.command('clients').description('all clients'), context),
+  segmentsVerb,
+  (program, context) => dlqListVerb(program.command('dlq').description('dead letters'), context),
+  (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
+  generateVerb,
+  rebuildVerb,
+  migrateVerb,
+  topicsVerb,
+  checkConfigVerb,
+]
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const

@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import type { Registry } from '#schemas/registry.ts'
 import type { Log } from '#streams/log/log.ts'
+import type { Calibrator, ProjectionProgress } from '../ingest/ports.ts'
 import type { Config, Environment } from '../platform/config.ts'
 import type { MigrationReport } from '../platform/migrate.ts'
 import type { PlatformSetup } from '../standalone/platform.ts'
@@ -16,6 +17,8 @@ export interface Wiring {
   /** Names of the topics, which are there then. */
   createTopics(config: Config): Promise<string[]>
   openLog(config: Config): Log
+  projectionProgress(config: Config, pool: Pool): ProjectionProgress
+  calibrator(clickhouse: ClickHouseClient): Calibrator
   openRegistry(config: Config): Registry
   openPostgres(config: Config): Pool
   openClickHouse(config: Config): ClickHouseClient

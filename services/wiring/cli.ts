@@ -1,6 +1,9 @@
+import { topicsOf } from '#schemas/topics.ts'
 import type { Wiring } from '../cli/context.ts'
 import type { Logger } from '../platform/logging.ts'
+import { clickHouseCalibrator, projectionProgress } from './ingest.ts'
 import { openLog } from './log.ts'
+import { allProjections } from './projections.ts'
 import { createTopics, migrateDatabase, migrateStatistics, platformSetup } from './setup.ts'
 import { openClickHouse, openPostgres, openRegistry } from './stores.ts'
 
@@ -12,6 +15,8 @@ export function cliWiring(logger: Logger, notice: (text: string) => void): Wirin
     migrateStatistics,
     createTopics: (config) => createTopics(config, logger),
     openLog: (config) => openLog(config, { clientId: 'loyalty-cli', logger }),
+    projectionProgress: (config, pool) => projectionProgress(pool, topicsOf(config.topicPrefix), allProjections),
+    calibrator: clickHouseCalibrator,
     openPostgres: (config) => openPostgres(config, logger),
     openClickHouse,
     openRegistry,

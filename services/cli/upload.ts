@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync, openAsBlob } from 'node:fs'
+import { basename } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import type { UploadReport } from '../ingest/report.ts'
+import type { Status } from '../ingest/store/uploads.ts'
+
+/** Uploads over the API, as any other program would make them. */
+
+interface TaskAnswer {
+  readonly task_id: string
+  readonly status: Status
+  readonly progress_percentage: number
+  readonly phase: string
+  readonly report: UploadReport | null
+  readonly failure: { readonly code: string; readonly message: string } | null
+}
+
+interface UploadAnswer {
+  readonly associated_task_id: string
+  readonly status: Status
+  readonly content_sha256: string
+  readonly report: UploadReport | null
+}
+
+/** Sends a file; resolves with the id of its task once it is stored. Errors: `file_missing`, and those of ingestion. */
+export async function sendFile(apiUrl: string, path: string, profile: string | undefined): Promise<string> {
+  if (!existsSync(path)) throw new LoyaltyError('file_missing', `there is no file ${path}`, { details: { path } })
+  const form = new FormData()
+  form.set('file', await openAsBlob(path), basename(path))
+  if (profile !== undefined) form.set('profile', profile)
+  const { task_id } = await ask<{ task_id: string }>(`${apiUrl}/api/v1/management/data/upload`, {
+    method: 'POST',
+    body: form,
+  })
+  return task_id
+}
+
+const pollMs = 150
+/** A program that crashed is back well within this. */
+const patienceMs = 60_000
+
+/**
+ * Waits for a task to end and answers its report. Errors: the code under which the task failed; `interrupted` (the task
+ * goes on).
+ */
+export async function awaitTask(
+  apiUrl: string,
+  taskId: string,
+  onProgress: (percentage: number, phase: string) => void,
+  signal: AbortSignal,
+): Promise<UploadReport> {
+  for (let lastAnswerMs = performance.now(); ; ) {
+    if (signal.aborted)
+      throw new LoyaltyError('interrupted', `not waiting any longer; task ${taskId} goes on`, { details: { taskId } })
+    try {
+      const task = await ask<TaskAnswer>(`${apiUrl}/api/v1/management/tasks/${taskId}/status`)
+      lastAnswerMs = performance.now()
+      onProgress(task.progress_percentage, task.phase)
+      if (task.status === 'COMPLETED' && task.report !== null) return task.report
+      if (task.status === 'FAILED')
+        throw new LoyaltyError(task.failure?.code ?? 'upload_failed', task.failure?.message ?? 'the upload failed', {
+          details: { taskId },
+        })
+    } catch (error) {
+      const passing = error instanceof LoyaltyError ? error.retriable : true
+      if (!passing || performance.now() - lastAnswerMs > patienceMs) throw error
+    }
+    await delay(pollMs)
+  }
+}
+
+/** The newest upload of exactly this file that did not fail: its task, or null. */
+export async function findUpload(apiUrl: string, path: string): Promise<string | null> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path)) hash.update(chunk)
+  const sha256 = hash.digest('hex')
+  const pageSize = 200
+  for (let skip = 0; ; skip += pageSize) {
+    const url = `${apiUrl}/api/v1/management/data/uploads?skip=${skip}&limit=${pageSize}`
+    const { uploads } = await ask<{ uploads: UploadAnswer[] }>(url)
+    const found = uploads.find((upload) => upload.content_sha256 === sha256 && upload.status !== 'FAILED')
+    if (found !== undefined) return found.associated_task_id
+    if (uploads.length < pageSize) return null
+  }
+}
+
+/** JSON of an answer; an error answer becomes its LoyaltyError. */
+async function ask<Answer>(url: string, init?: RequestInit): Promise<Answer> {
+  const response = await fetch(url, init).catch((cause) => {
+    throw new LoyaltyError('api_unavailable', `the platform does not answer at ${url}: ${messageOf(cause)}`, {
+      retriable: true,
+      cause,
+    })
+  })
+  const body = (await response.json()) as Answer & {
+    code?: string
+    message?: string
+    details?: Record<string, unknown>
+  }
+  if (response.ok) return body
+  const { code = 'api_failed', message = `${url} answers ${response.status}`, details = {} } = body
+  throw new LoyaltyError(code, message, { retriable: response.status === 503, details })
+}
