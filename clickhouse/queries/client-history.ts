@@ -1,25 +1,63 @@
-/** A client's accepted transactions, newest first. */
-export function clientHistory(clientId: string, limit: number): { sql: string; params: Record<string, unknown> } {
-  return {
-    sql: `SELECT transaction_id, toString(kind) AS kind, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms,
-  amount_minor, receipt_number, store_id, original_transaction_id, items_count, source
-FROM transactions FINAL
-WHERE client_id = {client_id: String}
-ORDER BY occurred_at DESC, transaction_id DESC
-LIMIT {limit: UInt32}`,
-    params: { client_id: clientId, limit },
-  }
-}
-
-/** A row of `clientHistory`; 64-bit numbers come as text, '' means that the source did not say. */
+/**
+ * A row of `clientHistory`; 64-bit numbers may come as text, '' means that the source did not say. Effects are what the
+ * transaction counts for now, refunds and voids considered.
+ */
 export interface ClientHistoryRow {
   readonly transaction_id: string
   readonly kind: 'sale' | 'refund' | 'void'
   readonly occurred_at_ms: string | number
+  /** ISO date in the programme's time zone. */
+  readonly day: string
   readonly amount_minor: string | number
-  readonly receipt_number: string
   readonly store_id: string
+  readonly receipt_number: string
   readonly original_transaction_id: string
+  readonly payment_method: string
   readonly items_count: number
+  readonly categories: readonly string[]
+  readonly discount_minor: string | number
+  readonly bonus_earned_minor: string | number
+  readonly bonus_spent_minor: string | number
   readonly source: string
+  readonly purchase_number: number | null
+  readonly days_since_previous: number | null
+  readonly sales: string | number
+  readonly gross_minor: string | number
+  readonly net_minor: string | number
+}
+
+/** One page of a client's accepted transactions, newest first. */
+export function clientHistory(
+  clientId: string,
+  limit: number,
+  skip = 0,
+): { sql: string; params: { clientId: string; limit: number; skip: number } } {
+  return {
+    sql: `SELECT
+    page.transaction_id AS transaction_id,
+    toString(page.kind) AS kind,
+    toUnixTimestamp64Milli(page.occurred_at) AS occurred_at_ms,
+    toString(page.day) AS day,
+    amount_minor, store_id, receipt_number, original_transaction_id, payment_method, items_count, categories,
+    discount_minor, bonus_earned_minor, bonus_spent_minor, source, purchase_number, days_since_previous,
+    toInt64(effects.sales) AS sales,
+    effects.gross AS gross_minor,
+    effects.net AS net_minor
+FROM
+(
+    SELECT * FROM transactions FINAL
+    WHERE client_id = {clientId:String}
+    ORDER BY occurred_at DESC, transaction_id
+    LIMIT {limit:UInt32} OFFSET {skip:UInt32}
+) AS page
+LEFT JOIN
+(
+    SELECT transaction_key, sum(sales_change) AS sales, sum(gross_change_minor) AS gross, sum(net_change_minor) AS net
+    FROM transaction_effects FINAL
+    WHERE client_id = {clientId:String}
+    GROUP BY transaction_key
+) AS effects ON effects.transaction_key = page.transaction_key
+ORDER BY page.occurred_at DESC, page.transaction_id`,
+    params: { clientId, limit, skip },
+  }
 }

@@ -1,3 +1,4 @@
+import { LoyaltyError } from '#streams/core/error.ts'
 import type { Log, LogBatch, LogReader, LogRecord } from '#streams/log/log.ts'
 import type { Batch, Projection, Range } from './projection.ts'
 import type { Reading, Rejected } from './reading.ts'
@@ -47,8 +48,9 @@ export class Feed<B extends Batch> {
   /** Next offset to take into a batch: ahead of `#applied` by the batch that is being applied. */
   readonly #taken: Map<string, number>
   readonly #queue: Pending[] = []
-  #pauses: { held: () => void; resumed: Promise<void> }[] = []
+  #pauses: { held: () => void; fail: (error: Error) => void; resumed: Promise<void> }[] = []
   #stopping = false
+  #ended = false
   #idle = false
   #oldestPendingMs: number | null = null
 
@@ -103,8 +105,17 @@ export class Feed<B extends Batch> {
       await applying
     } finally {
       await applying.catch(() => {})
+      this.#ended = true
+      for (const { fail } of this.#pauses.splice(0)) fail(ended())
       await this.#reader.close()
     }
+  }
+
+  /** Sum over partitions of the offsets by which this feed is behind another; 0 when it is level or ahead. */
+  distanceTo(other: Feed<B>): number {
+    let distance = 0
+    for (const [key, offset] of other.#applied) distance += Math.max(0, offset - (this.#applied.get(key) ?? 0))
+    return distance
   }
 
   /** Ends `run` after the batch at hand. */
@@ -112,13 +123,18 @@ export class Feed<B extends Batch> {
     this.#stopping = true
   }
 
-  /** Resolves when nothing is being applied any more, and nothing will be until the answer is called. */
+  /**
+   * Resolves when nothing is being applied any more, and nothing will be until the answer is called.
+   *
+   * Errors: `feed_ended` (retriable: another feed is about to take its place).
+   */
   async pause(): Promise<() => void> {
+    if (this.#ended) throw ended()
     let resume!: () => void
     const resumed = new Promise<void>((resolve) => {
       resume = resolve
     })
-    await new Promise<void>((held) => this.#pauses.push({ held, resumed }))
+    await new Promise<void>((held, fail) => this.#pauses.push({ held, fail, resumed }))
     return resume
   }
 
@@ -202,6 +218,10 @@ export class Feed<B extends Batch> {
     if (outcome instanceof Promise) return outcome.then(() => this.#deliver(batch, topic, partition, record))
     return this.#options.reject(outcome)
   }
+}
+
+function ended(): LoyaltyError {
+  return new LoyaltyError('feed_ended', 'the projection is being started again; try once more', { retriable: true })
 }
 
 function keyOf(topic: string, partition: number): string {

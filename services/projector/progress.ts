@@ -1,7 +1,6 @@
 import type { Pool, PoolClient } from 'pg'
-import type { Topics } from '#schemas/topics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { type Range, type Source, topicsRead } from './projection.ts'
+import type { Range } from './projection.ts'
 
 /** Offsets, intents and ownership of projections, in Postgres (schema projector). */
 
@@ -160,42 +159,13 @@ export interface AppliedOffset {
   readonly recordMs: number | null
 }
 
-/** Every offset, also of rebuilds under way (`<projection>@next`). For status pages. */
+/** Every offset, also of rebuilds under way (`<projection>@next`): what ingestion and status pages ask. */
 export async function readOffsets(pool: Pool): Promise<AppliedOffset[]> {
   const found = await pool.query<AppliedOffset>(
     `SELECT projection, topic, partition, next_offset::float8 AS "nextOffset", record_ms::float8 AS "recordMs"
      FROM projector.projection_offset ORDER BY projection, topic, partition`,
   )
   return found.rows
-}
-
-/** Projections and what they read: everything that must have applied a topic before it counts as applied. */
-export const projectionSources: Readonly<Record<string, readonly Source[]>> = {
-  'postgres-profiles': ['clients', 'clientState', 'clientReclassified'],
-  'clickhouse-facts': ['accepted'],
-  'clickhouse-state': ['clientState'],
-  'clickhouse-segments': ['clientReclassified'],
-}
-
-/**
- * Per topic, the next offset of each partition that the slowest of its projections has still to apply. A topic that one
- * of them has not begun is missing.
- */
-export async function appliedOffsets(pool: Pool, topics: Topics): Promise<ReadonlyMap<string, readonly number[]>> {
-  const offsets = await readOffsets(pool)
-  const slowest = new Map<string, number[]>()
-  const unread = new Set<string>()
-  for (const [projection, handles] of Object.entries(projectionSources))
-    for (const topic of topicsRead({ handles }, topics)) {
-      const mine = offsets.filter((each) => each.projection === projection && each.topic === topic)
-      if (mine.length === 0) unread.add(topic)
-      const known = slowest.get(topic) ?? []
-      for (const { partition, nextOffset } of mine)
-        known[partition] = Math.min(known[partition] ?? Number.MAX_SAFE_INTEGER, nextOffset)
-      slowest.set(topic, known)
-    }
-  for (const topic of unread) slowest.delete(topic)
-  return slowest
 }
 
 /** Runs `work` in a transaction of its own. */

@@ -63,4 +63,13 @@ export class Reading {
         return { ...about, reason: 'undecodable', detail: decoded.detail, schemaId: decoded.schemaId }
     }
   }
+
+  /** As `deliver`, waiting for schemas; records that cannot be read were rejected before and are passed over. */
+  async deliverNow(batch: Batch, topic: string, partition: number, record: LogRecord): Promise<void> {
+    for (;;) {
+      const outcome = this.deliver(batch, topic, partition, record)
+      if (!(outcome instanceof Promise)) return
+      await outcome
+    }
+  }
 }
