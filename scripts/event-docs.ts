@@ -95,10 +95,10 @@ with a default may be missing in older data.`
 const evolution = `## Changing a schema
 
 A published \`.avsc\` is never edited: \`schemas/fingerprints.json\` holds its digest, and a test compares. A change is a new
-file \`<event>.v<n+1>.avsc\` beside the old one. The registry takes it only if it is BACKWARD compatible, so that the newest
-reader reads everything ever written: add fields with a default, add enum symbols (the enum's default is what older readers
-see), widen numbers, remove fields. Renaming needs an alias. Changing a decimal's scale or the unit of a time is refused
-too, although Avro itself would let it pass.`
+file \`<event>.v<n+1>.avsc\` beside the old one. The registry takes it only if it is BACKWARD compatible with the version
+before, and a test holds the newest version against all others, so that it reads everything ever written: add fields with a
+default, add enum symbols (the enum's default is what older readers see), widen numbers, remove fields. Renaming needs an
+alias. Changing a decimal's scale or the unit of a time is refused too, although Avro itself would let it pass.`
 
 function topicTable(): string {
   const specs = topicSpecs(topics, 8)

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { eventType } from '#schemas/codec.ts'
+import { compileReader } from '#schemas/avro-reader.ts'
+import { eventType, parseSchema } from '#schemas/codec.ts'
 import { eventNames, eventNamespace, publishedEvents, subjectOf } from '#schemas/published.ts'
 import { topicsOf } from '#schemas/topics.ts'
 import pinned from '../../schemas/fingerprints.json' with { type: 'json' }
@@ -30,6 +31,13 @@ test('the newest version of every event is the one in use', () => {
     expect(version, name).toBe(Math.max(...versions))
     expect(eventType(name).name).toBe(`${eventNamespace}.${name}`)
   }
+})
+
+test.each(files)('what was written with %s is read by the newest version for ever', (file) => {
+  const writer = parseSchema(readFileSync(join(folder, file), 'utf8'))
+  const reader = eventType(eventNames.find((name) => writer.name === `${eventNamespace}.${name}`)!)
+  const read = compileReader(writer, reader, new Set())
+  for (let i = 0; i < 20; i++) expect(read(writer.toBuffer(writer.random()), 0)).toBeTypeOf('object')
 })
 
 test('every record, field and enum of an event says what it means', () => {
