@@ -1,5 +1,5 @@
 import type avro from 'avsc'
-import { messageOf } from '#streams/core/error.ts'
+import { hasCode, messageOf } from '#streams/core/error.ts'
 import { AvroFault, type AvroReader, compileReader } from './avro-reader.ts'
 import { asBuffer, eventType, frameLength, reducedType, schemaIdOf } from './codec.ts'
 import type { EventName, Events } from './events.ts'
@@ -103,11 +103,18 @@ export class EventDecoder<Shapes> {
   }
 
   async #fetch(schemaId: number): Promise<void> {
-    const type = await this.#registry.schemaById(schemaId)
-    this.#writers.set(
-      schemaId,
-      type === null ? { kind: 'missing', untilMs: performance.now() + missingForMs } : this.#resolve(type),
-    )
+    this.#writers.set(schemaId, await this.#writerOf(schemaId))
+  }
+
+  async #writerOf(schemaId: number): Promise<Writer> {
+    try {
+      const type = await this.#registry.schemaById(schemaId)
+      return type === null ? { kind: 'missing', untilMs: performance.now() + missingForMs } : this.#resolve(type)
+    } catch (error) {
+      // A schema that is there but is no Avro stays so; waiting would hold up the partition for ever.
+      if (!hasCode(error, 'registry_schema_unusable')) throw error
+      return { kind: 'unreadable', detail: error.message }
+    }
   }
 
   #resolve(writer: avro.Type): Writer {

@@ -4,6 +4,7 @@ import { decoderOf, EventDecoder, reducedDecoder } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { DayStarted } from '#schemas/events.ts'
 import { schemaText } from '#schemas/published.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
 import { MemoryRegistry } from '../support/memory-registry.ts'
 import { sale } from './samples.ts'
 
@@ -92,6 +93,20 @@ describe('decoder', () => {
     expect(decoder.decode(encodeSale())).toEqual({ kind: 'fetch', schemaId: saleId })
     registry.unavailable = false
     expect(await decoder.read(encodeSale())).toMatchObject({ kind: 'ok' })
+  })
+
+  test('a schema that is no Avro makes its values undecodable, and holds up nobody', async () => {
+    const protobuf = {
+      register: async () => 1,
+      schemaById: async () => {
+        throw new LoyaltyError('registry_schema_unusable', 'schema 1 is no usable Avro schema')
+      },
+    }
+    expect(await decoderOf(protobuf, 'TransactionRecorded').read(encodeSale())).toEqual({
+      kind: 'undecodable',
+      detail: 'schema 1 is no usable Avro schema',
+      schemaId: saleId,
+    })
   })
 
   test('keeps nothing of the bytes it was given', async () => {

@@ -3,8 +3,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { schemaText, subjectOf } from '#schemas/published.ts'
 import { openRegistry, registerAll } from '#schemas/registry.ts'
 import { topicsOf } from '#schemas/topics.ts'
+import { createLogger } from '#services/platform/logging.ts'
+import { createMetrics } from '#services/platform/metrics.ts'
 import { type RunningRegistry, startRegistry } from '#services/registry/program.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { eventually } from '../../support/eventually.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 
 const topic = 'test.schemas'
@@ -157,6 +160,30 @@ describe('compatibility', () => {
     expect((await ask('/7', v1)).body).toMatchObject({ error_code: 40402 })
     expect((await ask('', v1)).body).toMatchObject({ is_compatible: true })
     expect((await call('GET', '/subjects/s/versions')).body, 'asking registers nothing').toEqual([1, 2])
+  })
+})
+
+describe('as a program', () => {
+  test('says how it is, counts its requests, and keeps Confluent’s error body', async () => {
+    const telemetry = { logger: createLogger('registry', 'silent'), metrics: createMetrics('registry') }
+    const equipped = await startRegistry({ log: log.connect(), topic, port: 0, telemetry })
+    running.push(equipped)
+    expect(await call('GET', '/healthcheck', undefined, equipped)).toMatchObject({
+      status: 200,
+      body: { status: 'ok' },
+    })
+    expect(await call('GET', '/readiness', undefined, equipped)).toMatchObject({ status: 200 })
+    expect(await call('GET', '/schemas/ids/9', undefined, equipped)).toMatchObject({ body: { error_code: 40403 } })
+    expect(await (await fetch(`${equipped.url}/metrics`)).text()).toContain('http_requests_total{')
+    log.broker.unavailable = true
+    log.broker.wake()
+    await eventually(async () => (await call('GET', '/readiness', undefined, equipped)).status === 503, {
+      timeoutMs: 5_000,
+    })
+    log.broker.unavailable = false
+    await eventually(async () => (await call('GET', '/readiness', undefined, equipped)).status === 200, {
+      timeoutMs: 5_000,
+    })
   })
 })
 
