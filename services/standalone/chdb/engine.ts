@@ -1,8 +1,10 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
-import { identifier, isRead, quoted, type Statement } from './statement.ts'
+import { identifier, insertFromFile, isRead, quoted, type Statement } from './statement.ts'
 
-/** The part of chdb's native addon that is used. Its package offers binary inserts to no other door. */
+/** The part of chdb's native addon that is used: its package adds queues and sessions that the HTTP interface has not. */
 interface Addon {
   CreateConnection(path: string, args: readonly string[]): object
   CloseConnection(connection: object): void
@@ -11,12 +13,6 @@ interface Addon {
     sql: string,
     format: string,
   ): Promise<{ bytes: Uint8Array; elapsed: number; rowsRead: number; bytesRead: number }>
-  InsertRawAsyncConnection(
-    connection: object,
-    prefix: string,
-    data: Uint8Array,
-    countLines: boolean,
-  ): Promise<{ elapsed: number; rowsWritten: number; bytesWritten: number }>
 }
 
 export interface Request extends Statement {
@@ -63,6 +59,8 @@ const platformPackages: Readonly<Record<string, string>> = {
  */
 export async function openEngine(dataDir: string, options: { readers?: number } = {}): Promise<Engine> {
   const addon = loadAddon()
+  await rm(join(dataDir, inserts), { recursive: true, force: true })
+  await mkdir(join(dataDir, inserts), { recursive: true })
   // Held for the life of the process: the engine stops when its last connection closes.
   const root = addon.CreateConnection(dataDir, ['--async_insert=0'])
   const writes = lane(1)
@@ -73,7 +71,7 @@ export async function openEngine(dataDir: string, options: { readers?: number } 
     const connection = addon.CreateConnection(dataDir, ['--implicit_select=0'])
     try {
       for (const sql of preamble(request)) await addon.QueryAsyncConnection(connection, sql, 'Null')
-      return await execute(addon, connection, request)
+      return await execute(addon, connection, request, dataDir)
     } catch (cause) {
       throw clickhouseException(cause)
     } finally {
@@ -91,29 +89,33 @@ export async function openEngine(dataDir: string, options: { readers?: number } 
   }
 }
 
-async function execute(addon: Addon, connection: object, request: Request): Promise<Answer> {
-  if (request.data !== null && request.data.length > 0) {
-    const written = await addon.InsertRawAsyncConnection(connection, request.sql, request.data, false)
-    return {
-      bytes: new Uint8Array(),
-      readRows: written.rowsWritten,
-      readBytes: written.bytesWritten,
-      writtenRows: written.rowsWritten,
-      writtenBytes: written.bytesWritten,
-      elapsedMs: written.elapsed * 1_000,
-    }
+async function execute(addon: Addon, connection: object, request: Request, dataDir: string): Promise<Answer> {
+  if (request.data === null) {
+    const { bytes, rowsRead, bytesRead, elapsed } = await addon.QueryAsyncConnection(
+      connection,
+      request.sql,
+      request.format,
+    )
+    return { ...nothing, bytes, readRows: rowsRead, readBytes: bytesRead, elapsedMs: elapsed * 1_000 }
   }
-  // An INSERT without a row is nothing to do; the engine would wait for data on standard input.
-  if (request.data !== null) return { ...nothing }
-  const result = await addon.QueryAsyncConnection(connection, request.sql, request.format)
-  return {
-    ...nothing,
-    bytes: result.bytes,
-    readRows: result.rowsRead,
-    readBytes: result.bytesRead,
-    elapsedMs: result.elapsed * 1_000,
+  if (request.data.length === 0) return nothing
+  const file = join(dataDir, inserts, crypto.randomUUID())
+  const sql = insertFromFile(request.sql, file)
+  if (sql === null)
+    throw new Error('Code: 62. DB::Exception: Syntax error: data without INSERT … FORMAT. (SYNTAX_ERROR)')
+  try {
+    await writeFile(file, request.data)
+    const { rowsRead, elapsed } = await addon.QueryAsyncConnection(connection, sql, 'Null')
+    const size = request.data.length
+    const rows = { readRows: rowsRead, readBytes: size, writtenRows: rowsRead, writtenBytes: size }
+    return { ...nothing, ...rows, elapsedMs: elapsed * 1_000 }
+  } finally {
+    await rm(file, { force: true })
   }
 }
+
+/** Folder for the data of running inserts. */
+const inserts = 'inserts'
 
 const nothing: Answer = {
   bytes: new Uint8Array(),

@@ -35,7 +35,7 @@ export function formatOf(sql: string): string | null {
 export function statementOf(query: string | null, body: Uint8Array): Statement {
   if (query !== null && query.trim() !== '') {
     if (body.length === 0) return { sql: query, data: null }
-    if (insertHead.test(query)) return { sql: query, data: body }
+    if (insertHead.test(query) && formatOf(query) !== null) return { sql: query, data: body }
     return { sql: `${query}\n${textOf(body)}`, data: null }
   }
   const head = textOf(body.subarray(0, 64 * 1024))
@@ -43,6 +43,23 @@ export function statementOf(query: string | null, body: Uint8Array): Statement {
   if (match === null) return { sql: textOf(body), data: null }
   const length = Buffer.byteLength(match[0])
   return { sql: match[0].trim().replace(/;$/, ''), data: body.subarray(length) }
+}
+
+const insertTarget = new RegExp(
+  `^${comments}INSERT\\s+INTO\\s+(?:TABLE\\s+)?(?:\`[^\`]+\`|"[^"]+"|[\\w.])+(?:\\.\`[^\`]+\`)?\\s*(?:\\([^)]*\\))?`,
+  'i',
+)
+
+/**
+ * An INSERT … FORMAT … that takes its data from a file; null where the SQL is no such INSERT. The engine is not handed data
+ * behind the SQL, because it looks for the end of the statement in them: two line feeds in a row end it, and what follows
+ * would be taken for another statement.
+ */
+export function insertFromFile(sql: string, path: string): string | null {
+  const head = insertTarget.exec(sql)?.[0]
+  const format = formatOf(sql)
+  if (head === undefined || format === null || /^values$/i.test(format)) return null
+  return `${head} FROM INFILE ${quoted(path)} COMPRESSION 'none' ${sql.slice(head.length)}`
 }
 
 /** A string literal of ClickHouse SQL. */

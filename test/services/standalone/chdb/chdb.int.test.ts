@@ -100,6 +100,17 @@ describe('the HTTP front of the embedded ClickHouse engine', () => {
     expect(await stored.text()).toBe('100\tFF00\n101\tFF00\n')
   })
 
+  it('takes data that look like the end of a statement', async () => {
+    const row = (id: number) => Buffer.from([id, 0, 0, 0, 0, 0, 0, 0, 5, 0x0a, 0x0a, 0x3b, 0x0a, 0x0a])
+    const insert = 'INSERT INTO loyalty.pairs FORMAT RowBinary'
+    await ask(insert, { method: 'POST', body: Buffer.concat([row(0x0a), row(0x0b)]) })
+    const lines = '{"id":12,"text":"a"}\n\n{"id":13,"text":"b"}\n\n'
+    await ask('INSERT INTO `loyalty`.`pairs` (id, `text`) FORMAT JSONEachRow', { method: 'POST', body: lines })
+    await ask('INSERT INTO loyalty.pairs VALUES', { method: 'POST', body: "(14, 'a\n\n;b'),\n\n(15, 'c')" })
+    const counted = await ask('SELECT count() FROM loyalty.pairs WHERE id BETWEEN 10 AND 15 FORMAT TSV')
+    expect(await counted.text()).toBe('6\n')
+  })
+
   it('takes an INSERT with VALUES, one from SELECT, and one without rows', async () => {
     await clickhouse.client.command({ query: "INSERT INTO pairs VALUES (200, 'a'), (201, 'b')" })
     await clickhouse.client.command({ query: "INSERT INTO pairs SELECT number + 202, 'c' FROM numbers(3)" })
