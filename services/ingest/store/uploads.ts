@@ -209,8 +209,8 @@ export class UploadStore {
   ): Promise<void> {
     await inTransaction(this.#pool, async (client) => {
       await client.query(
-        `update ingest.tasks set status = $2, phase = $3, report = $4, error_code = $5, error_message = $6,
-           progress_percentage = case when $2 = 'COMPLETED' then 100 else progress_percentage end,
+        `update ingest.tasks set status = $2::text, phase = $3, report = $4, error_code = $5, error_message = $6,
+           progress_percentage = case when $2::text = 'COMPLETED' then 100 else progress_percentage end,
            finished_at = current_timestamp
          where task_id = $1`,
         [task.taskId, status, phase, end.report === null ? null : JSON.stringify(end.report), end.code, end.message],

@@ -1,0 +1,218 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { topicsOf } from '#schemas/topics.ts'
+import { Control } from '#services/ingest/control.ts'
+import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { isoOfDay } from '#streams/domain/calendar.ts'
+import { MemoryLog } from '../../support/memory-log.ts'
+import { MemoryRegistry } from '../../support/memory-registry.ts'
+import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { newDatabase, openIngest, prepareTopics, retailFile, startStream, testNowMs } from './support/world.ts'
+
+let postgres: RunningPostgres
+beforeAll(async () => {
+  postgres = await startPostgres()
+})
+afterAll(() => postgres.stop())
+
+const topics = topicsOf('loyalty')
+let log: MemoryLog
+let registry: MemoryRegistry
+let dir: TempDir
+let database: string
+const closers: (() => Promise<unknown>)[] = []
+
+beforeEach(async () => {
+  log = new MemoryLog({ nowMs: () => testNowMs })
+  registry = new MemoryRegistry()
+  dir = await tempDir('loyalty-worker-')
+  database = await newDatabase(postgres.url)
+  await prepareTopics(log, registry, topics, 2)
+})
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+  await dir.remove()
+})
+
+async function open(changes: Parameters<typeof openIngest>[0]['changes'] = {}) {
+  const ingest = await openIngest({ log, registry, postgresUrl: database, dataDir: dir.path, changes })
+  closers.push(() => ingest.close())
+  return ingest
+}
+
+async function stream() {
+  const worker = await startStream(log, registry, topics)
+  closers.push(() => worker.close())
+}
+
+async function control() {
+  return (await Control.open(log, topics, registry)).read()
+}
+
+describe('an upload', () => {
+  test('a first upload configures the programme, calibrates, starts the day of its newest receipt and is complete', async () => {
+    const ingest = await open()
+    await stream()
+    const { status, body } = await ingest.upload(retailFile(250))
+    expect(status).toBe(202)
+    const task = await ingest.ended(body.task_id)
+    expect(task).toMatchObject({ status: 'COMPLETED', phase: 'done', progressPercentage: 100, batchId: body.batch_id })
+    expect(task.report).toMatchObject({
+      lines: 500,
+      rows: { accepted: 500, rejected: 0 },
+      accepted: 250,
+      sales: 250,
+      refunds: 0,
+      duplicates: 0,
+      dead_letters: 0,
+      rejected: {},
+      clients: 10,
+      buyers: 10,
+      currency: 'GBP',
+      as_of: '2011-09-07',
+      cut_points: { basis: 'net', frequency: [25, 25, 25, 25] },
+    })
+    expect(Object.keys(task.report!.seconds)).toEqual(
+      expect.arrayContaining([
+        'reading',
+        'grouping',
+        'publishing',
+        'streaming',
+        'calibrating',
+        'sweeping',
+        'projecting',
+        'total',
+      ]),
+    )
+    const { programme, day, cutPoints, model } = await control()
+    expect(programme).toMatchObject({ currency: 'GBP', time_zone: 'Europe/London', clock: 'events', partitions: 2 })
+    expect(isoOfDay(day!)).toBe('2011-09-07')
+    expect(cutPoints!.calibrated_as_of).toBe(day)
+    expect(model).toMatchObject({ model_id: 'rule', model_version: '1' })
+    expect(await ingest.store.upload(body.batch_id)).toMatchObject({
+      fileName: 'file.csv',
+      status: 'COMPLETED',
+      totalRows: 500,
+      processedRows: 500,
+      errorMessage: null,
+      taskId: body.task_id,
+    })
+    expect(await readdir(join(dir.path, 'spill'))).toEqual([])
+    expect(await readdir(join(dir.path, 'uploads'))).toEqual([`${body.batch_id}.csv`])
+  })
+
+  test('the same file again changes nothing but the counts of duplicates', async () => {
+    const ingest = await open()
+    await stream()
+    const first = await ingest.ended((await ingest.upload(retailFile(60))).body.task_id)
+    const before = log.records(topics.control).length
+    const rows = log.records(topics.clientState).length
+    const second = await ingest.ended((await ingest.upload(retailFile(60))).body.task_id)
+    expect(second.report).toMatchObject({ accepted: 0, duplicates: 60, sales: 0, clients: 0, gross_minor: 0 })
+    expect(second.report!.as_of).toBe(first.report!.as_of)
+    expect(second.report!.segments).toEqual(first.report!.segments)
+    expect(log.records(topics.control)).toHaveLength(before)
+    expect(log.records(topics.clientState)).toHaveLength(rows)
+  })
+
+  test('a later upload moves the day forward, an older one does not move it back, the future does not count', async () => {
+    const ingest = await open()
+    await stream()
+    const header = retailFile(0)
+    const on = async (date: string, receipt: number) => {
+      const file = `${header}${receipt},A,Article,1,${date} 10:00:00,1.00,7.0,UK\n`
+      return (await ingest.ended((await ingest.upload(file)).body.task_id)).report!.as_of
+    }
+    expect(await on('2011-05-01', 1)).toBe('2011-05-01')
+    expect(await on('2011-06-01', 2)).toBe('2011-06-01')
+    expect(await on('2011-03-01', 3)).toBe('2011-06-01')
+    expect(await on('2013-01-01', 4)).toBe('2012-01-15')
+    expect((await control()).day).not.toBeNull()
+    expect(log.records(topics.control)).toHaveLength(6)
+  })
+
+  test('by the system’s clock a programme begins with the day of today, and files do not move it', async () => {
+    const ingest = await open({ settings: { clock: 'system', monetaryBasis: 'gross', partitions: 2, ledgerCap: 4096 } })
+    await stream()
+    const first = await ingest.ended((await ingest.upload(retailFile(20))).body.task_id)
+    expect(first.report).toMatchObject({ as_of: '2012-01-15', cut_points: { basis: 'gross' } })
+    const records = log.records(topics.control).length
+    const second = await ingest.ended((await ingest.upload(retailFile(20, 1_000))).body.task_id)
+    expect(second.report).toMatchObject({ as_of: '2012-01-15', accepted: 20 })
+    expect(log.records(topics.control)).toHaveLength(records)
+  })
+
+  test('a file without a buyer begins nothing; the programme begins with a later upload', async () => {
+    const ingest = await open()
+    await stream()
+    const refund = `${retailFile(0)}C1,A,Article,-1,2011-07-01 10:00:00,1.00,7.0,UK\n`
+    const first = await ingest.ended((await ingest.upload(refund)).body.task_id)
+    expect(first.report).toMatchObject({ accepted: 1, refunds: 1, as_of: null, cut_points: null, buyers: 0 })
+    const second = await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
+    expect(second.report).toMatchObject({ accepted: 5, as_of: '2011-01-05', buyers: 5 })
+  })
+
+  test('a file in another currency is refused as a whole: nothing is published', async () => {
+    const ingest = await open({ settings: { currency: 'RUB', monetaryBasis: 'net', partitions: 2, ledgerCap: 4096 } })
+    await stream()
+    const task = await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
+    expect(task).toMatchObject({ status: 'FAILED', phase: 'failed', errorCode: 'wrong_currency' })
+    expect(task.errorMessage).toContain('RUB')
+    expect(log.records(topics.transactions)).toEqual([])
+  })
+
+  test('a fault in the middle of the file publishes nothing', async () => {
+    const ingest = await open()
+    const task = await ingest.ended((await ingest.upload(`${retailFile(3000)}"unclosed`)).body.task_id)
+    expect(task).toMatchObject({ status: 'FAILED', errorCode: 'csv_unclosed_quote' })
+    expect(log.records(topics.transactions)).toEqual([])
+  })
+
+  test('a log that is away makes uploads wait, not fail', async () => {
+    const ingest = await open()
+    await stream()
+    log.broker.unavailable = true
+    const { body } = await ingest.upload(retailFile(5))
+    await expect
+      .poll(
+        async () =>
+          (await ingest.pool.query('select attempts from ingest.tasks where task_id = $1', [body.task_id])).rows[0]
+            .attempts,
+        { timeout: 10_000 },
+      )
+      .toBeGreaterThan(1)
+    log.broker.unavailable = false
+    expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 5, duplicates: 0 })
+  })
+
+  test('of two programs one works, and the other takes over when it stops', async () => {
+    const first = await open()
+    const second = await openIngest({ log, registry, postgresUrl: database, dataDir: dir.path })
+    await stream()
+    const one = await first.ended((await first.upload(retailFile(5))).body.task_id)
+    expect(one.status).toBe('COMPLETED')
+    await closers.shift()!()
+    const other = await second.ended((await second.upload(retailFile(5, 100))).body.task_id)
+    expect(other.report).toMatchObject({ accepted: 5 })
+    await second.close()
+  })
+})
+
+describe('an interrupted upload', () => {
+  test.each(ingestCrashPoints)('%s: begun again, it comes to the same', async (point) => {
+    let left = 1
+    const crash = (at: IngestCrashPoint) => {
+      if (at === point && left-- === 1) throw new LoyaltyError('interrupted', `at ${at}`, { retriable: true })
+    }
+    const ingest = await open({ crash })
+    await stream()
+    const task = await ingest.ended((await ingest.upload(retailFile(4_500))).body.task_id)
+    expect(left).toBeLessThan(1)
+    expect(task.report).toMatchObject({ lines: 9_000, accepted: 4_500, duplicates: 0, as_of: '2011-10-27', buyers: 10 })
+    expect(log.records(topics.transactions)).toHaveLength(4_500)
+    expect(log.records(topics.control)).toHaveLength(4)
+  })
+})
