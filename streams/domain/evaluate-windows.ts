@@ -1,20 +1,14 @@
+import type { AsOf } from './context.ts'
 import type { Values } from './values.ts'
 
-/** A sale within 365 days; `counted` is 1 or 0. */
-export function addToWindows(
-  timeMs: number,
-  amountMinor: number,
-  counted: number,
-  from30Ms: number,
-  from90Ms: number,
-  out: Values,
-): void {
+/** Adds sales of one time, which lies within 365 days, to the windows that they fall into. */
+export function addToWindows(timeMs: number, counted: number, grossMinor: number, asOf: AsOf, out: Values): void {
   out.purchases365d += counted
-  out.spend365dMinor += amountMinor
-  if (timeMs < from90Ms) return
+  out.spend365dMinor += grossMinor
+  if (timeMs < asOf.from90Ms) return
   out.purchases90d += counted
-  out.spend90dMinor += amountMinor
-  if (timeMs < from30Ms) return
+  out.spend90dMinor += grossMinor
+  if (timeMs < asOf.from30Ms) return
   out.purchases30d += counted
-  out.spend30dMinor += amountMinor
+  out.spend30dMinor += grossMinor
 }

@@ -1,16 +1,16 @@
+import { addChunk, chunkSums, isUniform } from './chunk-sums.ts'
 import type { AsOf, Context } from './context.ts'
-import { entryWords } from './entry.ts'
 import { scanWithReferences } from './evaluate-references.ts'
-import { addToWindows } from './evaluate-windows.ts'
+import { chunkEntries } from './id-index.ts'
 import type { Ledger } from './ledger.ts'
+import type { Chunk } from './packed-entries.ts'
 import type { Past } from './past.ts'
+import { scan } from './scan.ts'
 import { ascendingScore, descendingScore } from './scoring.ts'
 import { StoreSet } from './store-set.ts'
-import { Kind } from './transaction.ts'
-import { Flag, none, type Values } from './values.ts'
+import { clearSums, Flag, none, type Values } from './values.ts'
 
 const stores = new StoreSet()
-const two32 = 4_294_967_296
 
 /**
  * The values of a client as of the context's date: fills `out`. Only entries count whose day has come; where there is no
@@ -55,35 +55,23 @@ function score({ cutPoints, asOf }: Context, out: Values): void {
 
 /** The sums of a ledger's entries; what follows from them is not filled. Answers the stores, valid until the next call. */
 export function sumUp(ledger: Ledger, asOf: AsOf, out: Values): StoreSet {
-  clear(out)
+  clearSums(out)
   stores.clear()
   const { past } = ledger
   if (past !== null) addPast(past, asOf, out)
   if (ledger.hasReferences) scanWithReferences(ledger, asOf, stores, out)
-  else
-    for (let region = 0; region < ledger.regions; region++)
-      scan(ledger.regionWords(region), ledger.regionAt(region), ledger.regionLength(region), asOf, out)
+  else {
+    const tail = ledger.regions - 1
+    for (let index = 0; index < tail; index++) addFullChunk(ledger.chunkAt(index), asOf, out)
+    scan(ledger.regionWords(tail), ledger.regionAt(tail), ledger.regionLength(tail), asOf, stores, out)
+  }
   return stores
 }
 
-function clear(out: Values): void {
-  out.firstPurchaseAtMs = none
-  out.lastPurchaseAtMs = none
-  out.frequency = 0
-  out.sales = 0
-  out.monetaryGrossMinor = 0
-  out.refundedMinor = 0
-  out.purchases30d = 0
-  out.purchases90d = 0
-  out.purchases365d = 0
-  out.spend30dMinor = 0
-  out.spend90dMinor = 0
-  out.spend365dMinor = 0
-  out.bonusEarnedMinor = 0
-  out.bonusSpentMinor = 0
-  out.transactions = 0
-  out.waiting = 0
-  out.flags = 0
+function addFullChunk(chunk: Chunk, asOf: AsOf, out: Values): void {
+  chunk.sums ??= chunkSums(chunk.words)
+  if (isUniform(chunk.sums, asOf)) addChunk(chunk.sums, asOf, stores, out)
+  else if (chunk.sums.oldestMs < asOf.endMs) scan(chunk.words, 0, chunkEntries, asOf, stores, out)
 }
 
 function addPast(past: Past, asOf: AsOf, out: Values): void {
@@ -99,48 +87,5 @@ function addPast(past: Past, asOf: AsOf, out: Values): void {
   out.waiting = past.waiting
   out.flags = past.flags
   if (asOf.date !== null && past.horizonMs >= asOf.from365Ms) out.flags |= Flag.windowsCut
-  for (const store of past.stores) stores.add(store)
-}
-
-/** Entries that refer to nothing: every sale counts and every refund is without an original. */
-function scan(words: Uint32Array, start: number, length: number, asOf: AsOf, out: Values): void {
-  const { endMs, from30Ms, from90Ms, from365Ms } = asOf
-  let { frequency, refundedMinor: refunded, monetaryGrossMinor: gross, transactions } = out
-  let { firstPurchaseAtMs: first, lastPurchaseAtMs: last, bonusEarnedMinor: earned, bonusSpentMinor: spent } = out
-  let sales = out.sales
-  for (let at = start, end = start + length * entryWords; at < end; at += entryWords) {
-    const highs = words[at + 7]!
-    const time = (highs >>> 21) * two32 + words[at + 6]!
-    if (time >= endMs) continue
-    const amount = (highs & 0x1fffff) * two32 + words[at + 8]!
-    const kindAndBonus = words[at + 9]!
-    const bonusEarned = ((kindAndBonus >>> 15) & 0x7fff) * two32 + words[at + 10]!
-    const bonusSpent = (kindAndBonus & 0x7fff) * two32 + words[at + 11]!
-    transactions++
-    if (kindAndBonus >>> 30 !== Kind.sale) {
-      refunded += amount
-      earned -= bonusEarned
-      spent -= bonusSpent
-      continue
-    }
-    frequency++
-    sales++
-    gross += amount
-    earned += bonusEarned
-    spent += bonusSpent
-    if (time > last) last = time
-    if (time < first || first === none) first = time
-    const store = words[at + 5]!
-    if (store !== 0) stores.add(store)
-    if (time >= from365Ms) addToWindows(time, amount, 1, from30Ms, from90Ms, out)
-  }
-  out.frequency = frequency
-  out.sales = sales
-  out.refundedMinor = refunded
-  out.monetaryGrossMinor = gross
-  out.transactions = transactions
-  out.firstPurchaseAtMs = first
-  out.lastPurchaseAtMs = last
-  out.bonusEarnedMinor = earned
-  out.bonusSpentMinor = spent
+  stores.addAll(past.stores)
 }

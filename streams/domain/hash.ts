@@ -4,10 +4,18 @@ export interface Hash64 {
   lo: number
 }
 
+/** Kept free at the end: a text is padded to four bytes, the whole to sixteen. */
+const padding = 16
+/** Stands for the length of a text that is absent. */
+const absent = 0xffffffff
+/** Announces a number of eight bytes. */
+const wide = 0x80000000
+
 /**
  * Collects strings and numbers and hashes them with MurmurHash3 x86_128, seed 0, of which the first 64 bits are kept.
  * Reused over and over it allocates nothing. Values are laid out unambiguously: a string is its length in UTF-16 units and
- * its UTF-8 bytes, padded to four bytes; a number is its eight IEEE 754 bytes; absence is a length that no string has.
+ * its UTF-8 bytes, padded to four bytes; a whole number below 2^31 is itself, any other a mark and its IEEE 754 bytes; absence
+ * is a length that no string has.
  *
  * Source: Austin Appleby, MurmurHash3.cpp (public domain). Works on little-endian machines, which all supported ones are.
  */
@@ -15,6 +23,7 @@ export class Hasher {
   #bytes = new Uint8Array(1024)
   #words = new Uint32Array(this.#bytes.buffer)
   #length = 0
+  #room = this.#bytes.length - padding
 
   reset(): this {
     this.#length = 0
@@ -22,54 +31,72 @@ export class Hasher {
   }
 
   text(value: string | null): this {
-    if (value === null) return this.word(0xffffffff)
-    this.word(value.length)
+    if (value === null) return this.word(absent)
+    const units = value.length
+    this.word(units)
+    if (this.#length + units > this.#room) this.#grow(units)
+    const words = this.#words
+    const whole = units & ~3
+    let at = this.#length >>> 2
+    let seen = 0
+    let i = 0
+    for (; i < whole; i += 4) {
+      const a = value.charCodeAt(i)
+      const b = value.charCodeAt(i + 1)
+      const c = value.charCodeAt(i + 2)
+      const d = value.charCodeAt(i + 3)
+      seen |= a | b | c | d
+      words[at++] = a | (b << 8) | (c << 16) | (d << 24)
+    }
+    if (i < units) {
+      let word = 0
+      for (let shift = 0; i < units; i++, shift += 8) {
+        const unit = value.charCodeAt(i)
+        seen |= unit
+        word |= unit << shift
+      }
+      words[at++] = word
+    }
+    if (seen > 0x7f) return this.#beyondAscii(value)
+    this.#length = at << 2
+    return this
+  }
+
+  #beyondAscii(value: string): this {
     this.utf8(value)
-    let at = this.#length
-    while ((at & 3) !== 0) this.#bytes[at++] = 0
-    this.#length = at
+    while ((this.#length & 3) !== 0) this.#bytes[this.#length++] = 0
     return this
   }
 
   /** Only the bytes of the text: no length, no padding. After it only `finish` may follow. */
   utf8(value: string): this {
     const units = value.length
-    this.#reserve(units * 3)
+    if (this.#length + units * 3 > this.#room) this.#grow(units * 3)
     const bytes = this.#bytes
     let at = this.#length
     for (let i = 0; i < units; i++) {
-      let code = value.charCodeAt(i)
-      if (code < 0x80) {
-        bytes[at++] = code
-        continue
+      const unit = value.charCodeAt(i)
+      if (unit < 0x80) bytes[at++] = unit
+      else {
+        const point = value.codePointAt(i)!
+        at = encodePoint(bytes, at, point)
+        if (point > 0xffff) i++
       }
-      if (code < 0x800) {
-        bytes[at++] = 0xc0 | (code >> 6)
-      } else {
-        if ((code & 0xfc00) === 0xd800 && i + 1 < units && (value.charCodeAt(i + 1) & 0xfc00) === 0xdc00) {
-          code = 0x10000 + ((code & 0x3ff) << 10) + (value.charCodeAt(++i) & 0x3ff)
-          bytes[at++] = 0xf0 | (code >> 18)
-          bytes[at++] = 0x80 | ((code >> 12) & 0x3f)
-        } else {
-          bytes[at++] = 0xe0 | (code >> 12)
-        }
-        bytes[at++] = 0x80 | ((code >> 6) & 0x3f)
-      }
-      bytes[at++] = 0x80 | (code & 0x3f)
     }
     this.#length = at
     return this
   }
 
   number(value: number): this {
-    // Adding 0 makes -0 and 0 the same number, which they are for us.
-    float64[0] = value + 0
-    return this.word(float64Words[0]!).word(float64Words[1]!)
+    // Also -0, which is 0 for us.
+    if ((value | 0) === value && value >= 0) return this.word(value)
+    float64[0] = value
+    return this.word(wide).word(float64Words[0]!).word(float64Words[1]!)
   }
 
   /** An unsigned 32-bit number. */
   word(value: number): this {
-    this.#reserve(4)
+    if (this.#length + 4 > this.#room) this.#grow(4)
     this.#words[this.#length >>> 2] = value
     this.#length += 4
     return this
@@ -77,20 +104,34 @@ export class Hasher {
 
   finish(out: Hash64, seed = 0): void {
     const length = this.#length
-    this.#reserve(16)
-    this.#bytes.fill(0, length, (length + 15) & ~15)
+    const bytes = this.#bytes
+    for (let at = length; (at & 15) !== 0; at++) bytes[at] = 0
     murmur3(this.#words, length, seed, out)
   }
 
-  #reserve(more: number): void {
-    // Sixteen bytes beyond, for padding.
-    const needed = this.#length + more + 16
-    if (needed <= this.#bytes.length) return
-    const grown = new Uint8Array(2 ** Math.ceil(Math.log2(needed)))
+  #grow(more: number): void {
+    const grown = new Uint8Array(2 ** Math.ceil(Math.log2(this.#length + more + padding)))
     grown.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = grown
     this.#words = new Uint32Array(grown.buffer)
+    this.#room = grown.length - padding
   }
+}
+
+/** Writes a code point beyond ASCII at `at` and answers the place after it. */
+function encodePoint(bytes: Uint8Array, at: number, point: number): number {
+  let next = at
+  if (point < 0x800) bytes[next++] = 0xc0 | (point >> 6)
+  else {
+    if (point < 0x10000) bytes[next++] = 0xe0 | (point >> 12)
+    else {
+      bytes[next++] = 0xf0 | (point >> 18)
+      bytes[next++] = 0x80 | ((point >> 12) & 0x3f)
+    }
+    bytes[next++] = 0x80 | ((point >> 6) & 0x3f)
+  }
+  bytes[next++] = 0x80 | (point & 0x3f)
+  return next
 }
 
 const float64 = new Float64Array(1)

@@ -97,7 +97,7 @@ export function extendPast(past: Past | null, folded: Ledger, sums: Values, stor
     ids.push({ hi: words[at]!, lo: words[at + At.idLo]!, content: words[at + At.content]! })
     horizonMs = Math.max(horizonMs, timeAt(words, at))
   }
-  for (const store of before.stores) stores.add(store)
+  stores.addAll(before.stores)
   const { cold, changedFrom } = before.cold.added(ids)
   const firsts = [before.firstPurchaseAtMs, sums.firstPurchaseAtMs].filter((time) => time !== none)
   const next: Past = {

@@ -1,3 +1,4 @@
+import type { ChunkSums } from './chunk-sums.ts'
 import type { Entries } from './entries.ts'
 import { type Entry, entryWords, isIdAt, packEntry } from './entry.ts'
 import { chunkEntries, chunkShift, IdIndex } from './id-index.ts'
@@ -9,12 +10,18 @@ export interface ChunkChange {
   readonly bytes: Uint8Array | null
 }
 
+/** A full chunk, with room for sums that whoever reads it wants to keep. */
+export interface Chunk {
+  readonly words: Uint32Array
+  sums: ChunkSums | null
+}
+
 /** Words before the tail in the head; the ledger says what they are. */
 export const headerWords = 2
 
 const within = chunkEntries - 1
 const noWords: Uint32Array = new Uint32Array(0)
-const noChunks: (Uint32Array | null)[] = []
+const noChunks: (Chunk | null)[] = []
 const piece: Piece = { words: noWords, at: 0 }
 
 /**
@@ -49,7 +56,7 @@ export abstract class PackedEntries implements Entries {
     this.#count = count
     this.#place(head, 0, count & within, (count & within) + 1)
     if (chunks === 0) return
-    this.#chunks = new Array<Uint32Array | null>(chunks).fill(null)
+    this.#chunks = new Array<Chunk | null>(chunks).fill(null)
     this.#ownsChunks = true
     this.#unchanged = chunks
     this.#stored = chunks
@@ -116,12 +123,18 @@ export abstract class PackedEntries implements Entries {
   /** Words of a full chunk, loaded where need be. */
   chunk(index: number): Uint32Array {
     const known = this.#chunks[index]
+    return known ? known.words : this.chunkAt(index).words
+  }
+
+  /** A full chunk; copies of the ledger share it. */
+  chunkAt(index: number): Chunk {
+    const known = this.#chunks[index]
     if (known) return known
     const bytes = new Uint8Array(this.load(index))
     if (bytes.length !== chunkEntries * entryWords * 4) throw new RangeError(`ledger chunk ${index} is damaged`)
-    const words = new Uint32Array(bytes.buffer)
-    this.#chunks[index] = words
-    return words
+    const chunk = { words: new Uint32Array(bytes.buffer), sums: null }
+    this.#chunks[index] = chunk
+    return chunk
   }
 
   find(hi: number, lo: number): number {
@@ -173,7 +186,7 @@ export abstract class PackedEntries implements Entries {
     const start = this.at + headerWords
     if (!this.#ownsChunks) this.#chunks = this.#chunks.slice()
     this.#ownsChunks = true
-    this.#chunks.push(this.words.slice(start, start + chunkEntries * entryWords))
+    this.#chunks.push({ words: this.words.slice(start, start + chunkEntries * entryWords), sums: null })
     this.#young ??= new IdIndex(this.#unchanged << chunkShift)
     this.#young.extend(this, this.#count)
   }

@@ -1,18 +1,15 @@
-/** A set of non-zero 32-bit hashes that is cleared in constant time and reused: stamps tell this filling from older ones. */
+/** A set of non-zero 32-bit hashes that is cleared and filled again and again without allocation. */
 export class StoreSet {
   size = 0
   #keys = new Uint32Array(64)
-  #stamps = new Uint32Array(64)
-  #stamp = 1
+  /** Slots in use, so that clearing costs what was put in. */
+  #slots = new Uint32Array(32)
   #last = 0
 
   clear(): void {
+    for (let i = 0; i < this.size; i++) this.#keys[this.#slots[i]!] = 0
     this.size = 0
     this.#last = 0
-    this.#stamp = (this.#stamp + 1) >>> 0
-    if (this.#stamp !== 0) return
-    this.#stamps.fill(0)
-    this.#stamp = 1
   }
 
   add(store: number): void {
@@ -22,32 +19,32 @@ export class StoreSet {
     const keys = this.#keys
     const mask = keys.length - 1
     let slot = store & mask
-    while (this.#stamps[slot] === this.#stamp) {
+    while (keys[slot] !== 0) {
       if (keys[slot] === store) return
       slot = (slot + 1) & mask
     }
     keys[slot] = store
-    this.#stamps[slot] = this.#stamp
-    this.size++
-    if (this.size * 2 > keys.length) this.#grow()
+    this.#slots[this.size++] = slot
+    if (this.size === this.#slots.length) this.#grow()
+  }
+
+  addAll(stores: Uint32Array): void {
+    for (let i = 0; i < stores.length; i++) this.add(stores[i]!)
   }
 
   /** The members, ascending. */
   list(): Uint32Array {
     const members = new Uint32Array(this.size)
-    let at = 0
-    for (let slot = 0; slot < this.#keys.length; slot++)
-      if (this.#stamps[slot] === this.#stamp) members[at++] = this.#keys[slot]!
+    for (let i = 0; i < this.size; i++) members[i] = this.#keys[this.#slots[i]!]!
     return members.sort()
   }
 
   #grow(): void {
     const members = this.list()
     this.#keys = new Uint32Array(this.#keys.length * 2)
-    this.#stamps = new Uint32Array(this.#keys.length)
-    this.#stamp = 1
-    this.#last = 0
+    this.#slots = new Uint32Array(this.#slots.length * 2)
     this.size = 0
-    for (const store of members) this.add(store)
+    this.#last = 0
+    this.addAll(members)
   }
 }

@@ -92,3 +92,24 @@ export function newValues(): Values {
     mScore: none,
   }
 }
+
+/** Empties what is summed over entries; the rest follows from it. */
+export function clearSums(out: Values): void {
+  out.firstPurchaseAtMs = none
+  out.lastPurchaseAtMs = none
+  out.frequency = 0
+  out.sales = 0
+  out.monetaryGrossMinor = 0
+  out.refundedMinor = 0
+  out.purchases30d = 0
+  out.purchases90d = 0
+  out.purchases365d = 0
+  out.spend30dMinor = 0
+  out.spend90dMinor = 0
+  out.spend365dMinor = 0
+  out.bonusEarnedMinor = 0
+  out.bonusSpentMinor = 0
+  out.transactions = 0
+  out.waiting = 0
+  out.flags = 0
+}
