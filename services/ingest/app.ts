@@ -1,7 +1,7 @@
 import type { ReadableStream } from 'node:stream/web'
 import { OpenAPIHono, type z } from '@hono/zod-openapi'
-import { equipServer, refuseInvalid, type ServerParts } from '#services/platform/http.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { equipServer, refuseInvalid, type ServerParts } from '../platform/http.ts'
 import { acceptFile, discardFile, type IntakeDeps, storeFile } from './intake.ts'
 import { readMultipart } from './multipart.ts'
 import { getTaskStatus, getUpload, listUploads, postUpload, type taskStatus, type upload } from './routes.ts'

@@ -32,6 +32,8 @@ export async function readMultipart<Stored>(
   const parsed = new Promise<void>((resolve, reject) => {
     parser.on('field', (name, value) => void fields.set(name, value))
     parser.on('file', (name, content, fileName) => {
+      // The parser tells a part's end in error through the part too, at times when nobody reads it any more.
+      content.on('error', () => {})
       if (name !== 'file' || part.storing !== null) {
         content.resume()
         return

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
-import type { Logger } from '#services/platform/logging.ts'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import type { Logger } from '../platform/logging.ts'
 import { type JobDeps, UploadJob } from './job.ts'
 import { ensureProgramme, type ProgrammeDeps } from './programme.ts'
 import { ProgressMeter } from './progress.ts'

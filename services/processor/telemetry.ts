@@ -1,6 +1,6 @@
-import type { Logger } from '#services/platform/logging.ts'
-import type { Metrics } from '#services/platform/metrics.ts'
 import type { RuntimeObserver, StepReport } from '#streams/core/observer.ts'
+import type { Logger } from '../platform/logging.ts'
+import type { Metrics } from '../platform/metrics.ts'
 
 /** Turns what the runtime tells into metrics and log lines. `inputTopic` labels the records. */
 export function observeRuntime(logger: Logger, metrics: Metrics, inputTopic: string): RuntimeObserver {

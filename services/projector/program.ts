@@ -5,16 +5,16 @@ import { deadLetterRecord } from '#schemas/dead-letter.ts'
 import { decoderOf } from '#schemas/decoder.ts'
 import type { Registry } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
-import type { Logger } from '#services/platform/logging.ts'
-import type { Metrics } from '#services/platform/metrics.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import type { Log } from '#streams/log/log.ts'
+import type { Logger } from '../platform/logging.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import {
   type ClickHouseAddress,
   type MigrationReport,
   migrateClickHouse,
   migratePostgres,
-} from '#services/platform/migrate.ts'
-import { LoyaltyError } from '#streams/core/error.ts'
-import type { Log } from '#streams/log/log.ts'
+} from '../platform/migrate.ts'
 import { clickhouseEngine } from './clickhouse-engine.ts'
 import type { Engine, Reconciliation, WriteHook } from './engine.ts'
 import { type ProjectionStatus, statusOf } from './lag.ts'

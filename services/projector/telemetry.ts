@@ -1,5 +1,5 @@
 import { Counter, Gauge } from 'prom-client'
-import type { Metrics } from '#services/platform/metrics.ts'
+import type { Metrics } from '../platform/metrics.ts'
 
 /** Metrics of projections, beside those that every program has. `projection` ends in @next for a rebuild under way. */
 export function projectorMetrics(metrics: Metrics, measure: () => Promise<void>) {
