@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import pg from 'pg'
 import { decoderOf } from '#schemas/decoder.ts'
 import { encodersOf } from '#schemas/encoder.ts'
@@ -23,7 +23,7 @@ import { loyaltyTopology } from '#streams/topologies/loyalty.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { ruleLoader } from '../../../support/loyalty/rule-classifier.ts'
 
-const root = resolve(import.meta.dirname, '../../../..')
+export const migrationsDirectory = resolve(import.meta.dirname, '../../../../migrations/ingest')
 
 /** The date on which the tests take place: well after the sample. */
 export const testNowMs = Date.UTC(2012, 0, 15, 12)
@@ -146,7 +146,7 @@ export async function openIngest(options: IngestOptions) {
   const pool = new pg.Pool({ connectionString: options.postgresUrl })
   // A server that is ended before the pool breaks idle connections; the test is over then.
   pool.on('error', () => {})
-  await migratePostgres(pool, { schema: 'ingest', directory: join(root, 'migrations/ingest') })
+  await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory })
   const store = new UploadStore(pool)
   const ingest = await startIngest({
     log,
