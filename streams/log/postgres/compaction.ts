@@ -18,6 +18,9 @@ export interface CompactionReport {
   readonly expired: number
 }
 
+/** One partition takes a second or so per million records. */
+const longestMs = 3_600_000
+
 const defaults = { keepTail: 1_000, tombstoneMs: 24 * 3_600_000, minDirtyRatio: 0.5 }
 
 /**
@@ -34,11 +37,16 @@ export async function compactTopics(
   for (const info of await catalogue.all()) {
     if (!info.compacted && info.retentionMs === null) continue
     for (let partition = 0; partition < info.partitions; partition++)
-      await connections.transaction('compact', async (client) => {
-        if (!(await isOurs(client, info, partition))) return
-        if (info.retentionMs !== null) report.expired += await expire(client, connections, info, partition)
-        if (info.compacted) report.superseded += await compactPartition(client, connections, info, partition, settings)
-      })
+      await connections.transaction(
+        'compact',
+        async (client) => {
+          if (!(await isOurs(client, info, partition))) return
+          if (info.retentionMs !== null) report.expired += await expire(client, connections, info, partition)
+          if (info.compacted)
+            report.superseded += await compactPartition(client, connections, info, partition, settings)
+        },
+        longestMs,
+      )
   }
   return report
 }

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { asLogError } from './errors.ts'
 import { createSchema } from './schema.ts'
@@ -11,6 +12,8 @@ export interface ConnectionOptions {
   readonly readConnections: number
   /** A stopped writer's open transaction is ended by the server after this. */
   readonly stoppedWriterMs: number
+  /** A connection that does not answer for so long is given up. */
+  readonly answerMs: number
 }
 
 /** int8 as number: every int8 of the log is below 2^53. */
@@ -50,7 +53,11 @@ export class Connections {
 
   /** Runs one statement outside transactions. */
   async query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return this.using(this.writePool, text, async (client) => (await client.query<Row>(text, values)).rows)
+    return this.using(
+      this.writePool,
+      text.trim().slice(0, 60),
+      async (client) => (await client.query<Row>(text, values)).rows,
+    )
   }
 
   /** Lends a connection for reading. */
@@ -63,14 +70,19 @@ export class Connections {
     return this.using(this.writePool, doing, work)
   }
 
-  /** Runs `work` inside one transaction. */
-  async transaction<T>(doing: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    return this.using(this.writePool, doing, async (client) => {
+  /** Runs `work` inside one transaction, which may take `withinMs`. */
+  async transaction<T>(
+    doing: string,
+    work: (client: pg.PoolClient) => Promise<T>,
+    withinMs = this.options.answerMs,
+  ): Promise<T> {
+    const transact = async (client: pg.PoolClient) => {
       await client.query('BEGIN')
       const result = await work(client)
       await client.query('COMMIT')
       return result
-    })
+    }
+    return this.using(this.writePool, doing, transact, withinMs)
   }
 
   /** A connection of its own, for what must live and die with one connection. The caller ends it. */
@@ -80,10 +92,10 @@ export class Connections {
     // Without a listener the loss of an idle connection would end the process; whoever uses it learns by its next query.
     client.on('error', () => {})
     try {
-      await client.connect()
+      await givingUp(client, this.options.answerMs, () => client.connect())
       return client
     } catch (error) {
-      await client.end().catch(() => {})
+      await endClient(client)
       throw asLogError(error, 'connect')
     }
   }
@@ -101,11 +113,21 @@ export class Connections {
     )
   }
 
+  /** Runs `work` on a connection of its own, breaking that when it does not answer. */
+  givingUp<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+    return givingUp(client, this.options.answerMs, work)
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.writePool.end(), this.readPool.end()])
   }
 
-  private async using<T>(pool: pg.Pool, doing: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  private async using<T>(
+    pool: pg.Pool,
+    doing: string,
+    work: (client: pg.PoolClient) => Promise<T>,
+    withinMs = this.options.answerMs,
+  ): Promise<T> {
     await this.ready()
     let client: pg.PoolClient
     try {
@@ -114,7 +136,7 @@ export class Connections {
       throw asLogError(error, 'connect')
     }
     try {
-      const result = await work(client)
+      const result = await givingUp(client, withinMs, () => work(client))
       client.release()
       return result
     } catch (error) {
@@ -134,8 +156,10 @@ export class Connections {
 
   private pool(max: number): pg.Pool {
     const pool = new pg.Pool({ ...this.config({}), max, connectionTimeoutMillis: 10_000, idleTimeoutMillis: 60_000 })
-    // An idle connection that breaks leaves the pool by itself; the next use makes a new one.
+    // An idle connection that breaks leaves the pool by itself; one in use fails its query. Either would also end the
+    // process if nobody listened.
     pool.on('error', () => {})
+    pool.on('connect', (client) => client.on('error', () => {}))
     return pool
   }
 
@@ -157,4 +181,23 @@ export class Connections {
         .join(' '),
     }
   }
+}
+
+/** Breaks the connection when `work` has not ended after `withinMs`; what waits for it then fails as for any lost connection. */
+export async function givingUp<T>(client: pg.ClientBase, withinMs: number, work: () => Promise<T>): Promise<T> {
+  const timer = setTimeout(() => streamOf(client).destroy(new Error(`no answer within ${withinMs} ms`)), withinMs)
+  try {
+    return await work()
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Ends a connection, politely where the other side still answers. */
+export async function endClient(client: pg.Client): Promise<void> {
+  await givingUp(client, 1_000, () => client.end()).catch(() => {})
+}
+
+function streamOf(client: pg.ClientBase): Duplex {
+  return (client as unknown as { connection: { stream: Duplex } }).connection.stream
 }

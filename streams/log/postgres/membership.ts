@@ -2,7 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { LoyaltyError } from '../../core/error.ts'
 import type { GroupMembership, GroupOptions } from '../log.ts'
-import type { Connections } from './connections.ts'
+import { type Connections, endClient, givingUp } from './connections.ts'
 import { changeGroup, groupTables, type MemberRow, type SeenGroup } from './group.ts'
 import { groupCall, type Notifications } from './notifications.ts'
 
@@ -74,8 +74,8 @@ export class PostgresMembership implements GroupMembership {
     const { member } = this
     this.member = undefined
     if (member === undefined) return
-    await this.change(member.client, member.id, 'leave').catch(() => {})
-    await member.client.end().catch(() => {})
+    await givingUp(member.client, this.sessionMs, () => this.change(member.client, member.id, 'leave')).catch(() => {})
+    await endClient(member.client)
   }
 
   private async run(): Promise<void> {
@@ -84,7 +84,7 @@ export class PostgresMembership implements GroupMembership {
       this.called = false
       try {
         if (this.member === undefined) await this.join()
-        else await this.look()
+        else await givingUp(this.member.client, this.sessionMs, () => this.look())
       } catch {
         // The log is away or this member was dropped. What it owned may be another's by now.
         this.revoke()
@@ -99,11 +99,13 @@ export class PostgresMembership implements GroupMembership {
     const id = randomUUID()
     const lockKey = randomInt(2 ** 47)
     try {
-      await client.query('SELECT pg_advisory_lock($1)', [lockKey])
       client.on('end', () => this.call())
-      await this.change(client, id, 'join', lockKey)
+      await givingUp(client, this.sessionMs, async () => {
+        await client.query('SELECT pg_advisory_lock($1)', [lockKey])
+        await this.change(client, id, 'join', lockKey)
+      })
     } catch (error) {
-      await client.end().catch(() => {})
+      await endClient(client)
       throw error
     }
     this.member = { id, client }
@@ -157,7 +159,7 @@ export class PostgresMembership implements GroupMembership {
   private async drop(): Promise<void> {
     const { member } = this
     this.member = undefined
-    await member?.client.end().catch(() => {})
+    if (member !== undefined) await endClient(member.client)
   }
 
   private call(): void {

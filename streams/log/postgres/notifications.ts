@@ -1,5 +1,5 @@
-import type pg from 'pg'
-import type { Connections } from './connections.ts'
+import pg from 'pg'
+import { type Connections, endClient } from './connections.ts'
 
 /** Longest payload that PostgreSQL takes, with room to spare. */
 const longestPayload = 7_500
@@ -34,6 +34,7 @@ export class Notifications {
   private readonly groupListeners = new Map<string, Set<() => void>>()
   private readonly ends = new Map<string, number>()
   private client: pg.Client | undefined
+  private connecting = false
   private running: Promise<void> | undefined
   private wake: (() => void) | undefined
   private closed = false
@@ -76,14 +77,28 @@ export class Notifications {
 
   private async run(): Promise<void> {
     while (!this.closed) {
-      if (this.client === undefined) await this.listen().catch(() => {})
+      if (this.client === undefined && !this.connecting) void this.connect()
       if (this.appendListeners.size > 0) await this.askForEnds().catch(() => {})
       if (!this.closed) await this.pause()
     }
-    await this.client?.end().catch(() => {})
+    if (this.client !== undefined) await endClient(this.client)
   }
 
-  private async listen(): Promise<void> {
+  /** Not waited for: ends are asked for meanwhile. */
+  private async connect(): Promise<void> {
+    this.connecting = true
+    try {
+      const client = await this.listening()
+      if (this.closed) await endClient(client)
+      else this.client = client
+    } catch {
+      // Tried again with the next round.
+    } finally {
+      this.connecting = false
+    }
+  }
+
+  private async listening(): Promise<pg.Client> {
     const client = await this.connections.dedicated()
     const lost = () => {
       if (this.client === client) this.client = undefined
@@ -92,10 +107,12 @@ export class Notifications {
     client.on('end', lost)
     client.on('notification', ({ payload }) => this.heard(payload ?? ''))
     try {
-      await client.query(`LISTEN "${this.connections.channel.replaceAll('"', '""')}"`)
-      this.client = client
+      await this.connections.givingUp(client, () =>
+        client.query(`LISTEN ${pg.escapeIdentifier(this.connections.channel)}`),
+      )
+      return client
     } catch (error) {
-      await client.end().catch(() => {})
+      await endClient(client)
       throw error
     }
   }

@@ -29,6 +29,8 @@ export interface PostgresLogOptions {
   readonly readConnections?: number
   /** A stopped writer's open transaction is ended by the server after this; default 10,000 ms. */
   readonly stoppedWriterMs?: number
+  /** A connection that does not answer for so long is given up; default 30,000 ms. */
+  readonly answerMs?: number
   /** How often ends of partitions are asked for beside notifications; default 500 ms. */
   readonly pollMs?: number
   /** Compact and expire in the background this often; absent: only when `compact` is called. */
@@ -67,6 +69,7 @@ class OpenPostgresLog implements PostgresLog {
       writeConnections: options.writeConnections ?? 4,
       readConnections: options.readConnections ?? 4,
       stoppedWriterMs: options.stoppedWriterMs ?? 10_000,
+      answerMs: options.answerMs ?? 30_000,
     })
     this.catalogue = new Catalogue(this.connections)
     this.notifications = new Notifications(this.connections, options.pollMs ?? 500)
