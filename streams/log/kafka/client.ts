@@ -98,7 +98,13 @@ export class KafkaClient {
     if (this.#closed) throw new Error('this client was closed')
     const { brokerPool } = this.#cluster
     if (brokerPool.brokers[nodeId] === undefined) await this.#refresh([])
-    return brokerPool.findBroker({ nodeId })
+    try {
+      return await brokerPool.findBroker({ nodeId })
+    } catch (error) {
+      // It may have come back under another address.
+      if (isConnectionFailure(error)) await this.#refresh([]).catch(() => {})
+      throw error
+    }
   }
 
   async anyBroker(): Promise<Broker> {

@@ -1,4 +1,5 @@
 import loggers from 'kafkajs/src/loggers/index.js'
+import { messageOf } from '../../core/error.ts'
 import type {
   GroupMembership,
   GroupOptions,
@@ -88,8 +89,11 @@ class KafkaLog implements Log {
 
   async join(options: GroupOptions): Promise<GroupMembership> {
     if ((await this.admin.partitions(options.topic)) === null) throw topicMissing(options.topic)
-    const member = new KafkaMembership(this.#client(), options, () => this.#members.delete(member))
+    const member = new KafkaMembership(this.#client(), options, (error) =>
+      this.#options.logger?.('warn', `group ${options.group} is joined again: ${messageOf(error)}`, { error }),
+    )
     this.#members.add(member)
+    void member.left.then(() => this.#members.delete(member))
     return member
   }
 

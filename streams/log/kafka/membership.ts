@@ -30,13 +30,15 @@ export class KafkaMembership implements GroupMembership {
   #assigned = false
   #leaving = false
   #wakeUp: (() => void) | null = null
+  readonly #onTrouble: (error: unknown) => void
   readonly #loop: Promise<void>
 
-  constructor(client: KafkaClient, options: GroupOptions, onLeft: () => void = () => {}) {
+  constructor(client: KafkaClient, options: GroupOptions, onTrouble: (error: unknown) => void) {
+    this.#onTrouble = onTrouble
     this.#client = client
     this.#options = options
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000
-    this.#loop = this.#run().finally(onLeft)
+    this.#loop = this.#run()
   }
 
   /** Identity under which this member holds its assignment, or null while it has none. */
@@ -46,6 +48,11 @@ export class KafkaMembership implements GroupMembership {
 
   get group(): string {
     return this.#options.group
+  }
+
+  /** Settles when this member has left. */
+  get left(): Promise<void> {
+    return this.#loop
   }
 
   async stillMember(): Promise<boolean> {
@@ -74,14 +81,6 @@ export class KafkaMembership implements GroupMembership {
     await this.#loop
   }
 
-  /** Ends without a word, as a killed process does: the session runs out by itself. */
-  async abandon(): Promise<void> {
-    this.#leaving = true
-    this.#wakeUp?.()
-    await this.#client.close()
-    await this.#loop
-  }
-
   async #run(): Promise<void> {
     let waitMs = 20
     while (!this.#leaving) {
@@ -94,6 +93,7 @@ export class KafkaMembership implements GroupMembership {
         this.#forget(error)
         this.#revoke()
         if (kafkaErrorOf(error) === 'REBALANCE_IN_PROGRESS') continue
+        this.#onTrouble(error)
         await delay(waitMs)
         waitMs = Math.min(waitMs * 2, 500)
       }

@@ -1,4 +1,4 @@
-import { LoyaltyError } from '../../core/error.ts'
+import { LoyaltyError, messageOf } from '../../core/error.ts'
 import type { NewRecord } from '../log.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { delay, type KafkaClient } from './client.ts'
@@ -26,6 +26,7 @@ interface Entry {
 interface Batch extends BatchToSend {
   /** Records of each entry in the batch, in order. */
   readonly shares: readonly { readonly entry: Entry; readonly count: number }[]
+  readonly bytes: number
   readonly lane: Lane
 }
 
@@ -110,6 +111,13 @@ export class ProduceQueue {
         waitMs = clean ? 10 : Math.min(waitMs * 2, 200)
         if (!clean) await delay(waitMs)
       }
+    } catch (error) {
+      // A record that cannot be encoded; whose it is nobody can tell here.
+      const refused = new LoyaltyError('log_invalid', `a record cannot be encoded: ${messageOf(error)}`, {
+        cause: error,
+      })
+      this.#options.onLost(refused)
+      this.rejectAll(refused)
     } finally {
       this.#running = null
     }
@@ -122,7 +130,7 @@ export class ProduceQueue {
       if (lane.entries.length === 0 || bytes >= requestBytes) continue
       lane.batch ??= fill(lane)
       batches.push(lane.batch)
-      bytes += batchBytes
+      bytes += lane.batch.bytes
     }
     return batches
   }
@@ -263,7 +271,7 @@ function fill(lane: Lane): Batch {
     only !== null
       ? { records: only.entry.records, from: only.entry.sent, to: only.entry.sent + only.count }
       : joined(shares)
-  return { topic, partition, records, from, to, sequence, shares, lane }
+  return { topic, partition, records, from, to, sequence, shares, bytes, lane }
 }
 
 function joined(shares: readonly { entry: Entry; count: number }[]) {
@@ -273,6 +281,8 @@ function joined(shares: readonly { entry: Entry; count: number }[]) {
 
 function accept(batch: Batch, baseOffset: number): void {
   const { lane } = batch
+  // Given up meanwhile, because the identity under which it was sent was lost.
+  if (lane.batch !== batch) return
   let offset = baseOffset
   for (const { entry, count } of batch.shares) {
     if (entry.firstOffset < 0) entry.firstOffset = offset

@@ -7,6 +7,9 @@ import { ProduceQueue } from './produce-queue.ts'
 import type { BatchToSend } from './produce-request.ts'
 import type { BatchProducer } from './record-batch.ts'
 
+/** How long a coordinator that is away, or ends an older transaction, is asked again. */
+const patienceMs = 30_000
+
 /**
  * One producer with a transactional id. Kafka's transactions by hand rather than by kafkajs's producer, which retries
  * neither AddOffsetsToTxn nor EndTxn, looks the coordinator up before each and stays in "committing" for ever after a
@@ -114,7 +117,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
       coordinator.addOffsetsToTxn({ ...this.#self(), groupId: group }),
     )
     const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }))
-    const options = { what: 'commit group offsets', repeatable: true, withinMs: this.#timeoutMs }
+    const options = { what: 'commit group offsets', repeatable: true, withinMs: patienceMs }
     await this.#client.askCoordinator(
       'group',
       group,
@@ -142,7 +145,7 @@ export class KafkaTransactionalWriter implements TransactionalWriter {
   }
 
   #ask<T>(what: string, repeatable: boolean, ask: (coordinator: Broker) => Promise<T>): Promise<T> {
-    const options = { what: `${what} (transactional id ${this.#id})`, repeatable, withinMs: this.#timeoutMs }
+    const options = { what: `${what} (transactional id ${this.#id})`, repeatable, withinMs: patienceMs }
     return this.#client.askCoordinator('transaction', this.#id, ask, options)
   }
 

@@ -1,7 +1,6 @@
 import { LoyaltyError } from '../../core/error.ts'
 import type { LogWriter, NewRecord, TopicPartition } from '../log.ts'
 import type { KafkaClient } from './client.ts'
-import { isCoordinatorMoved } from './errors.ts'
 import { ProduceQueue } from './produce-queue.ts'
 import type { BatchProducer } from './record-batch.ts'
 
@@ -55,15 +54,8 @@ export class KafkaWriter implements LogWriter {
   }
 
   async #initialize(): Promise<BatchProducer> {
-    for (;;) {
-      try {
-        const broker = await this.#client.anyBroker()
-        const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 0 })
-        return { id: Number(producerId), epoch: producerEpoch, transactional: false }
-      } catch (error) {
-        if (!isCoordinatorMoved(error)) throw error
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
-    }
+    const broker = await this.#client.anyBroker()
+    const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 0 })
+    return { id: Number(producerId), epoch: producerEpoch, transactional: false }
   }
 }
