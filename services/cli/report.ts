@@ -3,6 +3,24 @@ import type { UploadReport } from '../ingest/report.ts'
 import { reasonTexts } from '../ingest/verdicts.ts'
 import { money, tableOf } from './output.ts'
 
+/** The report with its fields in the order in which they are documented; the database keeps them in an order of its own. */
+export function inOrder(report: UploadReport): UploadReport {
+  const { lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected, clients, buyers } = report
+  const { gross_minor, refunded_minor, currency, as_of, cut_points, segments: counts, seconds } = report
+  const cuts = cut_points && {
+    recency_days: cut_points.recency_days,
+    frequency: cut_points.frequency,
+    monetary_minor: cut_points.monetary_minor,
+    basis: cut_points.basis,
+  }
+  const known = segments.map(({ id }) => [id, counts[id] ?? 0] as const)
+  return {
+    ...{ lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected, clients, buyers },
+    ...{ gross_minor, refunded_minor, currency, as_of, cut_points: cuts },
+    ...{ segments: { ...Object.fromEntries(known), ...counts }, seconds },
+  }
+}
+
 /** The report of an upload, with its segments, for people. */
 export function reportLines(report: UploadReport): string[] {
   const count = (value: number) => value.toLocaleString('en')

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { UploadReport } from '../ingest/report.ts'
 import type { Status } from '../ingest/store/uploads.ts'
+import { inOrder } from './report.ts'
 
 /** Uploads over the API, as any other program would make them. */
 
@@ -58,7 +59,7 @@ export async function awaitTask(
       const task = await ask<TaskAnswer>(`${apiUrl}/api/v1/management/tasks/${taskId}/status`)
       lastAnswerMs = performance.now()
       onProgress(task.progress_percentage, task.phase)
-      if (task.status === 'COMPLETED' && task.report !== null) return task.report
+      if (task.status === 'COMPLETED' && task.report !== null) return inOrder(task.report)
       if (task.status === 'FAILED')
         throw new LoyaltyError(task.failure?.code ?? 'upload_failed', task.failure?.message ?? 'the upload failed', {
           details: { taskId },
