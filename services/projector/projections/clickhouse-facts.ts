@@ -128,7 +128,7 @@ async function storesOf(
             WHERE client_id IN {clients:Array(String)} AND transaction_key IN {keys:Array(UInt64)} AND store_id != ''`,
       params: {
         clients: [...new Set(slice.map(({ client_id }) => client_id))],
-        keys: [...new Set(slice.map(({ transaction_key }) => keyText(transaction_key)))],
+        keys: [...new Set(slice.map(({ transaction_key }) => keyNumber(transaction_key)))],
       },
     })
     for (const { client_id, key, store_id } of found) stores.set(`${key} ${client_id}`, store_id)
@@ -137,9 +137,9 @@ async function storesOf(
 }
 
 function identityOf({ client_id, transaction_key }: Adjustment): string {
-  return `${keyText(transaction_key)} ${client_id}`
+  return `${keyNumber(transaction_key)} ${client_id}`
 }
 
-function keyText(key: Uint8Array): string {
-  return new DataView(key.buffer, key.byteOffset, 8).getBigUint64(0).toString()
+function keyNumber(key: Uint8Array): bigint {
+  return new DataView(key.buffer, key.byteOffset, 8).getBigUint64(0)
 }
