@@ -2,7 +2,9 @@ import { messageOf } from '#streams/core/error.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import type { Bench, BenchTools, Figures } from './bench.ts'
 import { classifierBench } from './classifier.bench.ts'
+import { fileBench } from './file.bench.ts'
 import { foldBench } from './fold.bench.ts'
+import { latencyBench } from './latency.bench.ts'
 import { processorBench } from './processor.bench.ts'
 
 const benches: readonly Bench[] = [
@@ -12,6 +14,8 @@ const benches: readonly Bench[] = [
   processorBench('kafka', 'uniform'),
   processorBench('postgres', 'zipf'),
   processorBench('postgres', 'uniform'),
+  latencyBench,
+  fileBench,
 ]
 const defaultEvents = 2_000_000
 

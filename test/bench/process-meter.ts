@@ -15,7 +15,7 @@ export function usageOf(pid: number): Usage {
   return { cpuSeconds: cpuSecondsOf(pid), peakMiB: peakMiBOf(pid) }
 }
 
-export function cpuSecondsOf(pid: number): number | null {
+function cpuSecondsOf(pid: number): number | null {
   const stat = read(`/proc/${pid}/stat`)
   if (stat === null) return null
   // The name, in parentheses, may hold blanks and parentheses itself.
@@ -24,24 +24,35 @@ export function cpuSecondsOf(pid: number): number | null {
 }
 
 export function peakMiBOf(pid: number): number | null {
-  const line = /^VmHWM:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')
-  return line === null ? null : Math.round(Number(line[1]) / 1024)
+  return mebibytes(read(`/proc/${pid}/status`), 'VmHWM')
 }
 
-/** Sum over a process and its descendants: PostgreSQL is a process per connection. */
+/**
+ * A process with all its descendants: PostgreSQL is a process per connection. Processor time is the sum; memory is what
+ * each has for itself now, and what they share, once.
+ */
 export function treeUsageOf(pid: number): Usage {
   const pids = [pid, ...descendantsOf(pid)]
-  const known = pids.map(usageOf).filter((usage) => usage.cpuSeconds !== null && usage.peakMiB !== null)
-  if (known.length === 0) return { cpuSeconds: null, peakMiB: null }
-  return {
-    cpuSeconds: known.reduce((sum, { cpuSeconds }) => sum + cpuSeconds!, 0),
-    peakMiB: known.reduce((sum, { peakMiB }) => sum + peakMiB!, 0),
-  }
+  const status = pids.map((one) => read(`/proc/${one}/status`))
+  const sum = (numbers: (number | null)[]) => numbers.reduce<number>((total, one) => total + (one ?? 0), 0)
+  const most = (field: string) => Math.max(...status.map((text) => mebibytes(text, field) ?? 0))
+  const own = sum(status.map((text) => mebibytes(text, 'RssAnon')))
+  return { cpuSeconds: sum(pids.map(cpuSecondsOf)), peakMiB: own + most('RssShmem') + most('RssFile') }
 }
 
-function descendantsOf(pid: number): number[] {
+export function descendantsOf(pid: number): number[] {
   const children = (read(`/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter(Boolean).map(Number)
   return children.flatMap((child) => [child, ...descendantsOf(child)])
+}
+
+/** The command line of a process, '' where it has ended. */
+export function commandOf(pid: number): string {
+  return (read(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim()
+}
+
+function mebibytes(status: string | null, field: string): number | null {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status ?? '')
+  return line === null ? null : Math.round(Number(line[1]) / 1024)
 }
 
 function read(path: string): string | null {
