@@ -23,6 +23,9 @@ const types = {
   },
 } as pg.CustomTypesConfig
 
+/** A batch is a walk along the primary key; without statistics the planner may think otherwise of a table that grows. */
+const alwaysByIndex = { enable_seqscan: 'off', enable_bitmapscan: 'off' }
+
 /** The pools of one Log object and the names of its schema. The schema is created with the first use. */
 export class Connections {
   readonly schema: string
@@ -42,8 +45,8 @@ export class Connections {
     this.channel = `${options.schema}_log`
     this.prefix = `${pg.escapeIdentifier(options.schema)}.`
     this.applicationName = `log ${options.schema}`
-    this.writePool = this.pool(options.writeConnections)
-    this.readPool = this.pool(options.readConnections)
+    this.writePool = this.pool(options.writeConnections, {})
+    this.readPool = this.pool(options.readConnections, alwaysByIndex)
   }
 
   /** Name of a table of the schema, quoted. */
@@ -154,8 +157,8 @@ export class Connections {
     return this.prepared
   }
 
-  private pool(max: number): pg.Pool {
-    const pool = new pg.Pool({ ...this.config({}), max, connectionTimeoutMillis: 10_000, idleTimeoutMillis: 60_000 })
+  private pool(max: number, extra: Readonly<Record<string, string>>): pg.Pool {
+    const pool = new pg.Pool({ ...this.config(extra), max, connectionTimeoutMillis: 10_000, idleTimeoutMillis: 60_000 })
     // An idle connection that breaks leaves the pool by itself; one in use fails its query. Either would also end the
     // process if nobody listened.
     pool.on('error', () => {})
@@ -169,6 +172,7 @@ export class Connections {
       idle_in_transaction_session_timeout: String(this.options.stoppedWriterMs),
       lock_timeout: String(this.options.stoppedWriterMs + 2_000),
       max_parallel_workers_per_gather: '0',
+      jit: 'off',
       ...extra,
     }
     return {

@@ -95,7 +95,11 @@ export class PostgresMembership implements GroupMembership {
   }
 
   private async join(): Promise<void> {
-    const client = await this.connections.dedicated({ synchronous_commit: 'off' })
+    const client = await this.connections.dedicated({
+      synchronous_commit: 'off',
+      // A member that is stopped with the group's row in its hand must not cost the others their session.
+      idle_in_transaction_session_timeout: String(Math.ceil(this.sessionMs / 4)),
+    })
     const id = randomUUID()
     const lockKey = randomInt(2 ** 47)
     try {
