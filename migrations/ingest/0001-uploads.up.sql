@@ -39,7 +39,8 @@ create table ingest.tasks (
   attempts integer not null default 0,
   -- What a resumed attempt must know, written before the act it describes.
   checkpoint jsonb not null default '{}',
-  report jsonb,
+  -- Kept as it was written, with its order: people read it.
+  report json,
   error_code varchar(100),
   error_message text
 );

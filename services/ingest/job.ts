@@ -243,7 +243,7 @@ export class UploadJob {
         basis: cutPoints.basis,
       },
       segments,
-      seconds: this.#meter.seconds(this.#deps.clock.nowMs() - this.#task.startedAtMs),
+      seconds: this.#meter.seconds(),
     }
   }
 }

@@ -18,12 +18,15 @@ const everyMs = 200
 export class ProgressMeter {
   readonly #tell: (phase: Phase, percentage: number) => void
   readonly #seconds = new Map<Phase, number>()
+  readonly #startedMs: number
   #phase: Phase | null = null
   #phaseStartedMs = 0
   #toldMs = 0
 
-  constructor(tell: (phase: Phase, percentage: number) => void) {
+  /** `elapsedMs`: spent by earlier attempts, and between them. */
+  constructor(tell: (phase: Phase, percentage: number) => void, elapsedMs = 0) {
     this.#tell = tell
+    this.#startedMs = performance.now() - elapsedMs
   }
 
   begin(phase: Phase): void {
@@ -42,11 +45,11 @@ export class ProgressMeter {
     this.#tell(this.#phase, percentageOf(this.#phase, share))
   }
 
-  /** Seconds by phase, rounded to milliseconds, with the given total. */
-  seconds(totalMs: number): Record<string, number> {
+  /** Seconds by phase of this attempt, and in `total` those of all attempts. */
+  seconds(): Record<string, number> {
     this.#endPhase()
     const seconds = Object.fromEntries([...this.#seconds].map(([phase, value]) => [phase, rounded(value)]))
-    return { ...seconds, total: rounded(totalMs / 1000) }
+    return { ...seconds, total: rounded((performance.now() - this.#startedMs) / 1000) }
   }
 
   #endPhase(): void {

@@ -5,7 +5,7 @@ import type { Logger } from '../platform/logging.ts'
 import { type JobDeps, UploadJob } from './job.ts'
 import { ensureProgramme, type ProgrammeDeps } from './programme.ts'
 import { ProgressMeter } from './progress.ts'
-import type { UploadTask } from './store/uploads.ts'
+import type { Phase, UploadTask } from './store/uploads.ts'
 
 export interface WorkerDeps {
   readonly job: JobDeps
@@ -98,9 +98,10 @@ export class UploadWorker {
     const { job: deps, programme, logger } = this.#deps
     const about = { task_id: task.taskId, batch_id: task.batchId, attempt: task.attempts }
     logger.info(about, task.attempts > 1 ? 'upload resumed' : 'upload begun')
-    const meter = new ProgressMeter((phase, percentage) => {
+    const tell = (phase: Phase, percentage: number) => {
       deps.store.progress(task.taskId, phase, percentage).catch((error) => logger.warn({ ...about, error }, 'progress'))
-    })
+    }
+    const meter = new ProgressMeter(tell, task.elapsedMs)
     const job = new UploadJob(deps, task, meter, signal)
     try {
       const report = await job.run(await ensureProgramme(programme, task.profile))

@@ -44,7 +44,8 @@ export interface NewUpload {
 /** A task as the worker takes it. */
 export interface UploadTask extends NewUpload {
   readonly attempts: number
-  readonly startedAtMs: number
+  /** How long ago work on it was first begun. */
+  readonly elapsedMs: number
   readonly checkpoint: Checkpoint | null
 }
 
@@ -88,11 +89,11 @@ interface TaskRow {
   size_bytes: string
   content_sha256: string
   attempts: number
-  started_at: Date
+  elapsed_ms: number
   checkpoint: Checkpoint | Record<string, never>
 }
 
-interface UploadRow extends Omit<TaskRow, 'checkpoint' | 'started_at' | 'attempts'> {
+interface UploadRow extends Omit<TaskRow, 'checkpoint' | 'elapsed_ms' | 'attempts'> {
   uploaded_by_user_id: string | null
   upload_timestamp: Date
   status: Status
@@ -155,7 +156,8 @@ export class UploadStore {
         `update ingest.data_upload_batches b set status = 'PROCESSING',
            processing_start_time = coalesce(processing_start_time, current_timestamp)
          from ingest.tasks t where t.task_id = $1 and b.batch_id = t.batch_id
-         returning t.task_id, t.attempts, t.started_at, t.checkpoint, b.batch_id, b.file_name, b.original_file_path,
+         returning t.task_id, t.attempts, t.checkpoint,
+           (extract(epoch from clock_timestamp() - t.started_at) * 1000)::float8 as elapsed_ms, b.batch_id, b.file_name, b.original_file_path,
            b.profile, b.size_bytes, b.content_sha256`,
         [taskId],
       )
@@ -279,7 +281,7 @@ function taskOf(row: TaskRow): UploadTask {
     sizeBytes: Number(row.size_bytes),
     sha256: row.content_sha256,
     attempts: row.attempts,
-    startedAtMs: row.started_at.getTime(),
+    elapsedMs: row.elapsed_ms,
     checkpoint: 'acceptedFrom' in row.checkpoint ? (row.checkpoint as Checkpoint) : null,
   }
 }

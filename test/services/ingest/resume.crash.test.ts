@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { topicsOf } from '#schemas/topics.ts'
+import { ingestCrashPoints } from '#services/ingest/crash.ts'
+import { UploadStore } from '#services/ingest/store/uploads.ts'
+import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
+import { MemoryRegistry } from '../../support/memory-registry.ts'
+import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { ended, newDatabase, prepareTopics, retailFile, startStream, upload } from './support/world.ts'
+
+let postgres: RunningPostgres
+let dir: TempDir
+beforeAll(async () => {
+  postgres = await startPostgres()
+  dir = await tempDir('loyalty-ingest-crash-')
+})
+const closers: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+afterAll(async () => {
+  await postgres.stop()
+  await dir.remove()
+})
+
+interface Child {
+  readonly process: ChildProcess
+  readonly url: string
+}
+
+async function startChild(options: Record<string, unknown>): Promise<Child> {
+  const script = join(import.meta.dirname, 'support/ingest-child.ts')
+  const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  closers.push(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  const [url] = (await once(createInterface(child.stdout!), 'line')) as [string]
+  return { process: child, url }
+}
+
+test.each(ingestCrashPoints)('killed %s, the next start goes on and comes to the same', async (point) => {
+  const postgresUrl = await newDatabase(postgres.url)
+  const topics = topicsOf('loyalty')
+  const log = openPostgresLog({ url: postgresUrl })
+  closers.push(() => log.close())
+  const registry = new MemoryRegistry()
+  await prepareTopics(log, registry, topics, 2)
+  const worker = await startStream(log, registry, topics)
+  closers.push(() => worker.close())
+  const pool = new pg.Pool({ connectionString: postgresUrl })
+  closers.push(() => pool.end())
+
+  const options = { postgresUrl, dataDir: join(dir.path, point), prefix: 'loyalty' }
+  const first = await startChild({ ...options, crashAt: point })
+  const exit = once(first.process, 'exit')
+  const { status, body } = await upload(first.url, retailFile(4_500), 'online-retail', 'file.csv')
+  expect(status).toBe(202)
+  expect(await exit).toEqual([null, 'SIGKILL'])
+
+  await startChild({ ...options, crashAt: null })
+  const task = await ended(new UploadStore(pool), body.task_id, 60_000)
+  expect(task).toMatchObject({ status: 'COMPLETED', batchId: body.batch_id })
+  expect(task.report).toMatchObject({
+    lines: 9_000,
+    rows: { accepted: 9_000, rejected: 0 },
+    accepted: 4_500,
+    sales: 4_500,
+    duplicates: 0,
+    dead_letters: 0,
+    clients: 10,
+    buyers: 10,
+    gross_minor: 1_968_750,
+    as_of: '2011-10-27',
+  })
+  const published = await log.admin.endOffsets(topics.transactions)
+  expect(published.reduce((sum, end) => sum + end, 0)).toBe(4_500)
+  expect(await log.admin.endOffsets(topics.control)).toEqual([4])
+})
