@@ -1,53 +1,68 @@
-import { type AsOf, beforeTheFirstDate } from './context.ts'
-import { entryWords, timeAt } from './entry.ts'
+import type { AsOf } from './context.ts'
+import { At, amountAt, earnedAt, entryWords, kindAt, spentAt, timeAt } from './entry.ts'
 import { addToWindows } from './evaluate-windows.ts'
-import { scan } from './scan.ts'
 import { StoreSet } from './store-set.ts'
-import { clearSums, newValues, none, type Values } from './values.ts'
+import { Kind } from './transaction.ts'
+import { none, type Values } from './values.ts'
 
-/** Sums of a full chunk in which no entry refers to another; made once, since chunks never change. */
+/** Sums of a full chunk as if no reference touched it; made once, since chunks never change. */
 export interface ChunkSums {
   /** Oldest and newest time of an entry. */
-  readonly oldestMs: number
-  readonly newestMs: number
-  readonly transactions: number
-  readonly sales: number
-  readonly grossMinor: number
-  readonly refundedMinor: number
-  readonly bonusEarnedMinor: number
-  readonly bonusSpentMinor: number
-  readonly firstPurchaseAtMs: number
-  readonly lastPurchaseAtMs: number
-  readonly stores: Uint32Array
+  oldestMs: number
+  newestMs: number
+  sales: number
+  grossMinor: number
+  salesEarnedMinor: number
+  salesSpentMinor: number
+  firstPurchaseAtMs: number
+  lastPurchaseAtMs: number
+  stores: Uint32Array
+  /** Entries that are no sales. */
+  corrections: number
+  refundedMinor: number
+  refundsEarnedMinor: number
+  refundsSpentMinor: number
 }
 
-const sums = newValues()
-const storesOf = new StoreSet()
+const storesSeen = new StoreSet()
 
 export function chunkSums(words: Uint32Array): ChunkSums {
-  clearSums(sums)
-  storesOf.clear()
-  scan(words, 0, words.length / entryWords, beforeTheFirstDate, storesOf, sums)
-  let oldestMs = Number.POSITIVE_INFINITY
-  let newestMs = 0
+  const sums = {
+    oldestMs: Number.POSITIVE_INFINITY,
+    newestMs: 0,
+    sales: 0,
+    grossMinor: 0,
+    salesEarnedMinor: 0,
+    salesSpentMinor: 0,
+    firstPurchaseAtMs: Number.POSITIVE_INFINITY,
+    lastPurchaseAtMs: none,
+    corrections: 0,
+    refundedMinor: 0,
+    refundsEarnedMinor: 0,
+    refundsSpentMinor: 0,
+  }
+  storesSeen.clear()
   for (let at = 0; at < words.length; at += entryWords) {
     const time = timeAt(words, at)
-    oldestMs = Math.min(oldestMs, time)
-    newestMs = Math.max(newestMs, time)
+    sums.oldestMs = Math.min(sums.oldestMs, time)
+    sums.newestMs = Math.max(sums.newestMs, time)
+    if (kindAt(words, at) === Kind.sale) {
+      sums.sales++
+      sums.grossMinor += amountAt(words, at)
+      sums.salesEarnedMinor += earnedAt(words, at)
+      sums.salesSpentMinor += spentAt(words, at)
+      sums.firstPurchaseAtMs = Math.min(sums.firstPurchaseAtMs, time)
+      sums.lastPurchaseAtMs = Math.max(sums.lastPurchaseAtMs, time)
+      const store = words[at + At.store]!
+      if (store !== 0) storesSeen.add(store)
+    } else {
+      sums.corrections++
+      sums.refundedMinor += amountAt(words, at)
+      sums.refundsEarnedMinor += earnedAt(words, at)
+      sums.refundsSpentMinor += spentAt(words, at)
+    }
   }
-  return {
-    oldestMs,
-    newestMs,
-    transactions: sums.transactions,
-    sales: sums.sales,
-    grossMinor: sums.monetaryGrossMinor,
-    refundedMinor: sums.refundedMinor,
-    bonusEarnedMinor: sums.bonusEarnedMinor,
-    bonusSpentMinor: sums.bonusSpentMinor,
-    firstPurchaseAtMs: sums.firstPurchaseAtMs,
-    lastPurchaseAtMs: sums.lastPurchaseAtMs,
-    stores: storesOf.list(),
-  }
+  return { ...sums, stores: storesSeen.list() }
 }
 
 /** True where a chunk lies on one side of the date and of every window's beginning, so that its sums do for its entries. */
@@ -60,19 +75,26 @@ export function isUniform({ oldestMs, newestMs }: ChunkSums, { endMs, from30Ms, 
   )
 }
 
-/** Adds the sums of a uniform chunk. */
-export function addChunk(chunk: ChunkSums, asOf: AsOf, stores: StoreSet, out: Values): void {
-  out.transactions += chunk.transactions
+/** Adds the sales of a uniform chunk, all of which count. */
+export function addSalesOf(chunk: ChunkSums, asOf: AsOf, stores: StoreSet, out: Values): void {
+  if (chunk.sales === 0) return
+  out.transactions += chunk.sales
   out.frequency += chunk.sales
   out.sales += chunk.sales
   out.monetaryGrossMinor += chunk.grossMinor
-  out.refundedMinor += chunk.refundedMinor
-  out.bonusEarnedMinor += chunk.bonusEarnedMinor
-  out.bonusSpentMinor += chunk.bonusSpentMinor
-  if (chunk.sales === 0) return
-  out.lastPurchaseAtMs = Math.max(out.lastPurchaseAtMs, chunk.lastPurchaseAtMs)
+  out.bonusEarnedMinor += chunk.salesEarnedMinor
+  out.bonusSpentMinor += chunk.salesSpentMinor
+  if (chunk.lastPurchaseAtMs > out.lastPurchaseAtMs) out.lastPurchaseAtMs = chunk.lastPurchaseAtMs
   if (out.firstPurchaseAtMs === none || chunk.firstPurchaseAtMs < out.firstPurchaseAtMs)
     out.firstPurchaseAtMs = chunk.firstPurchaseAtMs
   if (chunk.newestMs >= asOf.from365Ms) addToWindows(chunk.newestMs, chunk.sales, chunk.grossMinor, asOf, out)
   stores.addAll(chunk.stores)
+}
+
+/** Adds the refunds of a uniform chunk, none of which names an original. */
+export function addRefundsOf(chunk: ChunkSums, out: Values): void {
+  out.transactions += chunk.corrections
+  out.refundedMinor += chunk.refundedMinor
+  out.bonusEarnedMinor -= chunk.refundsEarnedMinor
+  out.bonusSpentMinor -= chunk.refundsSpentMinor
 }

@@ -1,5 +1,6 @@
-import type { Entries } from './entries.ts'
+import { collectCorrections, corrections } from './corrections.ts'
 import { At, amountAt, hasRefAt, isRefAt, kindAt, timeAt } from './entry.ts'
+import type { PackedEntries } from './packed-entries.ts'
 import { Kind } from './transaction.ts'
 
 /** By how much an arrival changed what one transaction counts for. */
@@ -31,7 +32,7 @@ export function newEffects(): Effects {
  * counts for with it. A group is a sale, the refunds that name it and the voids of either; entries only ever get appended,
  * so "without" is a matter of the number.
  */
-export function referencedEffects(entries: Entries, out: Effects): void {
+export function referencedEffects(entries: PackedEntries, out: Effects): void {
   const newest = entries.count - 1
   const group = groupOf(entries, newest)
   if (group === null) return
@@ -64,7 +65,7 @@ interface Group {
 }
 
 /** The group that `number` belongs to, or null where it has no effect on anything. */
-function groupOf(entries: Entries, number: number): Group | null {
+function groupOf(entries: PackedEntries, number: number): Group | null {
   const words = entries.wordsOf(number)
   const at = entries.offsetOf(number)
   const kind = kindAt(words, at)
@@ -82,28 +83,28 @@ function groupOf(entries: Entries, number: number): Group | null {
   return voidsOf(entries, { hasSale: true, members: [number, ...refunds], voidedBy: [] })
 }
 
-function isSale(entries: Entries, number: number): boolean {
+function isSale(entries: PackedEntries, number: number): boolean {
   return kindAt(entries.wordsOf(number), entries.offsetOf(number)) === Kind.sale
 }
 
-function isVoid(entries: Entries, number: number): boolean {
+function isVoid(entries: PackedEntries, number: number): boolean {
   return kindAt(entries.wordsOf(number), entries.offsetOf(number)) === Kind.void
 }
 
 /** Refunds that name the sale with this id, by time, then id: whatever the order of arrival, the same. */
-function refundsOf(entries: Entries, hi: number, lo: number): number[] {
+function refundsOf(entries: PackedEntries, hi: number, lo: number): number[] {
   const refunds: number[] = []
-  for (let region = 0, number = 0; region < entries.regions; region++) {
-    const words = entries.regionWords(region)
-    const start = entries.regionAt(region)
-    const end = start + entries.regionLength(region) * entries.stride
-    for (let at = start; at < end; at += entries.stride, number++)
-      if (isRefAt(words, at, hi, lo) && kindAt(words, at) === Kind.refund) refunds.push(number)
+  const count = collectCorrections(entries)
+  for (let i = 0; i < count; i++) {
+    const number = corrections[i]!
+    const words = entries.wordsOf(number)
+    const at = entries.offsetOf(number)
+    if (isRefAt(words, at, hi, lo) && kindAt(words, at) === Kind.refund) refunds.push(number)
   }
   return refunds.sort((a, b) => canonicalOrder(entries, a, b))
 }
 
-function canonicalOrder(entries: Entries, a: number, b: number): number {
+function canonicalOrder(entries: PackedEntries, a: number, b: number): number {
   const wordsA = entries.wordsOf(a)
   const wordsB = entries.wordsOf(b)
   const atA = entries.offsetOf(a)
@@ -115,21 +116,19 @@ function canonicalOrder(entries: Entries, a: number, b: number): number {
   )
 }
 
-/** Fills `voidedBy`: one pass over the voids of the ledger. */
-function voidsOf(entries: Entries, group: Group): Group {
+/** Fills `voidedBy`, which is empty: one pass over the voids of the ledger. */
+function voidsOf(entries: PackedEntries, group: Group): Group {
   const { members, voidedBy } = group
   const place = new Map(members.map((number, i) => [number, i]))
-  voidedBy.length = 0
   for (const _ of members) voidedBy.push(Number.POSITIVE_INFINITY)
-  for (let region = 0, number = 0; region < entries.regions; region++) {
-    const words = entries.regionWords(region)
-    const start = entries.regionAt(region)
-    const end = start + entries.regionLength(region) * entries.stride
-    for (let at = start; at < end; at += entries.stride, number++) {
-      if (kindAt(words, at) !== Kind.void) continue
-      const i = place.get(entries.find(words[at + At.refHi]!, words[at + At.refLo]!))
-      if (i !== undefined && number < voidedBy[i]!) voidedBy[i] = number
-    }
+  const count = collectCorrections(entries)
+  for (let i = 0; i < count; i++) {
+    const number = corrections[i]!
+    const words = entries.wordsOf(number)
+    const at = entries.offsetOf(number)
+    if (kindAt(words, at) !== Kind.void) continue
+    const member = place.get(entries.find(words[at + At.refHi]!, words[at + At.refLo]!))
+    if (member !== undefined && number < voidedBy[member]!) voidedBy[member] = number
   }
   return group
 }
@@ -143,7 +142,7 @@ interface Standing {
 const nothing: Standing = { count: 0, grossMinor: 0, netMinor: 0 }
 
 /** What each member counts for among the first `limit` entries. */
-function standings(entries: Entries, { hasSale, members, voidedBy }: Group, limit: number): Standing[] {
+function standings(entries: PackedEntries, { hasSale, members, voidedBy }: Group, limit: number): Standing[] {
   const stands = (i: number) => members[i]! < limit && voidedBy[i]! >= limit
   if (!hasSale) return [stands(0) ? { count: 0, grossMinor: 0, netMinor: -amountOf(entries, members[0]!) } : nothing]
   if (!stands(0)) return members.map(() => nothing)
@@ -161,6 +160,6 @@ function standings(entries: Entries, { hasSale, members, voidedBy }: Group, limi
   return result
 }
 
-function amountOf(entries: Entries, number: number): number {
+function amountOf(entries: PackedEntries, number: number): number {
   return amountAt(entries.wordsOf(number), entries.offsetOf(number))
 }

@@ -1,4 +1,4 @@
-import { addChunk, chunkSums, isUniform } from './chunk-sums.ts'
+import { addRefundsOf, addSalesOf, chunkSums, isUniform } from './chunk-sums.ts'
 import type { AsOf, Context } from './context.ts'
 import { scanWithReferences } from './evaluate-references.ts'
 import { chunkEntries } from './id-index.ts'
@@ -70,8 +70,10 @@ export function sumUp(ledger: Ledger, asOf: AsOf, out: Values): StoreSet {
 
 function addFullChunk(chunk: Chunk, asOf: AsOf, out: Values): void {
   chunk.sums ??= chunkSums(chunk.words)
-  if (isUniform(chunk.sums, asOf)) addChunk(chunk.sums, asOf, stores, out)
-  else if (chunk.sums.oldestMs < asOf.endMs) scan(chunk.words, 0, chunkEntries, asOf, stores, out)
+  if (isUniform(chunk.sums, asOf)) {
+    addSalesOf(chunk.sums, asOf, stores, out)
+    addRefundsOf(chunk.sums, out)
+  } else if (chunk.sums.oldestMs < asOf.endMs) scan(chunk.words, 0, chunkEntries, asOf, stores, out)
 }
 
 function addPast(past: Past, asOf: AsOf, out: Values): void {

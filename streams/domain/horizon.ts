@@ -1,4 +1,4 @@
-import type { Entries } from './entries.ts'
+import { collectCorrections, corrections } from './corrections.ts'
 import { At, hasRefAt, timeAt } from './entry.ts'
 import type { Ledger } from './ledger.ts'
 import { noPast, type Past } from './past.ts'
@@ -15,37 +15,33 @@ export function foldingAt(cap: number): number {
  * that references connect – those first whose newest business time is oldest. What still waits for an original goes last.
  * Depends on the entries alone.
  */
-export function splitByAge(entries: Entries, cap: number): { kept: number[]; folded: number[] } {
-  const receipts = receiptsOf(entries)
-  receipts.sort(olderFirst)
+export function splitByAge(entries: Ledger, cap: number): { kept: number[]; folded: number[] } {
+  const { rootOf, roots, compare, sizeOf } = receiptsOf(entries)
+  roots.sort(compare)
   let left = entries.count
   const goes = new Uint8Array(entries.count)
-  for (const { members } of receipts) {
+  for (const root of roots) {
     if (left <= cap) break
-    left -= members.length
-    for (const number of members) goes[number] = 1
+    left -= sizeOf(root)
+    goes[root] = 1
   }
   const kept: number[] = []
   const folded: number[] = []
-  for (let number = 0; number < entries.count; number++) (goes[number] === 1 ? folded : kept).push(number)
+  for (let number = 0; number < entries.count; number++) (goes[rootOf(number)] === 1 ? folded : kept).push(number)
   return { kept, folded }
 }
 
-interface Receipt {
-  readonly members: number[]
-  newestMs: number
-  waiting: boolean
-  /** Smallest id, which settles ties. */
-  idHi: number
-  idLo: number
-}
-
-function olderFirst(a: Receipt, b: Receipt): number {
-  return Number(a.waiting) - Number(b.waiting) || a.newestMs - b.newestMs || a.idHi - b.idHi || a.idLo - b.idLo
-}
-
-function receiptsOf(entries: Entries): Receipt[] {
-  const parent = Int32Array.from({ length: entries.count }, (_, number) => number)
+/** Receipts as sets of entries, each known by one of them, its root; `compare` orders roots, those to fold first. */
+function receiptsOf(entries: Ledger) {
+  const { count } = entries
+  const parent = new Int32Array(count)
+  const size = new Int32Array(count).fill(1)
+  const newestMs = new Float64Array(count)
+  const waiting = new Uint8Array(count)
+  for (let number = 0; number < count; number++) {
+    parent[number] = number
+    newestMs[number] = timeAt(entries.wordsOf(number), entries.offsetOf(number))
+  }
   const rootOf = (number: number): number => {
     let root = number
     while (parent[root] !== root) {
@@ -54,36 +50,38 @@ function receiptsOf(entries: Entries): Receipt[] {
     }
     return root
   }
-  const waiting = new Uint8Array(entries.count)
-  for (let number = 0; number < entries.count; number++) {
+  const join = (a: number, b: number) => {
+    if (a === b) return
+    // The smaller id is the root, and settles ties, so that the order of arrival does not.
+    const [root, other] = compareIds(entries, a, b) < 0 ? [a, b] : [b, a]
+    parent[other] = root
+    size[root]! += size[other]!
+    newestMs[root] = Math.max(newestMs[root]!, newestMs[other]!)
+    waiting[root]! |= waiting[other]!
+  }
+  const found = entries.hasReferences ? collectCorrections(entries) : 0
+  for (let i = 0; i < found; i++) {
+    const number = corrections[i]!
     const words = entries.wordsOf(number)
     const at = entries.offsetOf(number)
     if (!hasRefAt(words, at)) continue
     const original = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
-    if (original < 0) waiting[number] = 1
-    else parent[rootOf(number)] = rootOf(original)
+    if (original < 0) waiting[rootOf(number)] = 1
+    else join(rootOf(number), rootOf(original))
   }
-  const receipts = new Map<number, Receipt>()
-  for (let number = 0; number < entries.count; number++) {
-    const words = entries.wordsOf(number)
-    const at = entries.offsetOf(number)
-    const root = rootOf(number)
-    const idHi = words[at]!
-    const idLo = words[at + At.idLo]!
-    let receipt = receipts.get(root)
-    if (receipt === undefined) {
-      receipt = { members: [], newestMs: 0, waiting: false, idHi, idLo }
-      receipts.set(root, receipt)
-    }
-    receipt.members.push(number)
-    receipt.newestMs = Math.max(receipt.newestMs, timeAt(words, at))
-    receipt.waiting ||= waiting[number] === 1
-    if (idHi < receipt.idHi || (idHi === receipt.idHi && idLo < receipt.idLo)) {
-      receipt.idHi = idHi
-      receipt.idLo = idLo
-    }
-  }
-  return [...receipts.values()]
+  const roots: number[] = []
+  for (let number = 0; number < count; number++) if (parent[number] === number) roots.push(number)
+  const compare = (a: number, b: number) =>
+    waiting[a]! - waiting[b]! || newestMs[a]! - newestMs[b]! || compareIds(entries, a, b)
+  return { rootOf, roots, compare, sizeOf: (root: number) => size[root]! }
+}
+
+function compareIds(entries: Ledger, a: number, b: number): number {
+  const wordsA = entries.wordsOf(a)
+  const wordsB = entries.wordsOf(b)
+  const atA = entries.offsetOf(a)
+  const atB = entries.offsetOf(b)
+  return wordsA[atA]! - wordsB[atB]! || wordsA[atA + At.idLo]! - wordsB[atB + At.idLo]!
 }
 
 /** The past of a ledger after `folded` was taken out of it, whose sums and stores are given. */

@@ -1,6 +1,7 @@
 import { beforeTheFirstDate } from './context.ts'
+import { collectCorrections, corrections } from './corrections.ts'
 import { type Effects, referencedEffects } from './effects.ts'
-import { At, type Entry, entryWords, hasRefAt, isRefAt } from './entry.ts'
+import { At, type Entry, hasRefAt, isRefAt } from './entry.ts'
 import { sumUp } from './evaluate.ts'
 import { extendPast, foldingAt, splitByAge } from './horizon.ts'
 import { bytesOf, type ChunkChange, PackedEntries } from './packed-entries.ts'
@@ -143,11 +144,10 @@ export class Ledger extends PackedEntries {
   #waitingFor({ idHi, idLo, refHi, refLo }: Entry): number {
     // The entry is among those looked through, and may name itself.
     let found = refHi === idHi && refLo === idLo ? -1 : 0
-    for (let region = 0; region < this.regions; region++) {
-      const words = this.regionWords(region)
-      const start = this.regionAt(region)
-      const end = start + this.regionLength(region) * entryWords
-      for (let at = start; at < end; at += entryWords) if (isRefAt(words, at, idHi, idLo)) found++
+    const count = collectCorrections(this)
+    for (let i = 0; i < count; i++) {
+      const number = corrections[i]!
+      if (isRefAt(this.wordsOf(number), this.offsetOf(number), idHi, idLo)) found++
     }
     return found
   }
@@ -161,9 +161,10 @@ export class Ledger extends PackedEntries {
     const { past, coldChangedFrom } = extendPast(this.#past, old, sums, stores)
     this.#past = past
     this.#coldUnchanged = Math.min(this.#coldUnchanged, coldChangedFrom)
-    const young = this.#part(kept)
-    this.restart()
-    this.#copy(young)
+    const rest = this.#part(kept)
+    this.become(rest)
+    this.#references = rest.#references
+    this.#waiting = rest.#waiting
   }
 
   /** A ledger of some of the entries, which is never stored. */
@@ -174,14 +175,10 @@ export class Ledger extends PackedEntries {
     return part
   }
 
-  #copy(part: Ledger): void {
-    for (let number = 0; number < part.count; number++) this.appendFrom(part, number)
-    this.#references = part.#references
-    this.#waiting = part.#waiting
-  }
-
   #recount(): void {
-    for (let number = 0; number < this.count; number++) {
+    const count = collectCorrections(this)
+    for (let i = 0; i < count; i++) {
+      const number = corrections[i]!
       const words = this.wordsOf(number)
       const at = this.offsetOf(number)
       if (!hasRefAt(words, at)) continue

@@ -10,10 +10,12 @@ export interface ChunkChange {
   readonly bytes: Uint8Array | null
 }
 
-/** A full chunk, with room for sums that whoever reads it wants to keep. */
+/** A full chunk, with room for what readers have found out about it. */
 export interface Chunk {
   readonly words: Uint32Array
   sums: ChunkSums | null
+  /** Places, 0 … 63, of the entries that are no sales. */
+  corrections: Uint8Array | null
 }
 
 /** Words before the tail in the head; the ledger says what they are. */
@@ -79,17 +81,17 @@ export abstract class PackedEntries implements Entries {
     this.#young.extend(this, base.#young.to)
   }
 
-  /** Starts again without entries; what is stored counts as changed. */
-  protected restart(): void {
-    this.words = noWords
-    this.at = 0
-    this.#room = 0
-    this.#count = 0
-    this.#chunks = noChunks
-    this.#ownsChunks = false
+  /** Takes the entries of `part`, which is not used afterwards, instead of its own. All chunks count as changed. */
+  protected become(part: PackedEntries): void {
+    this.words = part.words
+    this.at = part.at
+    this.#room = part.#room
+    this.#count = part.#count
+    this.#chunks = part.#chunks
+    this.#ownsChunks = true
     this.#unchanged = 0
     this.#index = null
-    this.#young = null
+    this.#young = part.#young
   }
 
   get count(): number {
@@ -132,7 +134,7 @@ export abstract class PackedEntries implements Entries {
     if (known) return known
     const bytes = new Uint8Array(this.load(index))
     if (bytes.length !== chunkEntries * entryWords * 4) throw new RangeError(`ledger chunk ${index} is damaged`)
-    const chunk = { words: new Uint32Array(bytes.buffer), sums: null }
+    const chunk = { words: new Uint32Array(bytes.buffer), sums: null, corrections: null }
     this.#chunks[index] = chunk
     return chunk
   }
@@ -186,7 +188,11 @@ export abstract class PackedEntries implements Entries {
     const start = this.at + headerWords
     if (!this.#ownsChunks) this.#chunks = this.#chunks.slice()
     this.#ownsChunks = true
-    this.#chunks.push({ words: this.words.slice(start, start + chunkEntries * entryWords), sums: null })
+    this.#chunks.push({
+      words: this.words.slice(start, start + chunkEntries * entryWords),
+      sums: null,
+      corrections: null,
+    })
     this.#young ??= new IdIndex(this.#unchanged << chunkShift)
     this.#young.extend(this, this.#count)
   }
