@@ -5,13 +5,10 @@ import { type CrashPoint, crashPoints } from '#streams/core/hooks.ts'
 import { type RunningKafka, startKafka } from '../../support/kafka/shared-kafka.ts'
 import { checkInvariants, type Outcome } from '../../support/loyalty/invariants.ts'
 import { ProcessorProcess } from '../../support/loyalty/processor-process.ts'
-import { sale } from '../../support/loyalty/publisher.ts'
 import { type LogPlace, StreamWorld } from '../../support/loyalty/stream-world.ts'
+import { jan10, traffic } from '../../support/loyalty/traffic.ts'
 import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
 import { tempDir } from '../../support/temp-dir.ts'
-
-const jan10 = 19_732
-const dayMs = 86_400_000
 
 /** Passed once or twice in a run of this size. */
 const rare: readonly CrashPoint[] = [
@@ -20,26 +17,6 @@ const rare: readonly CrashPoint[] = [
   'inside-restore-rows',
   'inside-sweep-slice',
 ]
-
-/** Sales over forty days, with voids, refunds, repetitions and two records of poison. */
-function traffic(round: number) {
-  return Array.from({ length: 90 }, (_, i) => {
-    const client = `c${(i * 7 + round) % 30}`
-    const id = `r${round}-${i}`
-    const original = `r${round}-${i - 30}`
-    if (i > 30 && i % 13 === 4)
-      return sale(client, { transaction_id: id, kind: 'VOID', amount_minor: 0, original_transaction_id: original })
-    if (i > 30 && i % 11 === 3)
-      return sale(client, { transaction_id: id, kind: 'REFUND', amount_minor: 150, original_transaction_id: original })
-    if (i === 77) return sale(client, { transaction_id: id, currency: 'USD' })
-    const repeated = i % 17 === 16 ? `r${round}-${i - 1}x` : id
-    return sale(client, {
-      transaction_id: repeated,
-      occurred_at: (jan10 - (i % 40)) * dayMs,
-      amount_minor: 100 * (i + 1),
-    })
-  })
-}
 
 async function begin(world: StreamWorld): Promise<void> {
   await world.publisher.cutPoints([10, 20, 30], [1, 2], [5_000])

@@ -16,6 +16,7 @@ export interface ProcessorOptions {
 export class ProcessorProcess {
   readonly #child: ChildProcess
   #output = ''
+  #port = 0
 
   constructor({ env, dataDir, crashAt }: ProcessorOptions) {
     this.#child = spawn(process.execPath, [entry], {
@@ -29,10 +30,22 @@ export class ProcessorProcess {
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
+    this.#child.on('message', (message: { type?: string; port?: number }) => {
+      if (message.type === 'ready') this.#port = message.port ?? 0
+    })
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk: Buffer) => {
         this.#output = (this.#output + chunk.toString()).slice(-20_000)
       })
+  }
+
+  /** Partitions whose tasks run, by its own word; none while it does not answer. */
+  async owned(): Promise<number[]> {
+    if (this.#port === 0) return []
+    const answer = await fetch(`http://127.0.0.1:${this.#port}/status`).catch(() => null)
+    if (answer === null) return []
+    const { tasks } = (await answer.json()) as { tasks: { partition: number; state: string }[] }
+    return tasks.filter(({ state }) => state === 'running').map(({ partition }) => partition)
   }
 
   /** What it logged last, for a failing test's message. */
