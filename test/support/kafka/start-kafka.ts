@@ -63,6 +63,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<RunningKaf
     if (broker.child.exitCode !== null || broker.child.signalCode !== null) return
     broker.child.ref()
     const ended = new Promise((resolve) => broker.child.once('exit', resolve))
+    await new Promise((resolve) => broker.child.stdin?.write('leave\n', resolve))
     signalTo(broker.pid, signal)
     await ended
   }
@@ -91,13 +92,13 @@ interface Launched {
 }
 
 /**
- * Runs the broker under a shell that kills it as soon as its standard input ends, so that a broker never outlives the
- * process that started it, however that one ended.
+ * Runs the broker under a shell that kills it and deletes its data as soon as its standard input ends, so that neither
+ * outlives the process that started it, however that one ended. The word `leave` takes this watch off.
  */
 const underLifeline = `exec 3<&0
 "$@" 3<&- </dev/null >"$KAFKA_OUTPUT" 2>&1 &
 broker=$!
-(cat <&3 >/dev/null; kill -9 "$broker" 2>/dev/null) >/dev/null 2>&1 &
+(read -r word <&3; test "$word" = leave || { kill -9 "$broker"; rm -rf "$KAFKA_DIR"; }) >/dev/null 2>&1 &
 echo "$broker"
 wait "$broker"`
 
@@ -105,7 +106,7 @@ async function launch(command: readonly string[], dir: string, port: number): Pr
   const output = join(dir, 'broker.log')
   const child = spawn('sh', ['-c', underLifeline, 'sh', ...command], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...process.env, KAFKA_OUTPUT: output },
+    env: { ...process.env, KAFKA_OUTPUT: output, KAFKA_DIR: dir },
   })
   child.stdin?.on('error', () => {})
   const pid = Number(
@@ -118,7 +119,6 @@ async function launch(command: readonly string[], dir: string, port: number): Pr
     },
     { timeoutMs: 60_000, everyMs: 50, what: 'the start of the Kafka broker' },
   )
-  child.once('exit', () => child.stdin?.destroy())
   // From here the broker must not keep a bench or a test alive by itself.
   child.unref()
   for (const stream of [child.stdin, child.stdout]) if (stream instanceof Socket) stream.unref()
