@@ -72,7 +72,8 @@ export async function foldLedgers(
 /**
  * Lines of the training file: a header, then for each of `days` every client with a counted sale by then: all features as
  * of the day, the segment it turned out to belong to, whether it bought in the `horizonDays` after, and its net spend
- * there. Errors: `horizon_beyond_data` where the data end before a horizon does.
+ * there. Errors: `export_options`, and
+ * `horizon_beyond_data` where the data end before a horizon does.
  */
 export function* featureLines(
   folded: FoldedLedgers,
@@ -105,6 +106,8 @@ export function* featureLines(
 }
 
 function checkHorizon({ newestDay }: FoldedLedgers, days: readonly number[], horizonDays: number): void {
+  if (days.length === 0 || !days.every(Number.isInteger) || !Number.isInteger(horizonDays) || horizonDays < 1)
+    throw new LoyaltyError('export_options', 'give --as-of as ISO dates (2011-09-10) and --horizon as a number of days')
   const needed = Math.max(...days) + horizonDays
   if (newestDay !== null && needed <= newestDay) return
   throw new LoyaltyError(
@@ -130,7 +133,7 @@ function quoted(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** Writes the training file, compressed where `path` ends in .gz. Errors: `horizon_beyond_data`, of the file system. */
+/** Writes the training file, compressed where `path` ends in .gz. Errors: those of `featureLines`, of the file system. */
 export async function exportFeatures(
   path: string,
   folded: FoldedLedgers,

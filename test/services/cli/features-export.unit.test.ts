@@ -146,6 +146,18 @@ describe('training rows', () => {
       expect.objectContaining({ code: 'horizon_beyond_data', details: { needed: '2020-08-30', newest: '2020-01-01' } }),
     )
   })
+
+  it.each([
+    [[], 90],
+    [[Number.NaN], 90],
+    [[cut], 0],
+    [[cut], Number.NaN],
+  ])('are refused for dates %o and a horizon of %d days', async (days, horizon) => {
+    const folded = await foldLedgers([end], context)
+    expect(() => [...featureLines(folded, context, days, horizon)]).toThrow(
+      expect.objectContaining({ code: 'export_options' }),
+    )
+  })
 })
 
 describe('the training file', () => {
