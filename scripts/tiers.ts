@@ -35,17 +35,16 @@ function enginesMissing(): string | null {
     : `the optional packages ${absent.join(' and ')} are not installed here (npm ci without --omit=optional)`
 }
 
-/** Kafka comes from KAFKA_BROKERS, from Docker, or from Java and Maven, in this order. */
+/** Kafka comes from KAFKA_BROKERS, or else from Java and Maven. */
 function kafkaMissing(): string | null {
   if (process.env.KAFKA_BROKERS) return null
-  if (answers('docker', ['info'])) return null
   const absent = [
     ['java', '-version'],
     ['mvn', '-version'],
   ].filter(([command, flag]) => !answers(command!, [flag!]))
   return absent.length === 0
     ? null
-    : `no KAFKA_BROKERS, no Docker, and ${absent.map(([command]) => command).join(' and ')} not found`
+    : `KAFKA_BROKERS is not set, and ${absent.map(([command]) => command).join(' and ')} not found`
 }
 
 function answers(command: string, args: string[]): boolean {
