@@ -1,14 +1,13 @@
-import { decoderOf } from '#schemas/decoder.ts'
 import type { ProgrammeConfigured } from '#schemas/events.ts'
 import type { Registry } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
 import { Calendar } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
-import { readRange } from '#streams/log/range.ts'
 import { untilProjected } from './completion.ts'
 import type { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
+import { daysDecoder, newestDayBetween } from './newest-day.ts'
 import type { Calibrator, ProjectionProgress } from './ports.ts'
 
 /** The clock rule (architecture.md, D6): when the programme's day changes, and how a programme begins. */
@@ -78,22 +77,7 @@ async function startDay({ control, clock, crash }: DayDeps, day: number): Promis
 
 /** Newest day of all that was ever accepted; read only while a programme has not begun. */
 async function newestAcceptedDay({ log, topics, registry }: DayDeps): Promise<number | null> {
-  const decoder = decoderOf(registry, 'TransactionsAccepted')
-  const starts = await log.admin.startOffsets(topics.accepted)
-  const ends = await log.admin.endOffsets(topics.accepted)
-  let newest: number | null = null
-  for (let partition = 0; partition < ends.length; partition++)
-    for await (const { records } of readRange(
-      log,
-      topics.accepted,
-      partition,
-      starts[partition] ?? 0,
-      ends[partition]!,
-    ))
-      for (const { value } of records) {
-        const decoded = await decoder.read(value)
-        if (decoded.kind !== 'ok') continue
-        for (const { day } of decoded.event.facts) newest = Math.max(newest ?? day, day)
-      }
-  return newest
+  const from = await log.admin.startOffsets(topics.accepted)
+  const to = await log.admin.endOffsets(topics.accepted)
+  return newestDayBetween(log, topics.accepted, daysDecoder(registry), from, to)
 }

@@ -16,6 +16,7 @@ import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.t
 import type { FileProfile } from './profile.ts'
 import { type DefaultModel, ensureProgramme, type ProgrammeSettings } from './programme.ts'
 import { UploadStore } from './store/uploads.ts'
+import { Ticker } from './ticker.ts'
 import { UploadWorker } from './worker.ts'
 
 /** Everything the ingest program works with. The topics exist and the schema `ingest` is migrated. */
@@ -36,6 +37,8 @@ export interface IngestDeps {
    * profile of the first upload.
    */
   readonly programme: { readonly when: 'configure'; readonly profile: FileProfile | null } | { readonly when: 'wait' }
+  /** How often days are looked for between uploads; default 5 s. */
+  readonly tickEveryMs?: number | undefined
   readonly dataDir: string
   readonly profilesDir?: string | undefined
   readonly port: number
@@ -69,7 +72,8 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   if (deps.programme.when === 'configure') await ensureProgramme(programme, deps.programme.profile)
   const { projections, calibrator, figures, crash } = deps
   const job = { log, topics, registry, control, store, projections, calibrator, figures, clock, dataDir, crash }
-  const worker = new UploadWorker({ job, programme, pool, logger })
+  const ticker = new Ticker({ log, topics, registry, control, clock, pool }, deps.tickEveryMs)
+  const worker = new UploadWorker({ job, programme, ticker, pool, logger })
   const app = createIngestApp({
     store,
     dataDir,

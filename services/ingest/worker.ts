@@ -6,10 +6,13 @@ import { type JobDeps, UploadJob } from './job.ts'
 import { ensureProgramme, type ProgrammeDeps } from './programme.ts'
 import { ProgressMeter } from './progress.ts'
 import type { Phase, UploadTask } from './store/uploads.ts'
+import type { Ticker } from './ticker.ts'
 
 export interface WorkerDeps {
   readonly job: JobDeps
   readonly programme: ProgrammeDeps
+  /** Asked between uploads: an upload turns the day itself, once, at its end. */
+  readonly ticker: Ticker
   readonly pool: Pool
   readonly logger: Logger
 }
@@ -88,8 +91,11 @@ export class UploadWorker {
   async #workUnderLock(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const task = await this.#deps.job.store.claim()
-      if (task === null) await this.#pause(idleMs)
-      else await this.#work(task, signal)
+      if (task !== null) await this.#work(task, signal)
+      else {
+        await this.#deps.ticker.tick()
+        await this.#pause(idleMs)
+      }
     }
     throw signal.reason
   }

@@ -1,0 +1,99 @@
+import type { Pool } from 'pg'
+import type { Registry } from '#schemas/registry.ts'
+import type { Topics } from '#schemas/topics.ts'
+import type { Clock } from '#streams/core/clock.ts'
+import type { Log } from '#streams/log/log.ts'
+import type { Control } from './control.ts'
+import { calendarOf } from './day.ts'
+import { type DaysDecoder, daysDecoder, newestDayBetween } from './newest-day.ts'
+import { inTransaction } from './store/uploads.ts'
+
+export interface TickerDeps {
+  readonly log: Log
+  readonly topics: Topics
+  readonly registry: Registry
+  readonly control: Control
+  readonly clock: Clock
+  /** Database with the schema `ingest`. */
+  readonly pool: Pool
+}
+
+/**
+ * Lets a programme's days begin between uploads: by the system's clock when the date has changed, by the clock of events
+ * when a till has sent a newer day. Only whoever holds the worker lock asks it. A programme that has had no day yet is
+ * left alone: it begins with an upload, or by hand.
+ */
+export class Ticker {
+  readonly #deps: TickerDeps
+  readonly #decoder: DaysDecoder
+  readonly #everyMs: number
+  #lookedMs = Number.NEGATIVE_INFINITY
+
+  /** `everyMs`: how often it really looks; default 5 s. */
+  constructor(deps: TickerDeps, everyMs = 5_000) {
+    this.#deps = deps
+    this.#decoder = daysDecoder(deps.registry)
+    this.#everyMs = everyMs
+  }
+
+  /** Looks, if it is time to. */
+  async tick(): Promise<void> {
+    const now = performance.now()
+    if (now - this.#lookedMs < this.#everyMs) return
+    this.#lookedMs = now
+    await this.#look()
+  }
+
+  async #look(): Promise<void> {
+    const { control, clock } = this.#deps
+    const { programme, day } = await control.read()
+    if (programme === null || day === null) return
+    const today = calendarOf(programme).dayOf(clock.nowMs())
+    if (programme.clock === 'system') return this.#start(daysAfter(day, today))
+    await this.#takeNewestDay(day, today)
+  }
+
+  async #takeNewestDay(day: number, today: number): Promise<void> {
+    const { log, topics } = this.#deps
+    const from = await this.#positions()
+    const to = await log.admin.endOffsets(topics.accepted)
+    if (to.every((end, partition) => end <= (from[partition] ?? 0))) return
+    const newest = await newestDayBetween(log, topics.accepted, this.#decoder, from, to)
+    const next = newest === null ? day : Math.min(newest, today)
+    if (next > day) await this.#start([next])
+    await this.#savePositions(to)
+  }
+
+  /** In order, so that the log tells of every day. */
+  async #start(days: readonly number[]): Promise<void> {
+    if (days.length === 0) return
+    const startedAt = this.#deps.clock.nowMs()
+    await this.#deps.control.publish(...days.map((date) => ['DayStarted', { date, started_at: startedAt }] as const))
+  }
+
+  async #positions(): Promise<number[]> {
+    const { rows } = await this.#deps.pool.query<{ partition: number; next_offset: string }>(
+      'select partition, next_offset from ingest.clock_positions where topic = $1',
+      [this.#deps.topics.accepted],
+    )
+    const positions: number[] = []
+    for (const row of rows) positions[row.partition] = Number(row.next_offset)
+    return positions
+  }
+
+  async #savePositions(offsets: readonly number[]): Promise<void> {
+    const { pool, topics } = this.#deps
+    await inTransaction(pool, async (client) => {
+      for (const [partition, offset] of offsets.entries())
+        await client.query(
+          `insert into ingest.clock_positions (topic, partition, next_offset) values ($1, $2, $3)
+           on conflict (topic, partition) do update set next_offset = excluded.next_offset`,
+          [topics.accepted, partition, offset],
+        )
+    })
+  }
+}
+
+function daysAfter(day: number, today: number): number[] {
+  return Array.from({ length: Math.max(0, today - day) }, (_, index) => day + 1 + index)
+}
