@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Config, type Environment, isExplicit, toEnvironment } from '../platform/config.ts'
 import { lockDirectory } from './chdb/directory-lock.ts'
 import { ChildProgram, type ProgramEvent } from './child-program.ts'
@@ -71,6 +72,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     parts.push(...others.map((name) => programs[name]))
     await options.setup.programme(joined)
     await Promise.all(others.map((name) => programs[name].start()))
+    await Promise.all(others.map((name) => untilReady(name, programs[name].url, options.tell)))
     const addressOf = (name: ProgramName) => [name, programs[name].url] as const
     const urls = { ...Object.fromEntries(others.map(addressOf)), registry: joined.registryUrl } as Platform['urls']
     const environment = toEnvironment(joined)
@@ -145,6 +147,22 @@ function programsOf(config: Config, options: PlatformOptions): Record<ProgramNam
 
 function tellOf(name: ProgramName, event: ProgramEvent, tell: (text: string) => void): void {
   if (event.kind === 'ended') tell(`${name} ended (${event.outcome}); starting it again in ${event.restartInMs} ms`)
+}
+
+const readyWithinMs = 10_000
+const askEveryMs = 100
+
+/** Waits until a program says that it is ready; one that takes long (it restores its state) goes on in the background. */
+async function untilReady(name: ProgramName, url: string, tell: (text: string) => void): Promise<void> {
+  const deadline = performance.now() + readyWithinMs
+  for (;;) {
+    const answer = await fetch(`${url}/readiness`).catch(() => null)
+    if (answer?.ok) return
+    if (performance.now() > deadline)
+      return tell(`${name} serves, but is not ready yet: ${(await answer?.text()) ?? ''}`)
+    await answer?.body?.cancel()
+    await delay(askEveryMs)
+  }
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {

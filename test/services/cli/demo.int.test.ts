@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { type CliRun, lastJson, runLoyalty } from './support/run-cli.ts'
+
+/** Figures of the retail sample that were computed independently of this product. */
+const figures = {
+  lines: 541_909,
+  accepted: 22_186,
+  sales: 18_532,
+  refunds: 3_654,
+  duplicates: 0,
+  dead_letters: 0,
+  rejected: { missing_client: 135_080, zero_amount: 4 },
+  clients: 4_371,
+  buyers: 4_338,
+  gross_minor: 891_140_790,
+  refunded_minor: 61_134_209,
+  as_of: '2011-12-09',
+  cut_points: {
+    recency_days: [12, 32, 71, 179],
+    frequency: [1, 2, 3, 6],
+    monetary_minor: [24_322, 47_528, 91_493, 201_891],
+    basis: 'net',
+  },
+}
+
+interface Report {
+  readonly lines: number
+  readonly rows: { readonly accepted: number; readonly rejected: number }
+  readonly accepted: number
+  readonly duplicates: number
+  readonly buyers: number
+  readonly segments: Readonly<Record<string, number>>
+  readonly seconds: Readonly<Record<string, number>>
+}
+
+const minutes = 60_000
+
+describe('the demo on a fresh data directory', () => {
+  let data: TempDir
+  let first: CliRun
+  let exported: string[]
+
+  beforeAll(async () => {
+    data = await tempDir('loyalty-demo-')
+    first = await runLoyalty(['demo', '--exit', '--json', '--data-dir', data.path])
+    exported = (await runLoyalty(['clients', 'export', '--data-dir', data.path])).stdout.trimEnd().split('\n')
+  }, 3 * minutes)
+
+  afterAll(() => data.remove())
+
+  const clientLine = (clientId: string) => {
+    const [header, ...lines] = exported
+    const line = lines.find((candidate) => candidate.startsWith(`${clientId},`)) ?? ''
+    const values = line.split(',')
+    return Object.fromEntries(header!.split(',').map((name, index) => [name, values[index]]))
+  }
+
+  it('reports exactly what the file holds', () => {
+    expect(first.stderr).not.toContain('error')
+    expect(first.code).toBe(0)
+    const report = lastJson<Report>(first)
+    expect(report).toMatchObject(figures)
+    expect(report.rows.accepted + report.rows.rejected).toBe(report.lines)
+  })
+
+  it('puts every buyer into one of the five segments', () => {
+    const { segments, buyers } = lastJson<Report>(first)
+    expect(Object.keys(segments)).toEqual(['champions', 'loyal', 'at_risk', 'new', 'sleeping'])
+    expect(Object.values(segments).reduce((sum, count) => sum + count, 0)).toBe(buyers)
+  })
+
+  it('exports every client, with the values of the ones that were computed by hand', () => {
+    expect(exported).toHaveLength(1 + figures.clients)
+    expect(exported[0]).toBe(
+      'client_id,recency_days,frequency,monetary_gross_minor,monetary_net_minor,first_purchase,last_purchase,r,f,m,rfm_score,segment,loyalty_score,model,as_of',
+    )
+    expect(clientLine('12346')).toMatchObject({
+      frequency: '1',
+      monetary_gross_minor: '7718360',
+      monetary_net_minor: '0',
+    })
+    expect(clientLine('17850')).toMatchObject({
+      frequency: '34',
+      monetary_gross_minor: '539121',
+      last_purchase: '2010-12-02',
+      recency_days: '372',
+    })
+    expect(clientLine('14911')).toMatchObject({ frequency: '201', monetary_gross_minor: '14382506', recency_days: '1' })
+    expect(clientLine('16446')).toMatchObject({ frequency: '2', monetary_gross_minor: '16847250' })
+  })
+
+  it(
+    'reports the stored upload when it runs again, and a second upload changes nothing',
+    async () => {
+      const again = lastJson<Report>(await runLoyalty(['demo', '--exit', '--json', '--data-dir', data.path]))
+      const { seconds: _, ...report } = lastJson<Report>(first)
+      expect(again).toMatchObject(report)
+
+      const file = 'samples/online_retail.csv.gz'
+      const second = await runLoyalty(['ingest', file, '--profile', 'online-retail', '--json', '--data-dir', data.path])
+      expect(lastJson<Report>(second)).toMatchObject({
+        accepted: 0,
+        duplicates: figures.accepted,
+        buyers: figures.buyers,
+      })
+      const after = (await runLoyalty(['clients', 'export', '--data-dir', data.path])).stdout.trimEnd().split('\n')
+      expect(after).toEqual(exported)
+    },
+    3 * minutes,
+  )
+
+  it(
+    'scores by cut-points of its own choice, on a directory at rest',
+    async () => {
+      const cuts = ['--r', '30,90', '--f', '1,5', '--m', '148400,408100', '--basis', 'gross']
+      const published = await runLoyalty([
+        'cut-points',
+        'publish',
+        ...cuts,
+        '--data-dir',
+        data.path,
+        '--wait',
+        '--json',
+      ])
+      expect(lastJson(published)).toMatchObject({ published: true })
+      const run = await runLoyalty(['clients', 'export', '--format', 'jsonl', '--data-dir', data.path])
+      const clients = run.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, number | string | null>)
+      expect(clients).toHaveLength(figures.clients)
+      const steps = (value: number, limits: number[]) => 1 + limits.filter((limit) => limit < value).length
+      for (const client of clients.filter(({ frequency }) => Number(frequency) > 0))
+        expect(client).toMatchObject({
+          r: 4 - steps(Number(client.recency_days), [30, 90]),
+          f: steps(Number(client.frequency), [1, 5]),
+          m: steps(Number(client.monetary_gross_minor), [148_400, 408_100]),
+        })
+    },
+    2 * minutes,
+  )
+})

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import {
+  descendantsOf,
+  isAlive,
+  lastJson,
+  type RunningCli,
+  readRunFile,
+  runLoyalty,
+  startLoyalty,
+} from '../cli/support/run-cli.ts'
+
+/** Starts the platform and waits until it serves. */
+async function startPlatform(dataDir: string): Promise<RunningCli> {
+  const running = startLoyalty(['start', '--data-dir', dataDir])
+  await eventually(() => /serves after/.test(running.stdout()) || stopped(running), {
+    timeoutMs: 60_000,
+    what: 'the start of the platform',
+  })
+  return running
+}
+
+function stopped({ child, stderr }: RunningCli): false {
+  if (child.exitCode !== null) throw new Error(`the platform ended: ${stderr()}`)
+  return false
+}
+
+const answers = async (url: string) => (await fetch(url)).status
+
+describe('the platform on one machine', () => {
+  let data: TempDir
+  let running: RunningCli | undefined
+
+  beforeAll(async () => {
+    data = await tempDir('loyalty-supervisor-')
+  })
+
+  afterEach(async () => {
+    if (running === undefined || running.child.exitCode !== null || running.child.signalCode !== null) return
+    running.child.kill('SIGTERM')
+    await running.ended
+  })
+
+  afterAll(() => data.remove())
+
+  it('serves, is found by its data directory, and refuses a second one on it', async () => {
+    running = await startPlatform(data.path)
+    const { urls, pid } = readRunFile(data.path)
+    expect(pid).toBe(running.child.pid)
+    for (const url of Object.values(urls)) expect(await answers(`${url}/readiness`)).toBe(200)
+    expect(await answers(`${urls.api}/openapi.json`)).toBe(200)
+    expect(running.stderr()).toContain('RUB')
+
+    const second = await runLoyalty(['start', '--json', '--data-dir', data.path])
+    expect(second.code).toBe(1)
+    expect(lastJson(second)).toMatchObject({ error: { code: 'already_running' } })
+
+    const topics = lastJson<{ topics: unknown[] }>(await runLoyalty(['topics', '--json', '--data-dir', data.path]))
+    expect(topics.topics).toHaveLength(8)
+    const unknown = await runLoyalty(['client', 'show', 'nobody', '--json', '--data-dir', data.path])
+    expect(lastJson(unknown)).toMatchObject({ error: { code: 'client_not_found' } })
+  })
+
+  it('starts a killed program, a killed PostgreSQL and a killed ClickHouse again', async () => {
+    running = await startPlatform(data.path)
+    const { urls } = readRunFile(data.path)
+    const processOf = (pattern: RegExp) =>
+      descendantsOf(running!.child.pid!).find(({ command }) => pattern.test(command))
+    for (const pattern of [/services\/api\/main\.ts/, /postgres -D/, /chdb\/child\.ts/]) {
+      const before = processOf(pattern)
+      expect(before, String(pattern)).toBeDefined()
+      process.kill(before!.pid, 'SIGKILL')
+      const isBack = () => processOf(pattern, before!.pid) !== undefined
+      await eventually(isBack, { timeoutMs: 30_000, what: `a new ${pattern}` })
+      await eventually(async () => (await statusOf(urls.api!)).service_status === 'OPERATIONAL', {
+        timeoutMs: 30_000,
+        what: `an operational platform after the end of ${pattern}`,
+      })
+    }
+  })
+
+  it('leaves no process behind when it is killed itself, and starts again on the same directory', async () => {
+    running = await startPlatform(data.path)
+    const processes = descendantsOf(running.child.pid!)
+    expect(processes.length).toBeGreaterThan(6)
+    running.child.kill('SIGKILL')
+    await running.ended
+    await eventually(() => processes.every(({ pid }) => !isAlive(pid)), {
+      timeoutMs: 30_000,
+      what: 'the end of every part',
+    })
+    expect(existsSync(join(data.path, 'run.json'))).toBe(true)
+
+    running = await startPlatform(data.path)
+    const { urls, pid } = readRunFile(data.path)
+    expect(pid).toBe(running.child.pid)
+    expect(await statusOf(urls.api!)).toMatchObject({ service_status: 'OPERATIONAL' })
+  })
+
+  it('ends in order at SIGTERM', async () => {
+    running = await startPlatform(data.path)
+    const processes = descendantsOf(running.child.pid!)
+    running.child.kill('SIGTERM')
+    expect((await running.ended).code).toBe(0)
+    expect(processes.filter(({ pid }) => isAlive(pid))).toEqual([])
+    expect(existsSync(join(data.path, 'run.json'))).toBe(false)
+  })
+})
+
+async function statusOf(api: string): Promise<{ service_status: string }> {
+  return (await (await fetch(`${api}/api/v1/service/status`)).json()) as { service_status: string }
+}
