@@ -35,7 +35,7 @@ export interface SpillOptions {
 }
 
 /** Bytes of a bucket aimed at: what the second pass holds in memory at once. */
-const bucketBytes = 6 * 1024 * 1024
+const bucketBytes = 3 * 1024 * 1024
 const maxBuckets = 256
 
 /**
