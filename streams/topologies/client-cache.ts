@@ -1,46 +1,42 @@
 /**
- * Decoded clients of one task, the least recently used leave first once their estimated bytes exceed the bound. A cache of
- * the store only: what leaves it is read again.
+ * Decoded clients of one task, bounded by their estimated bytes. Two generations: what is put goes to the young one; when
+ * that holds half of the bound it becomes the old one, and what was old and not put again is forgotten. So nothing is
+ * ever searched for or moved, and what is put often stays. A cache of the store only: what leaves it is read again.
  */
 export class ClientCache<Client extends { readonly estimatedBytes: number }> {
-  readonly #maxBytes: number
-  readonly #clients = new Map<string, Client>()
-  #bytes = 0
+  readonly #generationBytes: number
+  #young = new Map<string, Client>()
+  #old = new Map<string, Client>()
+  #youngBytes = 0
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
+    this.#generationBytes = maxBytes / 2
   }
 
   get size(): number {
-    return this.#clients.size
+    let size = this.#young.size
+    for (const id of this.#old.keys()) if (!this.#young.has(id)) size += 1
+    return size
   }
 
   get(id: string): Client | undefined {
-    return this.#clients.get(id)
+    return this.#young.get(id) ?? this.#old.get(id)
   }
 
-  /** Puts a client in as the most recently used one. */
   put(id: string, client: Client): void {
-    const before = this.#clients.get(id)
-    if (before !== undefined) {
-      this.#bytes -= before.estimatedBytes
-      this.#clients.delete(id)
-    }
-    this.#clients.set(id, client)
-    this.#bytes += client.estimatedBytes
-    if (this.#bytes > this.#maxBytes) this.#evict()
+    const before = this.#young.get(id)
+    if (before !== undefined) this.#youngBytes -= before.estimatedBytes
+    this.#young.set(id, client)
+    this.#youngBytes += client.estimatedBytes
+    if (this.#youngBytes <= this.#generationBytes) return
+    this.#old = this.#young
+    this.#young = new Map()
+    this.#youngBytes = 0
   }
 
   clear(): void {
-    this.#clients.clear()
-    this.#bytes = 0
-  }
-
-  #evict(): void {
-    for (const [id, client] of this.#clients) {
-      if (this.#bytes <= this.#maxBytes) return
-      this.#clients.delete(id)
-      this.#bytes -= client.estimatedBytes
-    }
+    this.#young = new Map()
+    this.#old = new Map()
+    this.#youngBytes = 0
   }
 }
