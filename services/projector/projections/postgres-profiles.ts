@@ -1,8 +1,8 @@
 import type { PoolClient } from 'pg'
 import type { ClientProfileChanged, ClientReclassified, ClientStateChanged } from '#schemas/events.ts'
 import type { Batch, Delivery, Projection } from '../projection.ts'
-import { cleanText } from './postgres-arrays.ts'
 import { deleteErased, insertHistory, upsertProfiles, upsertStates } from './postgres-profiles-sql.ts'
+import { cleanText } from './postgres-rows.ts'
 
 export interface PostgresTarget {
   /** In the transaction that also moves the offsets. */

@@ -1,0 +1,1 @@
+DROP TYPE history_row, profile_row, state_row;

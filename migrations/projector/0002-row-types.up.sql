@@ -1,0 +1,70 @@
+-- What the projector sends: one array of rows per statement. The server takes 34 columns of an array of rows in a fraction
+-- of the time that 34 arrays need.
+CREATE TYPE state_row AS (
+  client_id text,
+  first_purchase_at timestamptz,
+  last_purchase_at timestamptz,
+  first_purchase_day date,
+  last_purchase_day date,
+  frequency int,
+  monetary_gross_minor bigint,
+  monetary_net_minor bigint,
+  refunded_minor bigint,
+  mean_receipt_minor float8,
+  purchases_30d int,
+  purchases_90d int,
+  purchases_365d int,
+  spend_30d_minor bigint,
+  spend_90d_minor bigint,
+  spend_365d_minor bigint,
+  mean_days_between float8,
+  refund_share float8,
+  bonus_earned_minor bigint,
+  bonus_spent_minor bigint,
+  stores int,
+  transactions int,
+  waiting int,
+  flags int,
+  r_score int,
+  f_score int,
+  m_score int,
+  rfm_score text,
+  segment text,
+  loyalty_score int,
+  model_id text,
+  model_version text,
+  as_of date,
+  version bigint
+);
+
+CREATE TYPE profile_row AS (
+  client_id text,
+  name text,
+  email text,
+  phone text,
+  gender text,
+  birth_date date,
+  registered_at timestamptz,
+  city text,
+  communication_preferences jsonb,
+  opening_bonus_minor bigint,
+  opening_bonus_at timestamptz,
+  profile_source text,
+  attributes jsonb,
+  profile_offset bigint
+);
+
+CREATE TYPE history_row AS (
+  client_id text,
+  version bigint,
+  changed_at timestamptz,
+  before text,
+  after text,
+  score_before int,
+  score_after int,
+  cause text,
+  transaction_ids text[],
+  model_id text,
+  model_version text,
+  as_of date
+);
