@@ -99,9 +99,9 @@ class LmdbStateStore implements StateStore {
   ): Promise<void> {
     const { root, entries, metas } = this.opened()
     try {
+      if (inside === undefined) return await this.commitAside(changes, meta, check)
       root.transactionSync(() => {
-        if (check !== undefined && !check(this.storedMeta()))
-          throw new LoyaltyError('state_moved', `the state in ${this.directory} was written by another owner`)
+        if (check !== undefined && !check(this.storedMeta())) throw this.moved()
         for (const { key, value } of changes)
           if (value === null) entries.removeSync(asBuffer(key))
           else entries.putSync(asBuffer(key), asBuffer(value))
@@ -111,6 +111,28 @@ class LmdbStateStore implements StateStore {
     } catch (error) {
       throw this.failure(error)
     }
+  }
+
+  /**
+   * The same by the driver's own thread: what is put in one turn of the event loop is one transaction. The directory is
+   * ours alone and commits of a store follow one another, so that the check may come before it.
+   */
+  private async commitAside(
+    changes: Iterable<StateChange>,
+    meta: Bytes,
+    check?: (stored: Bytes | undefined) => boolean,
+  ): Promise<void> {
+    const { entries, metas } = this.opened()
+    if (check !== undefined && !check(this.storedMeta())) throw this.moved()
+    // One promise stands for all of the turn; the others would only be awaited to the same end.
+    for (const { key, value } of changes)
+      if (value === null) void entries.remove(asBuffer(key))
+      else void entries.put(asBuffer(key), asBuffer(value))
+    await metas.put(metaKey, encodeMeta(meta))
+  }
+
+  private moved(): LoyaltyError {
+    return new LoyaltyError('state_moved', `the state in ${this.directory} was written by another owner`)
   }
 
   async wipe(): Promise<void> {

@@ -23,7 +23,7 @@ export interface StateStore {
   /**
    * Applies the changes and the metadata atomically. `check` sees the stored metadata inside the transaction; where it
    * answers false nothing is changed and the error is `state_moved`. `inside` runs after the changes, before the end of
-   * the transaction (a crash hook).
+   * the transaction (a crash hook); without it the store may write aside, while the caller goes on.
    */
   commit(
     changes: Iterable<StateChange>,
