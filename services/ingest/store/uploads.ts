@@ -312,6 +312,11 @@ function uploadOf(row: UploadRow): UploadView {
 export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
+  // A connection may break while no query runs on it: the next query says so, the program need not end for it.
+  const onError = (error: Error) => {
+    broken = error
+  }
+  client.on('error', onError)
   try {
     await client.query('begin')
     const result = await work(client)
@@ -323,6 +328,7 @@ export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) =>
     })
     throw error
   } finally {
+    client.off('error', onError)
     client.release(broken)
   }
 }

@@ -55,6 +55,8 @@ test.each(ingestCrashPoints)('killed %s, the next start goes on and comes to the
   const worker = await startStream(log, registry, topics)
   closers.push(() => worker.close())
   const pool = new pg.Pool({ connectionString: postgresUrl })
+  // The server is ended with connections open.
+  pool.on('error', () => {})
   closers.push(() => pool.end())
 
   const options = { postgresUrl, dataDir: join(dir.path, point), prefix: 'loyalty' }

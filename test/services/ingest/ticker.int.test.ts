@@ -28,6 +28,8 @@ beforeAll(async () => {
 afterAll(() => postgres.stop())
 beforeEach(async () => {
   pool = new pg.Pool({ connectionString: await newDatabase(postgres.url) })
+  // The server is ended with connections open.
+  pool.on('error', () => {})
   await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory })
   log = new MemoryLog()
   registry = new MemoryRegistry()

@@ -1,11 +1,13 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
 import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
+import { eventually } from '../../support/eventually.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
 import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
@@ -215,4 +217,23 @@ describe('an interrupted upload', () => {
     expect(log.records(topics.transactions)).toHaveLength(4_500)
     expect(log.records(topics.control)).toHaveLength(4)
   })
+})
+
+test('a database that ends every connection in the middle makes the upload wait, not fail', async () => {
+  let broken = false
+  const crash = (at: IngestCrashPoint) => {
+    if (at === 'after-rows') broken = true
+  }
+  const ingest = await open({ crash })
+  await stream()
+  const { body } = await ingest.upload(retailFile(2_000))
+  await eventually(() => broken)
+  const killer = new pg.Client({ connectionString: postgres.url })
+  await killer.connect()
+  await killer.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`,
+    [new URL(database).pathname.slice(1)],
+  )
+  await killer.end()
+  expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 2_000, duplicates: 0 })
 })
