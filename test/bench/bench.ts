@@ -36,3 +36,12 @@ export function perSecond(count: number, ms: number): number {
 export function quantile(sorted: ArrayLike<number>, q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
 }
+
+/**
+ * Milliseconds of processor time that this thread has used: what a rate "on one core" is measured by, so that whatever
+ * else runs on the machine takes little away.
+ */
+export function coreMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}

@@ -9,7 +9,7 @@ import { Ledger, type LedgerSettings } from '#streams/domain/ledger.ts'
 import type { Transaction } from '#streams/domain/transaction.ts'
 import type { LogRecord } from '#streams/log/log.ts'
 import { type TransactionDecoder, takeIn } from '#streams/topologies/intake.ts'
-import { type Bench, type Figures, perSecond, type Workload, workloads } from './bench.ts'
+import { type Bench, coreMs, type Figures, perSecond, type Workload, workloads } from './bench.ts'
 
 const schemaId = 1
 const programme = { currency: 'RUB', partitions: 1 }
@@ -76,10 +76,10 @@ function fold(workload: Workload, events: number, decoder: TransactionDecoder, f
   for (const [batch] of encodedTransactions(generator, { schemaId, partitions: 1 })) {
     const records = batch!.map(({ key, value }, offset) => ({ offset, timestampMs: 0, key, value, headers: {} }))
     const transactions = from === 'bytes' ? [] : records.map((record) => transactionOf(record, decoder))
-    const start = performance.now()
+    const start = coreMs()
     if (from === 'bytes') for (const record of records) apply(transactionOf(record, decoder))
     else for (const transaction of transactions) apply(transaction)
-    ms += performance.now() - start
+    ms += coreMs() - start
   }
   return { ms, ledgers }
 }
