@@ -114,7 +114,18 @@ function answerError(c: Context, parts: ServerParts, error: unknown): Response {
 function asLoyaltyError(error: unknown): LoyaltyError {
   if (error instanceof LoyaltyError) return error
   if (error instanceof HTTPException) return new LoyaltyError('request_invalid', error.message)
+  if (isOutOfReach(error))
+    return new LoyaltyError('store_unavailable', 'a store does not answer; try again in a moment', { retriable: true })
   return new LoyaltyError('internal_error', 'something went wrong here; the log has more under this trace_id')
+}
+
+/** Codes of sockets and of PostgreSQL (shutting down, starting up, too many connections) that say: not now. */
+const outOfReach = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|57P0[123]|53300|08\w{3})$/
+
+function isOutOfReach(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? String(error.code) : ''
+  return outOfReach.test(code) || /^(Connection terminated|timeout expired|timeout exceeded)/i.test(error.message)
 }
 
 export function errorBody(error: LoyaltyError, status: number): ErrorBody {

@@ -1,0 +1,255 @@
+import { join } from 'node:path'
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import { Pool } from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { topicsOf } from '#schemas/topics.ts'
+import { createApiApp } from '#services/api/app.ts'
+import { type ApiState, openState } from '#services/api/state.ts'
+import { createLogger } from '#services/platform/logging.ts'
+import { createMetrics } from '#services/platform/metrics.ts'
+import { migrateClickHouse, migratePostgres } from '#services/platform/migrate.ts'
+import { systemClock } from '#streams/core/clock.ts'
+import { dayOfIso } from '#streams/domain/calendar.ts'
+import { root } from '../../architecture/source-files.ts'
+import { startClickHouse, type TestClickHouse } from '../../support/clickhouse.ts'
+import { eventually } from '../../support/eventually.ts'
+import { Publisher } from '../../support/loyalty/publisher.ts'
+import { MemoryLog } from '../../support/memory-log.ts'
+import { MemoryRegistry } from '../../support/memory-registry.ts'
+import { freePort, type RunningPostgres, startPostgres } from '../../support/postgres.ts'
+
+const topics = topicsOf('api')
+
+/** What the tests look at in an answer, whatever it is. */
+interface Answer {
+  readonly as_of?: string
+  readonly programme?: unknown
+  readonly paths?: object
+  readonly transaction_history?: unknown
+  readonly parts?: unknown
+  readonly lags?: unknown
+}
+
+describe('the API over its read models', () => {
+  let postgres: RunningPostgres
+  let clickhouse: TestClickHouse
+  let pool: Pool
+  let deadPool: Pool
+  let deadClickHouse: ClickHouseClient
+  let log: MemoryLog
+  const registry = new MemoryRegistry()
+  const states: ApiState[] = []
+
+  /** The API over stores that live, or over one that nobody serves. */
+  function api(stores: { pool?: Pool; clickhouse?: ClickHouseClient; ingest?: string } = {}): OpenAPIHono {
+    const metrics = createMetrics('api')
+    const url = stores.ingest ?? 'http://127.0.0.1:1'
+    const state = openState({
+      pool: stores.pool ?? pool,
+      clickhouse: stores.clickhouse ?? clickhouse.client,
+      log,
+      registry,
+      topics,
+      urls: { ingest: url, processor: url, projector: url, registry: url },
+      clock: systemClock,
+      logger: createLogger('api', 'silent'),
+      metrics,
+      version: '9.9.9',
+    })
+    states.push(state)
+    return createApiApp(state)
+  }
+
+  const get = async (app: OpenAPIHono, path: string) => {
+    const response = await app.request(path)
+    return { status: response.status, headers: response.headers, body: (await response.json()) as Answer }
+  }
+
+  beforeAll(async () => {
+    ;[postgres, clickhouse] = await Promise.all([startPostgres(), startClickHouse()])
+    pool = new Pool({ connectionString: postgres.url })
+    pool.on('error', () => {})
+    await migratePostgres(pool, { schema: 'projector', directory: join(root, 'migrations/projector') })
+    await migrateClickHouse({ url: clickhouse.url, database: 'loyalty' }, join(root, 'clickhouse/migrations'))
+    await fillStores(pool, clickhouse.client)
+    const closed = await freePort()
+    deadPool = new Pool({ connectionString: `postgres://nobody@127.0.0.1:${closed}/none` })
+    deadClickHouse = createClient({ url: `http://127.0.0.1:${closed}`, log: { level: ClickHouseLogLevel.OFF } })
+
+    log = new MemoryLog()
+    const publisher = await Publisher.open(log, registry, topics, 2)
+    await publisher.programme()
+    await publisher.day(dayOfIso('2011-12-09'))
+  })
+
+  afterAll(async () => {
+    await Promise.all(states.map(({ programme }) => programme.close()))
+    await Promise.all([pool?.end(), deadPool?.end(), deadClickHouse?.close()])
+    await Promise.all([postgres?.stop(), clickhouse?.stop()])
+  })
+
+  it('lists clients by pages, by segment, and by what people search for', async () => {
+    const app = api()
+    const ids = async (query: string) =>
+      ((await (await app.request(`/api/v1/clients?${query}`)).json()) as { client_id: string }[]).map(
+        ({ client_id }) => client_id,
+      )
+    expect(await ids('')).toEqual(['12346', '12347', '14911', 'late_1'])
+    expect(await ids('skip=1&limit=2')).toEqual(['12347', '14911'])
+    expect(await ids('segment_id=champions')).toEqual(['12347', '14911'])
+    expect(await ids('search_query=1234')).toEqual(['12346', '12347'])
+    expect(await ids('search_query=anna')).toEqual(['12347'])
+    expect(await ids('search_query=ANNA@EXAMPLE.ORG')).toEqual(['12347'])
+    // A wildcard of SQL is no wildcard here.
+    expect(await ids('search_query=late%25')).toEqual([])
+    expect(await ids('search_query=late_')).toEqual(['late_1'])
+    expect((await get(app, '/api/v1/clients?limit=5000')).status).toBe(400)
+  })
+
+  it('shows a client with segment, values as of the programme and transactions', async () => {
+    const app = api()
+    const found = await eventually(async () => {
+      const answer = await get(app, '/api/v1/clients/12346')
+      return answer.body.as_of === '2011-12-09' && answer
+    })
+    expect(found.body).toMatchObject({
+      client_id: '12346',
+      loyalty_segment: { segment_id: 'sleeping', name: 'Sleeping' },
+      loyalty_score: 29,
+      rfm_values: { recency: 325, frequency: 1, monetary: 0, monetary_gross_minor: 7_718_360, basis: 'net', r: 1 },
+      currency: 'GBP',
+      degraded: [],
+    })
+    expect(found.body.transaction_history).toMatchObject([
+      { kind: 'refund', occurred_at: '2011-01-18T10:17:00.000Z', amount_minor: 7_718_360, store_id: null },
+      { kind: 'sale', receipt_number: '541431' },
+    ])
+    expect(found.headers.get('loyalty-as-of')).toBe('2011-12-09')
+    expect(found.headers.get('loyalty-lag-records')).toBe('0')
+    expect(await get(app, '/api/v1/clients/nobody')).toMatchObject({ status: 404, body: { code: 'client_not_found' } })
+  })
+
+  it('counts clients per segment, also in an empty one', async () => {
+    const { body } = await get(api(), '/api/v1/segments/stats')
+    expect(body).toHaveLength(5)
+    expect(body).toContainEqual({
+      segment_id: 'champions',
+      segment_name: 'Чемпионы',
+      client_count: 2,
+      percentage: 66.67,
+    })
+    expect(body).toContainEqual({ segment_id: 'new', segment_name: 'Новички', client_count: 0, percentage: 0 })
+  })
+
+  it('serves a profile without history, and says so, while ClickHouse is down', async () => {
+    const app = api({ clickhouse: deadClickHouse })
+    const { status, body, headers } = await get(app, '/api/v1/clients/12347')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ client_id: '12347', transaction_history: [], degraded: ['transaction_history'] })
+    expect(headers.get('loyalty-degraded')).toBe('clickhouse')
+    expect((await get(app, '/api/v1/segments/stats')).body).toContainEqual(
+      expect.objectContaining({ segment_id: 'champions', client_count: 2 }),
+    )
+    expect((await app.request('/readiness')).status).toBe(200)
+  })
+
+  it('serves statistics while Postgres is down, and is not ready without both', async () => {
+    const app = api({ pool: deadPool })
+    const stats = await get(app, '/api/v1/segments/stats')
+    expect(stats.status).toBe(200)
+    expect(stats.body).toContainEqual(expect.objectContaining({ segment_id: 'champions', client_count: 2 }))
+    expect((await get(app, '/api/v1/clients')).status).toBe(503)
+    expect((await app.request('/readiness')).status).toBe(200)
+    expect((await api({ pool: deadPool, clickhouse: deadClickHouse }).request('/readiness')).status).toBe(503)
+  })
+
+  it('tells which parts are down and how far the projections are', async () => {
+    const app = api()
+    const { body } = await eventually(async () => {
+      const answer = await get(app, '/api/v1/service/status')
+      return answer.body.programme !== null && answer
+    })
+    expect(body).toMatchObject({
+      service_status: 'DEGRADED',
+      api_version: '9.9.9',
+      as_of: '2011-12-09',
+      programme: { currency: 'GBP', partitions: 2 },
+    })
+    expect(body.parts).toContainEqual({ name: 'postgres', status: 'up' })
+    expect(body.parts).toContainEqual(expect.objectContaining({ name: 'ingest', status: 'down' }))
+    expect(body.lags).toContainEqual({ name: 'postgres-profiles', lag_records: 0, lag_seconds: 0 })
+  })
+
+  it('answers 503 with a code for what ingestion serves, while ingestion is down', async () => {
+    const answer = await get(api(), '/api/v1/management/data/uploads')
+    expect(answer).toMatchObject({ status: 503, body: { code: 'ingest_unavailable' } })
+  })
+
+  it('shows one OpenAPI document of both programs, and its pages from files of its own', async () => {
+    const app = api()
+    const { body } = await get(app, '/openapi.json')
+    expect(Object.keys(body.paths ?? {})).toEqual(
+      expect.arrayContaining([
+        '/api/v1/clients',
+        '/api/v1/clients/{client_id}',
+        '/api/v1/segments/stats',
+        '/api/v1/management/data/upload',
+        '/api/v1/management/tasks/{task_id}/status',
+        '/api/v1/service/status',
+      ]),
+    )
+    const page = await (await app.request('/docs')).text()
+    expect(page).not.toMatch(/https?:\/\//)
+    for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) expect((await app.request(path!)).status).toBe(200)
+  })
+})
+
+async function fillStores(pool: Pool, clickhouse: ClickHouseClient): Promise<void> {
+  await pool.query(`INSERT INTO projector.loyalty_segments VALUES
+    ('champions', 'Champions', 'best', '#fff', 60, 100, 0), ('sleeping', 'Sleeping', 'long ago', '#000', 0, 40, 1)`)
+  await pool.query(`INSERT INTO projector.clients
+    (client_id, name, email, frequency, monetary_gross_minor, monetary_net_minor, first_purchase_day, last_purchase_day,
+     r_score, f_score, m_score, rfm_score, segment, loyalty_score, version) VALUES
+    ('12346', NULL, NULL, 1, 7718360, 0, '2011-01-18', '2011-01-18', 1, 1, 1, '111', 'sleeping', 29, 2),
+    ('12347', 'Anna Example', 'anna@example.org', 7, 431000, 431000, '2010-12-07', '2011-12-07', 5, 5, 5, '555', 'champions', 88, 2),
+    ('14911', NULL, NULL, 201, 14382506, 13257262, '2010-12-01', '2011-12-08', 5, 5, 5, '555', 'champions', 96, 9),
+    ('late_1', NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1)`)
+  await pool.query(`INSERT INTO projector.projection_offset VALUES
+    ('postgres-profiles', 'api.client-state', 0, 0, 1, 0), ('clickhouse-state', 'api.client-state', 0, 0, 1, 0)`)
+  const state = (client_id: string, segment: string) => ({ client_id, segment, frequency: 1, version: 1 })
+  await clickhouse.insert({
+    table: 'client_state',
+    format: 'JSONEachRow',
+    values: [state('12346', 'sleeping'), state('12347', 'champions'), state('14911', 'champions'), state('late_1', '')],
+  })
+  const sale = {
+    client_id: '12346',
+    amount_minor: 7_718_360,
+    items_count: 74_215,
+    source: 'upload:x',
+    day: '2011-01-18',
+  }
+  await clickhouse.insert({
+    table: 'transactions',
+    format: 'JSONEachRow',
+    values: [
+      {
+        ...sale,
+        transaction_key: 1,
+        transaction_id: 'a',
+        kind: 'sale',
+        receipt_number: '541431',
+        occurred_at: '2011-01-18 10:01:00.000',
+      },
+      {
+        ...sale,
+        transaction_key: 2,
+        transaction_id: 'b',
+        kind: 'refund',
+        receipt_number: 'C541433',
+        occurred_at: '2011-01-18 10:17:00.000',
+      },
+    ],
+  })
+}
