@@ -37,7 +37,12 @@ export async function startStores(): Promise<Stores> {
   }
 }
 
-const names = ['ClientProfileChanged', 'ClientStateChanged', 'ClientReclassified', 'TransactionsAccepted'] as const
+export const publishedNames = [
+  'ClientProfileChanged',
+  'ClientStateChanged',
+  'ClientReclassified',
+  'TransactionsAccepted',
+] as const
 
 let worlds = 0
 
@@ -72,7 +77,7 @@ export class World {
   }
 
   async encoders() {
-    return encodersOf(await registerAll(this.registry, topics, names))
+    return encodersOf(await registerAll(this.registry, topics, publishedNames))
   }
 
   start(options: { hook?: WriteHook; lingerMs?: number; clickhouse?: ClickHouseClient } = {}): Projector {
