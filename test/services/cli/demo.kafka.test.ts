@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
+import { sharedKafka } from '../../support/kafka/shared-kafka.ts'
+import { ProcessorProcess } from '../../support/loyalty/processor-process.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import {
+  cleanEnvironment,
+  lastJson,
+  type RunningCli,
+  readRunFile,
+  runLoyalty,
+  startLoyalty,
+} from './support/run-cli.ts'
+
+const minutes = 60_000
+const file = 'samples/online_retail.csv.gz'
+const profile = ['--profile', 'online-retail']
+
+async function exported(dataDir: string, settings: Record<string, string> = {}): Promise<string[]> {
+  const run = await runLoyalty(['clients', 'export', '--data-dir', dataDir], settings)
+  return run.stdout.trimEnd().split('\n')
+}
+
+describe('the retail sample through Apache Kafka', () => {
+  let brokers: string[]
+  let reference: string[]
+  const directories: TempDir[] = []
+  const directory = async () => {
+    const made = await tempDir('loyalty-kafka-demo-')
+    directories.push(made)
+    return made.path
+  }
+
+  const onKafka = () => ({
+    LOYALTY_LOG: 'kafka',
+    LOYALTY_KAFKA_BROKERS: brokers.join(','),
+    LOYALTY_TOPIC_PREFIX: `demo-${randomBytes(4).toString('hex')}`,
+  })
+
+  beforeAll(async () => {
+    brokers = await sharedKafka()
+    const onPostgres = await directory()
+    await runLoyalty(['demo', '--exit', '--json', '--data-dir', onPostgres])
+    reference = await exported(onPostgres)
+    expect(reference).toHaveLength(4_372)
+  }, 3 * minutes)
+
+  afterAll(() => Promise.all(directories.map((dir) => dir.remove())))
+
+  it(
+    'gives the same clients as the log in PostgreSQL, and a second upload changes nothing',
+    async () => {
+      const settings = onKafka()
+      const dataDir = await directory()
+      const demo = await runLoyalty(['demo', '--exit', '--json', '--data-dir', dataDir], settings)
+      expect(lastJson(demo)).toMatchObject({
+        accepted: 22_186,
+        duplicates: 0,
+        dead_letters: 0,
+        gross_minor: 891_140_790,
+      })
+      expect(await exported(dataDir, settings)).toEqual(reference)
+
+      const second = await runLoyalty(['ingest', file, ...profile, '--json', '--data-dir', dataDir], settings)
+      expect(lastJson(second)).toMatchObject({ accepted: 0, duplicates: 22_186 })
+      expect(await exported(dataDir, settings)).toEqual(reference)
+    },
+    4 * minutes,
+  )
+
+  it(
+    'gives the same clients with three processors that share the partitions',
+    async () => {
+      const programme = { LOYALTY_CURRENCY: 'GBP', LOYALTY_TIME_ZONE: 'Europe/London', LOYALTY_CLOCK: 'events' }
+      const dataDir = await directory()
+      const platform = startLoyalty(['start', '--data-dir', dataDir], { ...onKafka(), ...programme })
+      const others: ProcessorProcess[] = []
+      try {
+        await eventually(() => serves(platform), { timeoutMs: 60_000, what: 'the start of the platform' })
+        const { environment, urls } = readRunFile(dataDir)
+        for (let i = 0; i < 2; i++)
+          others.push(new ProcessorProcess({ env: cleanEnvironment({ ...environment }), dataDir: await directory() }))
+        const shares = async () => [
+          await tasksAt(urls.processor!),
+          ...(await Promise.all(others.map(async (one) => (await one.owned()).length))),
+        ]
+        await eventually(async () => (await shares()).every((tasks) => tasks >= 2), {
+          timeoutMs: 30_000,
+          what: 'three processors with partitions of their own',
+        })
+        const run = await runLoyalty(['ingest', file, ...profile, '--wait', '--json', '--data-dir', dataDir])
+        expect(lastJson(run)).toMatchObject({ accepted: 22_186, duplicates: 0, dead_letters: 0 })
+        expect(await exported(dataDir)).toEqual(reference)
+      } finally {
+        await Promise.all(others.map((one) => one.stop()))
+        platform.child.kill('SIGTERM')
+        await platform.ended
+      }
+    },
+    4 * minutes,
+  )
+})
+
+function serves(platform: RunningCli): boolean {
+  if (platform.child.exitCode !== null) throw new Error(platform.stderr())
+  return /serves after/.test(platform.stdout())
+}
+
+/** How many tasks run in the processor at an address. */
+async function tasksAt(url: string): Promise<number> {
+  const { tasks } = (await (await fetch(`${url}/status`)).json()) as { tasks: { state: string }[] }
+  return tasks.filter(({ state }) => state === 'running').length
+}
