@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, openAsBlob } from 'node:fs'
 import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
 import type { UploadReport } from '../ingest/report.ts'
 import type { Status } from '../ingest/store/uploads.ts'
+import { ask } from './ask.ts'
 import { inOrder } from './report.ts'
 
 /** Uploads over the API, as any other program would make them. */
@@ -85,22 +86,4 @@ export async function findUpload(apiUrl: string, path: string): Promise<string |
     if (found !== undefined) return found.associated_task_id
     if (uploads.length < pageSize) return null
   }
-}
-
-/** JSON of an answer; an error answer becomes its LoyaltyError. */
-async function ask<Answer>(url: string, init?: RequestInit): Promise<Answer> {
-  const response = await fetch(url, init).catch((cause) => {
-    throw new LoyaltyError('api_unavailable', `the platform does not answer at ${url}: ${messageOf(cause)}`, {
-      retriable: true,
-      cause,
-    })
-  })
-  const body = (await response.json()) as Answer & {
-    code?: string
-    message?: string
-    details?: Record<string, unknown>
-  }
-  if (response.ok) return body
-  const { code = 'api_failed', message = `${url} answers ${response.status}`, details = {} } = body
-  throw new LoyaltyError(code, message, { retriable: response.status === 503, details })
 }

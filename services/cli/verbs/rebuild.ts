@@ -1,7 +1,12 @@
 import type { Command } from 'commander'
-import { LoyaltyError } from '#streams/core/error.ts'
+import { ask } from '../ask.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { withSession } from '../session.ts'
+
+interface Rebuilt {
+  readonly projection: string
+  readonly seconds: number
+}
 
 export function rebuildVerb(program: Command, context: CliContext): void {
   program
@@ -13,17 +18,9 @@ export function rebuildVerb(program: Command, context: CliContext): void {
     .addHelpText('after', '\nExamples:\n  npm run -s loyalty -- rebuild clickhouse-facts\n')
     .action(async (projection: string, options: CommonOptions) => {
       const answer = await withSession(context, options, ['platform'], ({ config }) =>
-        order(`${config.projectorUrl}/rebuild/${encodeURIComponent(projection)}`),
+        ask<Rebuilt>(`${config.projectorUrl}/rebuild/${encodeURIComponent(projection)}`, { method: 'POST' }),
       )
       if (options.json) return context.output.json(answer)
       context.output.print(`${projection} was built anew in ${answer.seconds.toFixed(1)} s`)
     })
-}
-
-async function order(url: string): Promise<{ projection: string; seconds: number }> {
-  const response = await fetch(url, { method: 'POST' })
-  const body = await response.json()
-  if (response.ok) return body as { projection: string; seconds: number }
-  const { code, message } = body as { code: string; message: string }
-  throw new LoyaltyError(code, message)
 }
