@@ -8,6 +8,11 @@ import { ClientCache } from './client-cache.ts'
 const headPrefix = 1
 const entryChunkPrefix = 2
 const coldChunkPrefix = 3
+/**
+ * Entries from which on a client is kept in memory. Smaller ones are as quickly read from the store, and most of them are
+ * not seen again for long: kept, they would only be work for the garbage collector.
+ */
+const worthKeeping = 8
 const headKeyPrefix = Uint8Array.of(headPrefix)
 
 /** The clients of one task: the store behind a bounded cache. */
@@ -70,7 +75,8 @@ export class ClientStore {
   /** The client's changes are stored: it takes the place of the one before. */
   keep(client: Client): void {
     client.ledger.settle()
-    this.#cache.put(client.id, client)
+    if (client.ledger.count >= worthKeeping || this.#cache.get(client.id) !== undefined)
+      this.#cache.put(client.id, client)
   }
 
   drop(): void {
