@@ -33,6 +33,7 @@ export function cutPointsVerb(program: Command, context: CliContext): void {
     .description('the cut-points in force')
     .option(...dataDir)
     .option(...json)
+    .addHelpText('after', '\nExamples:\n  npm run -s loyalty -- cut-points show --json\n')
     .action(async (options: Options) => {
       const cuts = await withSession(context, options, ['registry'], async (session) => {
         const { cutPoints, day } = await (await controlOf(session)).read()
