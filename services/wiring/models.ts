@@ -14,6 +14,7 @@ export function modelsDirectory(config: Config): string {
 export function openClassifiers(config: Config): ClassifierLoader {
   return fileClassifierLoader({
     directory: modelsDirectory(config),
+    threaded: true,
     knownFeatures: new Set(featureNames),
     knownSegments: new Set(segmentIds),
   })

@@ -5,6 +5,7 @@ import { LoyaltyError, messageOf } from '../core/error.ts'
 import type { Classifier, ClassifierLoader, ModelIdentity } from './classifier.ts'
 import { type ModelCard, parseModelCard, refusal } from './model-card.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
+import { openThreadedClassifier } from './threaded-classifier.ts'
 
 export interface FileClassifierLoaderOptions {
   /** Holds `<id>/<version>/{model.onnx,card.json}`. */
@@ -12,6 +13,8 @@ export interface FileClassifierLoaderOptions {
   /** Names of the features and segments the programme knows; a card with others is refused. Absent: not checked. */
   readonly knownFeatures?: ReadonlySet<string>
   readonly knownSegments?: ReadonlySet<string>
+  /** Whether each model computes on a thread of its own; default: on the caller's. */
+  readonly threaded?: boolean
 }
 
 /**
@@ -72,7 +75,7 @@ async function loadFromFiles(
   const bytes = await readModelFile(path)
   const digest = createHash('sha256').update(bytes).digest('hex')
   if (digest !== card.sha256) throw refusal('digest', `${path} has digest ${digest}, its card says ${card.sha256}`)
-  return openOnnxClassifier(card, bytes)
+  return options.threaded === true ? openThreadedClassifier(card, bytes) : openOnnxClassifier(card, bytes)
 }
 
 /** The card of one model. Errors: `model_unavailable`, `model_refused`. */

@@ -111,7 +111,9 @@ export async function produce<Context>(
   partition: number,
   step: PreparedStep<Context>,
 ): Promise<void> {
-  for (const { topic, records } of step.outputs) if (records.length > 0) await writer.append(topic, partition, records)
+  // Started together, so that they may share a round trip.
+  const sent = step.outputs.filter(({ records }) => records.length > 0)
+  await Promise.all(sent.map(({ topic, records }) => writer.append(topic, partition, records)))
 }
 
 async function foldControl<Context>(

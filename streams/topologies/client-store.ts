@@ -1,5 +1,5 @@
 import { LoyaltyError } from '../core/error.ts'
-import { type ChunkSource, Ledger, type LedgerSettings } from '../domain/ledger.ts'
+import type { ChunkSource, LedgerSettings } from '../domain/ledger.ts'
 import type { StateChange, StateStore } from '../state/state-store.ts'
 import { Client, decodeClient, encodeClient } from './client.ts'
 import { ClientCache } from './client-cache.ts'

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Classifier } from '#streams/classifier/classifier.ts'
 import { type ModelCard, parseModelCard } from '#streams/classifier/model-card.ts'
 import { openOnnxClassifier } from '#streams/classifier/onnx-classifier.ts'
+import { openThreadedClassifier } from '#streams/classifier/threaded-classifier.ts'
 
 const directory = join(import.meta.dirname, '../../../models/rfm-lightgbm/1')
 const bytes = readFileSync(join(directory, 'model.onnx'))
@@ -18,10 +19,13 @@ const vectors = JSON.parse(readFileSync(join(import.meta.dirname, 'rfm-lightgbm-
   score: number[]
 }
 
-describe('the default model', () => {
+describe.each([
+  { where: 'on the thread of its caller', openClassifier: openOnnxClassifier },
+  { where: 'on a thread of its own', openClassifier: openThreadedClassifier },
+])('the default model, $where,', ({ openClassifier }) => {
   let classifier: Classifier
   beforeAll(async () => {
-    classifier = await openOnnxClassifier(card, bytes)
+    classifier = await openClassifier(card, bytes)
   })
   afterAll(() => classifier.close())
 
@@ -98,7 +102,7 @@ describe('the default model', () => {
   })
 
   it('cannot be used after it was closed, and may be closed twice', async () => {
-    const other = await openOnnxClassifier(card, bytes)
+    const other = await openClassifier(card, bytes)
     await other.close()
     await other.close()
     await expect(other.classify(rows, count)).rejects.toMatchObject({ code: 'classifier_failed' })

@@ -1,0 +1,39 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { LoyaltyError, messageOf } from '../core/error.ts'
+import type { ModelCard } from './model-card.ts'
+import { openOnnxClassifier } from './onnx-classifier.ts'
+import type { ThreadAnswer, ThreadFault, ThreadRequest } from './threaded-classifier.ts'
+
+/** Thread of a threaded classifier: opens the model it is given, then answers requests in order. */
+const { card, bytes } = workerData as { card: ModelCard; bytes: Uint8Array }
+
+function answer(message: ThreadAnswer, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer)
+}
+
+function faultOf(error: unknown): ThreadFault {
+  if (!(error instanceof LoyaltyError))
+    return { code: 'classifier_failed', message: messageOf(error), details: {}, retriable: false }
+  const { code, message, details, retriable } = error
+  return { code, message, details, retriable }
+}
+
+try {
+  const classifier = await openOnnxClassifier(card, bytes)
+  parentPort?.on('message', async ({ id, rows, count }: ThreadRequest) => {
+    try {
+      const result = await classifier.classify(rows, count)
+      const { segmentIndex, probabilities, score } = result
+      answer({ kind: 'classified', id, result }, [
+        segmentIndex.buffer,
+        probabilities.buffer,
+        score.buffer,
+      ] as ArrayBuffer[])
+    } catch (error) {
+      answer({ kind: 'failed', id, fault: faultOf(error) })
+    }
+  })
+  answer({ kind: 'ready' })
+} catch (error) {
+  answer({ kind: 'refused', fault: faultOf(error) })
+}
