@@ -1,5 +1,4 @@
 import type { ChunkSums } from './chunk-sums.ts'
-import type { Entries } from './entries.ts'
 import { type Entry, entryWords, isIdAt, packEntry } from './entry.ts'
 import { chunkEntries, chunkShift, IdIndex } from './id-index.ts'
 import { allocate, type Piece } from './slab.ts'
@@ -24,14 +23,17 @@ export const headerWords = 2
 const within = chunkEntries - 1
 const noWords: Uint32Array = new Uint32Array(0)
 const noChunks: (Chunk | null)[] = []
+Object.freeze(noChunks)
 const piece: Piece = { words: noWords, at: 0 }
 
 /**
  * Packed entries in order of arrival: full chunks of 64, which never change and are shared by copies, and a tail, which
  * lies behind the header in the memory of the head. Copies are made on the first write.
+ *
+ * Chunks and tail are *regions*. An entry has a number, 0 for the first that came; `wordsOf(number)` and
+ * `offsetOf(number)` say where its words are.
  */
-export abstract class PackedEntries implements Entries {
-  readonly stride = entryWords
+export abstract class PackedEntries {
   /** The head lies in `words` from `at` on: header, then the tail. */
   protected words: Uint32Array = noWords
   protected at = 0
@@ -88,7 +90,7 @@ export abstract class PackedEntries implements Entries {
     this.#room = part.#room
     this.#count = part.#count
     this.#chunks = part.#chunks
-    this.#ownsChunks = true
+    this.#ownsChunks = part.#ownsChunks
     this.#unchanged = 0
     this.#index = null
     this.#young = part.#young
@@ -106,6 +108,7 @@ export abstract class PackedEntries implements Entries {
     return region < this.#chunks.length ? this.chunk(region) : this.words
   }
 
+  /** First word of a region's first entry. */
   regionAt(region: number): number {
     return region < this.#chunks.length ? 0 : this.at + headerWords
   }
@@ -139,6 +142,7 @@ export abstract class PackedEntries implements Entries {
     return chunk
   }
 
+  /** Number of the entry with this id, or -1. */
   find(hi: number, lo: number): number {
     const words = this.words
     const start = this.at + headerWords
@@ -165,7 +169,7 @@ export abstract class PackedEntries implements Entries {
   }
 
   /** Appends an entry of another ledger. */
-  protected appendFrom(other: Entries, number: number): void {
+  protected appendFrom(other: PackedEntries, number: number): void {
     const from = other.offsetOf(number)
     const source = other.wordsOf(number)
     const at = this.#grow()
