@@ -6,6 +6,7 @@ import type { PostgresTarget } from './projections/postgres-profiles.ts'
 
 const schema = 'projector'
 const nextSchema = 'projector_next'
+const lockNotAvailable = '55P03'
 
 export interface PostgresEngineOptions<B extends Batch> {
   readonly pool: Pool
@@ -20,10 +21,10 @@ export function postgresEngine<B extends Batch>(options: PostgresEngineOptions<B
   const { name, tables, version } = projection
   const schemaOf = (owner: Ownership) => (owner.projection === nextKey(name) ? nextSchema : schema)
 
-  async function swap(owner: Ownership): Promise<void> {
+  async function swapOnce(owner: Ownership): Promise<void> {
     await inTransaction(pool, async (client) => {
-      // Readers finish first; new ones wait for the few statements below. Better late than a queue behind a long report.
-      await client.query("SET LOCAL lock_timeout = '5s'")
+      // Readers finish first, new ones wait meanwhile. Rather try again than make them queue behind a long report.
+      await client.query("SET LOCAL lock_timeout = '2s'")
       for (const table of tables) {
         await client.query(`DROP TABLE ${schema}.${table}`)
         await client.query(`ALTER TABLE ${nextSchema}.${table} SET SCHEMA ${schema}`)
@@ -31,6 +32,16 @@ export function postgresEngine<B extends Batch>(options: PostgresEngineOptions<B
       await client.query(`DROP SCHEMA ${nextSchema}`)
       await adoptNext(client, owner, version)
     })
+  }
+
+  async function swap(owner: Ownership): Promise<void> {
+    for (let left = 10; ; left--) {
+      try {
+        return await swapOnce(owner)
+      } catch (error) {
+        if (left === 0 || (error as { code?: unknown }).code !== lockNotAvailable) throw error
+      }
+    }
   }
 
   return {

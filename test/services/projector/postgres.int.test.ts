@@ -266,6 +266,21 @@ describe('a rebuild of the profiles', () => {
     expect(await shape()).toEqual(before)
   })
 
+  it('waits for a reader that is in its way', async () => {
+    const projector = world.start()
+    await world.publish('ClientStateChanged', [stateOf('a', 1)])
+    await world.applied('postgres-profiles')
+    const reader = await world.pool.connect()
+    await reader.query('BEGIN; SELECT * FROM projector.clients')
+    const rebuilt = projector.rebuild('postgres-profiles')
+    const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+    await eventually(async () => (await world.rows(waiting)).length > 0)
+    await reader.query('COMMIT')
+    reader.release()
+    await rebuilt
+    expect(await client('a')).toMatchObject({ version: '1' })
+  })
+
   it('is refused for a projection that does not exist', async () => {
     await expect(world.start().rebuild('nothing')).rejects.toMatchObject({ code: 'projection_unknown' })
   })

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { createClient } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lockDirectory } from '#services/standalone/chdb/directory-lock.ts'
 import { startChdb } from '#services/standalone/chdb/start.ts'
@@ -178,7 +178,8 @@ describe('the process of the embedded ClickHouse engine', () => {
   it('asks for a password where one is set', async () => {
     const dir = await tempDir()
     const chdb = await startChdb({ dataDir: dir.path, credentials: { user: 'loyalty', password: 'sécret' } })
-    const clientOf = (password: string) => createClient({ url: chdb.url, username: 'loyalty', password })
+    const clientOf = (password: string) =>
+      createClient({ url: chdb.url, username: 'loyalty', password, log: { level: ClickHouseLogLevel.OFF } })
     const good = clientOf('sécret')
     const bad = clientOf('wrong')
     expect((await good.ping({ select: true })).success).toBe(true)
