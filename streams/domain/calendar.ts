@@ -24,15 +24,13 @@ export class Calendar {
     const table = offsets.length === 0 ? [{ fromMs: 0, offsetMinutes: 0 }] : offsets
     this.#from = Float64Array.from(table, ({ fromMs }, i) => (i === 0 ? Number.NEGATIVE_INFINITY : fromMs))
     this.#offsetMs = Float64Array.from(table, ({ offsetMinutes }) => offsetMinutes * minuteMs)
-    this.#reached = Float64Array.from(table, (_, i) =>
-      i === 0 ? Number.NEGATIVE_INFINITY : Math.floor((this.#from[i]! - 1 + this.#offsetMs[i - 1]!) / dayMs),
-    )
+    this.#reached = new Float64Array(table.length).fill(Number.NEGATIVE_INFINITY)
+    for (let i = 1; i < table.length; i++) this.#reached[i] = this.#dayIn(i - 1, this.#from[i]! - 1)
   }
 
   /** The day of an instant. */
   dayOf(instantMs: number): number {
-    const at = this.#segmentOf(instantMs)
-    return Math.max(this.#reached[at]!, Math.floor((instantMs + this.#offsetMs[at]!) / dayMs))
+    return this.#dayIn(this.#segmentOf(instantMs), instantMs)
   }
 
   /** The first instant of a day (of a day that the zone left out: of the next one). */
@@ -49,6 +47,10 @@ export class Calendar {
     const start = day * dayMs - this.#offsetMs[low]!
     const next = low + 1 < from.length ? from[low + 1]! : Number.POSITIVE_INFINITY
     return Math.min(start, next)
+  }
+
+  #dayIn(segment: number, instantMs: number): number {
+    return Math.max(this.#reached[segment]!, Math.floor((instantMs + this.#offsetMs[segment]!) / dayMs))
   }
 
   #segmentOf(instantMs: number): number {

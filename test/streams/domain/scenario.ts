@@ -97,6 +97,10 @@ export class MemoryChunks {
     return this.#entries.size
   }
 
+  get storedColdChunks(): number {
+    return this.#cold.size
+  }
+
   load(): Ledger {
     return this.head === null ? this.empty() : Ledger.decode(this.head, 'client', this.settings)
   }
