@@ -191,7 +191,7 @@ export class Ledger extends PackedEntries {
     return this.#settings.chunks.entryChunk(this.clientId, index)
   }
 
-  /** The head to store. A view where possible: valid until the next `apply` to this ledger or a fork of it. */
+  /** The head to store. A view where possible: copy it before anything is done with this ledger, its base or a fork. */
   encodeHead(): Uint8Array {
     this.ensureHeader()
     const { words, at } = this

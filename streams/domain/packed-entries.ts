@@ -37,7 +37,7 @@ export abstract class PackedEntries {
   /** The head lies in `words` from `at` on: header, then the tail. */
   protected words: Uint32Array = noWords
   protected at = 0
-  /** Entries of the tail that this memory has room for; 0 where it is shared and must be copied before a write. */
+  /** Entries of the tail that this memory has room for; 0 where another may write to it, so that we copy before we do. */
   #room = 0
   #count = 0
   #chunks = noChunks
@@ -67,8 +67,12 @@ export abstract class PackedEntries {
     this.#index = new IdIndex(0)
   }
 
-  /** Becomes a copy of `base`; from here on neither sees what is appended to the other. */
+  /**
+   * Becomes a copy of `base`; from here on neither sees what is appended to the other. The first copy may append in the
+   * memory that `base` has left over: `base` reads no further than its own entries, and copies before it appends.
+   */
   protected share(base: PackedEntries): void {
+    this.#room = base.#room
     base.#room = 0
     base.#ownsChunks = false
     this.words = base.words
@@ -189,6 +193,8 @@ export abstract class PackedEntries {
   #grown(): void {
     this.#count++
     if ((this.#count & within) !== 0) return
+    // A ledger that this one was copied from may still read the tail here: the next one begins elsewhere.
+    this.#room = 0
     const start = this.at + headerWords
     if (!this.#ownsChunks) this.#chunks = this.#chunks.slice()
     this.#ownsChunks = true

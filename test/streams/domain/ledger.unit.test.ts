@@ -139,6 +139,27 @@ describe('applying', () => {
   })
 })
 
+describe('forks', () => {
+  it('of one ledger live side by side, past the end of a chunk', () => {
+    const sales = (name: string, count: number) =>
+      Array.from({ length: count }, (_, i) => sale(`${name}${i}`, 100, '2024-01-10', { storeId: name }))
+    for (const common of [0, 1, 3, 60, 63, 64]) {
+      const base = ledgerOf(sales('base', common))
+      const forks = ['a', 'b', 'c'].map((name) => ({ name, ledger: base.fork() }))
+      for (let i = 0; i < 70; i++)
+        for (const { name, ledger } of forks) expect(apply(ledger, sales(name, 70)[i]!)).toBe('accepted')
+      for (const transaction of sales('own', 5)) apply(base, transaction)
+      for (const { name, ledger } of [{ name: 'own', ledger: base }, ...forks]) {
+        const own = sales(name, name === 'own' ? 5 : 70)
+        const store = new MemoryChunks()
+        store.store(ledger)
+        expect(valuesOf(store.load(), date)).toEqual(valuesOf(ledgerOf([...sales('base', common), ...own]), date))
+        for (const transaction of own) expect(apply(ledger, transaction)).toBe('duplicate')
+      }
+    }
+  })
+})
+
 describe('a stored ledger', () => {
   it('is its head alone while it is short, and loads chunks only when they are needed', () => {
     const store = new MemoryChunks()
