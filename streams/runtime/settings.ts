@@ -8,9 +8,13 @@ export interface TaskSettings {
   readonly sweepSlice: number
   /** Bytes waiting in a task's inbox above which reading of its partition pauses. */
   readonly inboxBytes: number
-  /** Below this many waiting records a task lets `lingerMs` pass since its last commit before it starts a step. */
+  /**
+   * Below this many waiting records a task lets time pass since its last commit before it starts a step: as much as that
+   * step took, from `lingerMs` to `maxLingerMs`.
+   */
   readonly lingerRecords: number
   readonly lingerMs: number
+  readonly maxLingerMs: number
   /** A task stops when more than this share of the last `deadLetterWindow` records were dead letters. */
   readonly deadLetterShare: number
   readonly deadLetterWindow: number
@@ -25,6 +29,7 @@ export const defaultTaskSettings: TaskSettings = {
   inboxBytes: 8 * 1024 * 1024,
   lingerRecords: 200,
   lingerMs: 10,
+  maxLingerMs: 100,
   deadLetterShare: 0.2,
   deadLetterWindow: 10_000,
   backoffMs: 50,

@@ -35,6 +35,7 @@ export class Task<Context> {
   #closing = false
   #failures = 0
   #committedAt = 0
+  #lastStepMs = 0
   #bounds: LogBounds = { rows: 0, blocks: 0 }
 
   constructor(deps: TaskDependencies<Context>) {
@@ -133,6 +134,7 @@ export class Task<Context> {
   async #work(running: Running<Context>): Promise<void> {
     const slice = await this.#collect(running)
     if (slice === null) return
+    const begunAt = performance.now()
     let step: PreparedStep<Context> | null = null
     try {
       step = await prepareStep(
@@ -152,6 +154,7 @@ export class Task<Context> {
       return
     }
     this.#committedAt = performance.now()
+    this.#lastStepMs = this.#committedAt - begunAt
     this.#failures = 0
     this.#backoff.reset()
     this.#bound.succeeded()
@@ -171,8 +174,7 @@ export class Task<Context> {
         await this.#wake.raised()
         continue
       }
-      const lingerMs =
-        urgent || waiting >= settings.lingerRecords ? 0 : this.#committedAt + settings.lingerMs - performance.now()
+      const lingerMs = urgent || waiting >= settings.lingerRecords ? 0 : this.#lingerLeft()
       if (lingerMs > 0) {
         await this.#wake.raisedWithin(lingerMs)
         continue
@@ -183,6 +185,16 @@ export class Task<Context> {
       return { control, records, nextOffset: last === undefined ? running.position.transactions : last.offset + 1 }
     }
     return null
+  }
+
+  /**
+   * How long to let records gather while there are few: at least as long as the last step took, so that a log whose
+   * transactions are slow is asked for fewer and larger ones before it falls behind.
+   */
+  #lingerLeft(): number {
+    const { lingerMs, maxLingerMs } = this.#deps.settings
+    const linger = Math.min(Math.max(lingerMs, this.#lastStepMs), Math.max(lingerMs, maxLingerMs))
+    return this.#committedAt + linger - performance.now()
   }
 
   /**

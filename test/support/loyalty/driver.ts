@@ -54,7 +54,7 @@ export class TopologyDriver implements World {
     this.publisher = publisher
     this.registry = registry
     this.classifiers = options.classifiers ?? ruleLoader()
-    this.#settings = { lingerMs: 0, backoffMs: 1, maxBackoffMs: 20, ...options.settings }
+    this.#settings = { lingerMs: 0, maxLingerMs: 0, backoffMs: 1, maxBackoffMs: 20, ...options.settings }
   }
 
   static async open(options: DriverOptions = {}): Promise<TopologyDriver> {
