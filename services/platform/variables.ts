@@ -155,12 +155,12 @@ export const variables = {
     ),
     cacheMib: variable(
       'LOYALTY_CACHE_MIB',
-      wholeNumber(1, 65_536).default(256),
+      wholeNumber(1, 65_536).default(128),
       'Memory of the processor for clients it has at hand, in MiB; the others are read from its state on disk.',
     ),
     stepRecords: variable(
       'LOYALTY_STEP_RECORDS',
-      wholeNumber(1, 100_000).default(10_000),
+      wholeNumber(1, 100_000).default(5_000),
       'Most transactions that the processor takes in with one transaction of the log.',
     ),
     deadLetterShare: variable(

@@ -30,7 +30,7 @@ export interface ProcessorDependencies {
   /** A directory per task is made below it. */
   readonly stateDir: string
   openStore(directory: string): StateStore
-  /** Memory for decoded clients, all tasks together; default 256 MiB. */
+  /** Memory for decoded clients, all tasks together; default 128 MiB. */
   readonly cacheBytes?: number
   readonly settings?: Partial<TaskSettings>
   readonly sessionTimeoutMs?: number
@@ -43,7 +43,7 @@ export interface RunningProcessor {
   close(): Promise<void>
 }
 
-const defaultCacheBytes = 256 * 1024 * 1024
+const defaultCacheBytes = 128 * 1024 * 1024
 const lagEveryMs = 1_000
 
 /**

@@ -122,8 +122,10 @@ class LmdbStateStore implements StateStore {
     meta: Bytes,
     check?: (stored: Bytes | undefined) => boolean,
   ): Promise<void> {
-    const { entries, metas } = this.opened()
+    const { root, entries, metas } = this.opened()
     if (check !== undefined && !check(this.storedMeta())) throw this.moved()
+    // A reader left open would keep the pages it sees from being used again, and the file would grow.
+    root.resetReadTxn()
     // One promise stands for all of the turn; the others would only be awaited to the same end.
     for (const { key, value } of changes)
       if (value === null) void entries.remove(asBuffer(key))

@@ -202,7 +202,9 @@ describe('the projection of profiles in Postgres', () => {
     expect(await client('a')).toMatchObject({ version: '1' })
     const status = await eventually(async () => {
       const all = await projector.status()
-      return all.find(({ projection, error }) => projection === 'clickhouse-state' && error !== null)
+      return all.find(
+        ({ projection, error }) => projection === 'clickhouse-state' && error?.message.includes('away') === true,
+      )
     })
     expect(status.error?.message).toContain('away')
   })
