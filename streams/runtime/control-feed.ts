@@ -31,8 +31,14 @@ export class ControlFeed {
     return this.between(from, Number.POSITIVE_INFINITY)
   }
 
-  /** Resolves once everything below `offset` was read. */
-  async reached(offset: number): Promise<void> {
-    while (this.#nextOffset < offset) await new Promise<void>((wake) => this.#waiters.push(wake))
+  /** Resolves once everything below `offset` was read. Throws the signal's reason where that comes first. */
+  async reached(offset: number, signal: AbortSignal): Promise<void> {
+    while (this.#nextOffset < offset) {
+      signal.throwIfAborted()
+      await new Promise<void>((wake) => {
+        this.#waiters.push(wake)
+        signal.addEventListener('abort', () => wake(), { once: true })
+      })
+    }
   }
 }

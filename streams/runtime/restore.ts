@@ -21,6 +21,8 @@ export interface RestoreTarget<Context> {
   readonly transactions: number
   readonly observer: RuntimeObserver
   readonly crash: CrashHook
+  /** Ends the restore between two of its slices; what was restored stays. */
+  readonly signal: AbortSignal
 }
 
 /** Records folded, or rows laid, per transaction of the store. */
@@ -108,6 +110,7 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
       attempt: '',
       last: last === null ? meta.last : { offset: last.offset, hash: recordHash(last) },
     }
+    target.signal.throwIfAborted()
     await target.store.commit(working.changes(), encodeMeta(meta), undefined, () =>
       target.crash('inside-restore-ledgers'),
     )
@@ -161,6 +164,7 @@ async function restoreRows<Context>(target: RestoreTarget<Context>, from: Stored
   let working = target.logic.begin(target.context, true)
   let laid = 0
   const save = async (stored: StoredMeta, done: number) => {
+    target.signal.throwIfAborted()
     await target.store.commit(working.changes(), encodeMeta(stored), undefined, () =>
       target.crash('inside-restore-rows'),
     )

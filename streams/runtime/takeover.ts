@@ -80,7 +80,7 @@ async function beginning<Context>(deps: TaskDependencies<Context>): Promise<Task
 
 async function contextAt<Context>(deps: TaskDependencies<Context>, control: number): Promise<Context> {
   const { feed, topology } = deps
-  await feed.reached(control)
+  await feed.reached(control, deps.signal)
   let context = topology.initialContext()
   for (const record of feed.between(0, control)) context = (await topology.foldControl(context, record)).context
   return context

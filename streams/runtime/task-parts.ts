@@ -21,6 +21,8 @@ export interface TaskDependencies<Context> {
   readonly settings: TaskSettings
   readonly observer: RuntimeObserver
   readonly crash: CrashHook
+  /** Aborted when the task is to close: a takeover ends early, with `task_closing`. */
+  readonly signal: AbortSignal
   openStore(): StateStore
   /** Asks the log whether this process still owns the partition in the generation it was assigned in. */
   stillOwner(): Promise<boolean>

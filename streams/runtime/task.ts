@@ -23,6 +23,7 @@ const stopping = [
 /** The owner of one partition: takes it over, runs steps, recovers from failures (runtime.md §3–4). */
 export class Task<Context> {
   readonly #deps: TaskDependencies<Context>
+  readonly #abort = new AbortController()
   readonly #inbox = new Inbox()
   readonly #wake = new Signal()
   readonly #backoff: Backoff
@@ -38,8 +39,8 @@ export class Task<Context> {
   #lastStepMs = 0
   #bounds: LogBounds = { rows: 0, blocks: 0 }
 
-  constructor(deps: TaskDependencies<Context>) {
-    this.#deps = deps
+  constructor(deps: Omit<TaskDependencies<Context>, 'signal'>) {
+    this.#deps = { ...deps, signal: this.#abort.signal }
     this.#backoff = new Backoff(deps.settings)
     this.#breaker = new DeadLetterBreaker(deps.settings)
     this.#bound = new StepBound(deps.settings.maxStepRecords)
@@ -107,9 +108,10 @@ export class Task<Context> {
   }
   #fault: unknown = null
 
-  /** Asks `run` to end after the current step. */
+  /** Asks `run` to end: after the current step, or in the middle of a takeover. */
   close(): void {
     this.#closing = true
+    this.#abort.abort(new LoyaltyError('task_closing', 'the task was asked to close'))
     this.#wake.raise()
   }
 
@@ -255,10 +257,8 @@ export class Task<Context> {
       observer.stopped(partition, error.code, error.message)
       return true
     }
-    observer.warning('task_closed_dirty', messageOf(error), {
-      partition,
-      code: error instanceof LoyaltyError ? error.code : null,
-    })
+    const code = error instanceof LoyaltyError ? error.code : null
+    if (code !== 'task_closing') observer.warning('task_closed_dirty', messageOf(error), { partition, code })
     this.#enter('unassigned')
     if (this.#closing) return true
     await this.#waitFor(this.#backoff.next())

@@ -42,6 +42,7 @@ export class Worker<Context> {
   #changing: Promise<void> = Promise.resolve()
   #boundsAt = 0
   #joined = false
+  #pumpEnded = false
   #closing = false
 
   constructor(deps: WorkerDependencies<Context>) {
@@ -82,6 +83,7 @@ export class Worker<Context> {
     await this.#changing
     await this.#closeTasks([...this.#tasks.keys()])
     await this.#membership?.leave()
+    this.#pumpEnded = true
     // Closing the reader ends a poll that waits.
     await this.#reader.close()
     await this.#pumping
@@ -153,7 +155,7 @@ export class Worker<Context> {
   async #pump(): Promise<void> {
     const backoff = new Backoff(this.#settings)
     const { topics, observer } = this.#deps
-    while (!this.#closing) {
+    while (!this.#pumpEnded) {
       try {
         for (const batch of await this.#reader.poll(pollMs)) {
           if (batch.topic === topics.control) this.#feedControl(batch.records, batch.nextOffset)
@@ -162,7 +164,7 @@ export class Worker<Context> {
         await this.#noteBounds()
         backoff.reset()
       } catch (error) {
-        if (this.#closing) return
+        if (this.#pumpEnded) return
         if (hasCode(error, 'log_offset_out_of_range')) this.#failTask(error)
         observer.warning('poll_failed', messageOf(error), { code: error instanceof LoyaltyError ? error.code : null })
         await new Promise((resolve) => setTimeout(resolve, backoff.next()))

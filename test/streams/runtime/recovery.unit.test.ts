@@ -257,3 +257,30 @@ test('a truncated input stops the task instead of skipping what is gone', async 
   await eventually(() => driver.stopped.length > 0)
   expect(driver.stopped).toEqual([{ partition: 0, code: 'log_offset_out_of_range' }])
 })
+
+test('a worker that is asked to close in the middle of a restore closes, and the next one goes on from there', async () => {
+  await begin()
+  const worker = await driver.startWorker()
+  await goOn()
+  await driver.settled(worker)
+  await worker.close()
+  driver.loseStore(0)
+  driver.loseStore(1)
+  let closed: Promise<void> | null = null
+  let restoring = 0
+  const interrupted = await driver.startWorker({
+    crash: (point) => {
+      if (point !== 'inside-restore-ledgers') return
+      restoring += 1
+      closed ??= interrupted.close()
+    },
+  })
+  await eventually(() => closed !== null)
+  await closed
+  expect(restoring).toBeGreaterThan(0)
+  expect(interrupted.tasks).toEqual([])
+  const next = await driver.startWorker()
+  await driver.publisher.transactions(traffic(9))
+  await driver.settled(next)
+  await driver.check()
+})
