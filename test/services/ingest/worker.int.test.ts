@@ -102,7 +102,8 @@ describe('an upload', () => {
       errorMessage: null,
       taskId: body.task_id,
     })
-    expect(await readdir(join(dir.path, 'spill'))).toEqual([])
+    // A task is complete before it has tidied up.
+    await eventually(async () => (await readdir(join(dir.path, 'spill'))).length === 0)
     expect(await readdir(join(dir.path, 'uploads'))).toEqual([`${body.batch_id}.csv`])
   })
 
