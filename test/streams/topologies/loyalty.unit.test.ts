@@ -190,11 +190,11 @@ test('while the registry is out of reach a task waits, and nothing becomes a dea
   await driver.settled(worker)
   await worker.close()
   const restarted = await driver.startWorker()
-  driver.registry.reachable = false
+  driver.registry.unavailable = true
   await publisher.transactions([sale('anna')])
-  await eventually(() => driver.warnings.some(({ message }) => message === 'the registry is switched off'))
+  await eventually(() => driver.warnings.some(({ message }) => message === 'the memory registry is switched off'))
   expect(driver.log.records(driver.topics.deadLetters)).toEqual([])
-  driver.registry.reachable = true
+  driver.registry.unavailable = false
   await driver.settled(restarted)
   expect(await driver.check()).toMatchObject({ accepted: 2, dead: 0 })
 })
