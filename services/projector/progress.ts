@@ -85,7 +85,10 @@ export async function advance(client: PoolClient, owner: Ownership, ranges: read
   if (moved.rowCount !== ranges.length) throw fenced(owner)
 }
 
-/** Writes down what is about to be inserted. Errors: `projection_fenced`. */
+/**
+ * Writes down what is about to be inserted. The offsets are locked, so that a takeover comes wholly before or after it.
+ * Errors: `projection_fenced`.
+ */
 export async function intend(pool: Pool, owner: Ownership, ranges: readonly Range[], token: string): Promise<void> {
   await inTransaction(pool, async (client) => {
     const written = await client.query(
@@ -93,7 +96,8 @@ export async function intend(pool: Pool, owner: Ownership, ranges: readonly Rang
        SELECT $1, r.topic, r.partition, r.since, r.upto, r.record_ms, $8
        FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[]) AS r(topic, partition, since, upto, record_ms)
        JOIN projector.projection_offset AS o
-         ON o.projection = $1 AND o.epoch = $2 AND o.topic = r.topic AND o.partition = r.partition AND o.next_offset = r.since`,
+         ON o.projection = $1 AND o.epoch = $2 AND o.topic = r.topic AND o.partition = r.partition AND o.next_offset = r.since
+       FOR SHARE OF o`,
       [owner.projection, owner.epoch, ...rangeColumns(ranges), token],
     )
     if (written.rowCount !== ranges.length) throw fenced(owner)

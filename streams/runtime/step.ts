@@ -38,6 +38,8 @@ export interface PreparedStep<Context> {
     rows: number
     reclassified: number
     dead: number
+    /** Dead letters that speak of a broken source. */
+    poison: number
     swept: boolean
   }
   readonly foldMs: number
@@ -98,6 +100,7 @@ export async function prepareStep<Context>(
       rows: output.rows.length,
       reclassified: output.reclassifications.length,
       dead: dead.offsets.length,
+      poison: dead.poison,
       swept: control.sweep !== null,
     },
     foldMs: foldedAt - begunAt,
@@ -139,9 +142,10 @@ async function foldRecords<Context>(
   environment: StepEnvironment<Context>,
   working: WorkingSet,
   records: readonly LogRecord[],
-): Promise<{ offsets: number[]; letters: NewRecord[] }> {
+): Promise<{ offsets: number[]; letters: NewRecord[]; poison: number }> {
   const offsets: number[] = []
   const letters: NewRecord[] = []
+  let poison = 0
   for (const record of records) {
     let outcome = working.fold(record)
     if (outcome.kind === 'unprepared') {
@@ -150,10 +154,11 @@ async function foldRecords<Context>(
     }
     if (outcome.kind !== 'dead') continue
     offsets.push(record.offset)
+    if (outcome.foreseen !== true) poison += 1
     letters.push(working.deadLetter(record, outcome.reason, outcome.detail))
     environment.observer.deadLetter(environment.partition, record.offset, outcome.reason, outcome.detail)
   }
-  return { offsets, letters }
+  return { offsets, letters, poison }
 }
 
 function blocksOf(partition: number, position: TaskPosition, values: readonly Uint8Array[]): NewRecord[] {

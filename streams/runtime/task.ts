@@ -160,7 +160,7 @@ export class Task<Context> {
     this.#failures = 0
     this.#backoff.reset()
     this.#bound.succeeded()
-    this.#breaker.count(step.counts.records, step.counts.dead)
+    this.#breaker.count(step.counts.records, step.counts.poison)
   }
 
   /** Waits for work and takes a slice of it; null when asked to close. */
@@ -261,9 +261,20 @@ export class Task<Context> {
     if (code !== 'task_closing') observer.warning('task_closed_dirty', messageOf(error), { partition, code })
     this.#enter('unassigned')
     if (this.#closing) return true
-    await this.#waitFor(this.#backoff.next())
-    if (!hasCode(error, 'log_fenced', 'task_moved')) return false
-    return !(await this.#deps.stillOwner().catch(() => false))
+    return !(await this.#ownsStill())
+  }
+
+  /**
+   * Whether to take over again, once the log has said who owns the partition: fencing without knowing would shut out a
+   * rightful successor.
+   */
+  async #ownsStill(): Promise<boolean> {
+    while (!this.#closing) {
+      await this.#waitFor(this.#backoff.next())
+      const owner = await this.#deps.stillOwner().catch(() => null)
+      if (owner !== null) return owner
+    }
+    return false
   }
 
   async #waitFor(ms: number): Promise<void> {

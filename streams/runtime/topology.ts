@@ -12,7 +12,8 @@ export interface Programme {
 export type FoldOutcome =
   | { readonly kind: 'accepted' }
   | { readonly kind: 'duplicate' }
-  | { readonly kind: 'dead'; readonly reason: string; readonly detail: string }
+  /** `foreseen`: no sign of a broken source, such as a receipt that comes again with other content. */
+  | { readonly kind: 'dead'; readonly reason: string; readonly detail: string; readonly foreseen?: boolean }
   /** Something has to be fetched first: call `prepare` and fold again. */
   | { readonly kind: 'unprepared' }
 

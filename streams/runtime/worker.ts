@@ -102,13 +102,10 @@ export class Worker<Context> {
   /** Closes tasks of partitions that are not ours any more, opens those that are, lets the others go on. */
   async #follow(): Promise<void> {
     const owned = this.#owned
+    for (const [partition, { task }] of this.#tasks) if (owned.has(partition)) task.hold(false)
     await this.#closeTasks([...this.#tasks.keys()].filter((partition) => !owned.has(partition)))
     if (this.#closing) return
-    for (const partition of owned) {
-      const held = this.#tasks.get(partition)
-      if (held === undefined) this.#open(partition)
-      else held.task.hold(false)
-    }
+    for (const partition of owned) if (!this.#tasks.has(partition)) this.#open(partition)
   }
 
   #open(partition: number): void {

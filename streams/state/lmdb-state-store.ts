@@ -124,13 +124,20 @@ class LmdbStateStore implements StateStore {
   ): Promise<void> {
     const { root, entries, metas } = this.opened()
     if (check !== undefined && !check(this.storedMeta())) throw this.moved()
+    // Rendered before the first put: a fault in the middle must not leave half of them behind.
+    const rendered = [...changes]
     // A reader left open would keep the pages it sees from being used again, and the file would grow.
     root.resetReadTxn()
-    // One promise stands for all of the turn; the others would only be awaited to the same end.
-    for (const { key, value } of changes)
-      if (value === null) void entries.remove(asBuffer(key))
-      else void entries.put(asBuffer(key), asBuffer(value))
-    await metas.put(metaKey, encodeMeta(meta))
+    const puts = rendered.map(({ key, value }) =>
+      value === null ? entries.remove(asBuffer(key)) : entries.put(asBuffer(key), asBuffer(value)),
+    )
+    puts.push(metas.put(metaKey, encodeMeta(meta)))
+    try {
+      await Promise.all(puts)
+    } catch (cause) {
+      await silence(cause)
+      throw this.failed(cause)
+    }
   }
 
   private moved(): LoyaltyError {
@@ -212,7 +219,10 @@ class LmdbStateStore implements StateStore {
   }
 
   private failure(error: unknown): unknown {
-    if (error instanceof LoyaltyError || !isLmdbError(error)) return error
+    return error instanceof LoyaltyError || !isLmdbError(error) ? error : this.failed(error)
+  }
+
+  private failed(error: unknown): LoyaltyError {
     return new LoyaltyError(
       'state_failed',
       `the state in ${this.directory} could not be written: ${messageOf(error)}`,
@@ -261,6 +271,12 @@ async function flush(path: string): Promise<void> {
 }
 
 /** LMDB's own errors carry its numeric code. */
+/** The driver hangs a second rejected promise on the error of a commit; nobody else listens to it. */
+async function silence(error: unknown): Promise<void> {
+  const { commitError } = error as { commitError?: unknown }
+  if (commitError instanceof Promise) await commitError.catch(() => {})
+}
+
 function isLmdbError(error: unknown): boolean {
   return error instanceof Error && typeof (error as { code?: unknown }).code === 'number'
 }

@@ -79,17 +79,26 @@ export class Models {
   readonly #loaded = new Map<string, Classifier>()
   readonly #loading = new Map<string, Promise<Classifier>>()
   readonly #failedAt = new Map<string, number>()
+  /** Why a model is out of reach; a refused one is not. */
+  readonly #unavailable = new Map<string, LoyaltyError>()
 
   constructor(loader: ClassifierLoader, onFailure: ModelFailure) {
     this.#loader = loader
     this.#onFailure = onFailure
   }
 
-  /** The newest of `models` that can be loaded, null where none can. */
+  /**
+   * The newest of `models` that is good, null where none is. Errors: `model_unavailable` (retriable) where one is out of
+   * reach and no older one was in force in this process: guessing would take segments away.
+   */
   async newest(models: readonly ActiveModel[]): Promise<Classifier | null> {
-    for (const model of models) {
+    for (const [age, model] of models.entries()) {
       const classifier = this.#loaded.get(model.sha256) ?? (await this.#load(model))
       if (classifier !== null) return classifier
+      const unavailable = this.#unavailable.get(model.sha256)
+      if (unavailable === undefined) continue
+      const lastGood = models.slice(age + 1).find(({ sha256 }) => this.#loaded.has(sha256))
+      if (lastGood === undefined) throw unavailable
     }
     return null
   }
@@ -110,10 +119,12 @@ export class Models {
     try {
       const classifier = await loading
       this.#loaded.set(model.sha256, classifier)
+      this.#unavailable.delete(model.sha256)
       return classifier
     } catch (error) {
       if (!hasCode(error, 'model_unavailable', 'model_refused')) throw error
       this.#failedAt.set(model.sha256, performance.now())
+      if (error.retriable) this.#unavailable.set(model.sha256, error)
       this.#onFailure(model, error)
       return null
     }

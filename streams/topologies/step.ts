@@ -1,5 +1,6 @@
 import { type DeadLetterReason, deadLetterRecord } from '#schemas/dead-letter.ts'
 import type { ReclassificationCause } from '#schemas/events.ts'
+import { LoyaltyError } from '../core/error.ts'
 import { type Effects, newEffects } from '../domain/effects.ts'
 import { entryOf, newEntry } from '../domain/entry.ts'
 import { Kind, type Transaction } from '../domain/transaction.ts'
@@ -89,7 +90,7 @@ export class LoyaltyStep implements WorkingSet {
       outcome === 'conflicting_duplicate'
         ? `transaction ${event.transaction_id} was recorded before with other content`
         : `the original ${event.original_transaction_id} is older than the ledger keeps in full`
-    return { kind: 'dead', reason: outcome, detail }
+    return { kind: 'dead', reason: outcome, detail, foreseen: true }
   }
 
   async prepare(record: LogRecord): Promise<void> {
@@ -148,8 +149,16 @@ export class LoyaltyStep implements WorkingSet {
   async restoreRow(record: LogRecord): Promise<void> {
     if (record.key === null || record.value === null) return
     const decoded = await this.#shared.states.read(record.value)
-    // A row that cannot be read is written anew when its client is next evaluated.
-    if (decoded.kind !== 'ok') return
+    // Going on without it would count the client's versions from the start again.
+    if (decoded.kind !== 'ok')
+      throw new LoyaltyError(
+        'row_unreadable',
+        `a row of client-state cannot be read (${decoded.kind}); mend the registry`,
+        {
+          retriable: true,
+          details: { offset: record.offset },
+        },
+      )
     const touched = this.#touch(decoded.event.client_id)
     touched.client.row = this.#shared.rows.emitted(decoded.event)
     touched.changed = true
