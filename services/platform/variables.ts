@@ -160,7 +160,7 @@ export const variables = {
     ),
     stepRecords: variable(
       'LOYALTY_STEP_RECORDS',
-      wholeNumber(1, 100_000).default(5_000),
+      wholeNumber(1, 100_000).default(10_000),
       'Most transactions that the processor takes in with one transaction of the log.',
     ),
     deadLetterShare: variable(

@@ -128,12 +128,13 @@ class LmdbStateStore implements StateStore {
     const rendered = [...changes]
     // A reader left open would keep the pages it sees from being used again, and the file would grow.
     root.resetReadTxn()
+    // Most of the driver's promises are one and the same.
     const puts = rendered.map(({ key, value }) =>
       value === null ? entries.remove(asBuffer(key)) : entries.put(asBuffer(key), asBuffer(value)),
     )
     puts.push(metas.put(metaKey, encodeMeta(meta)))
     try {
-      await Promise.all(puts)
+      await Promise.all(new Set(puts))
     } catch (cause) {
       await silence(cause)
       throw this.failed(cause)
