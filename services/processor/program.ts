@@ -11,7 +11,7 @@ import type { TaskSettings } from '#streams/runtime/settings.ts'
 import { Worker } from '#streams/runtime/worker.ts'
 import type { StateStore } from '#streams/state/state-store.ts'
 import type { LoyaltyContext } from '#streams/topologies/context.ts'
-import { loyaltyTopology } from '#streams/topologies/loyalty.ts'
+import { loyaltyTopology, taskTopicsOf } from '#streams/topologies/loyalty.ts'
 import { equipServer, listen, type ReadinessCheck } from '../platform/http.ts'
 import type { Logger } from '../platform/logging.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -75,14 +75,7 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
   const worker = new Worker<LoyaltyContext>({
     log,
     topology,
-    topics: {
-      input: topics.transactions,
-      control: topics.control,
-      rows: topics.clientState,
-      reclassifications: topics.clientReclassified,
-      blocks: topics.accepted,
-      deadLetters: topics.deadLetters,
-    },
+    topics: taskTopicsOf(topics),
     group: `${topics.transactions}-processor`,
     observer: observeRuntime(logger, metrics, topics.transactions),
     crash: deps.crash ?? noCrash,

@@ -1,9 +1,10 @@
 import { decoderOf, type EventDecoder, reducedDecoder } from '#schemas/decoder.ts'
 import type { EventEncoder } from '#schemas/encoder.ts'
 import type { Registry } from '#schemas/registry.ts'
+import type { Topics } from '#schemas/topics.ts'
 import type { ClassifierLoader } from '../classifier/classifier.ts'
 import { foldVersion } from '../domain/ledger.ts'
-import type { TaskLogic, Topology } from '../runtime/topology.ts'
+import type { TaskLogic, TaskTopics, Topology } from '../runtime/topology.ts'
 import { ClientStore } from './client-store.ts'
 import { controlEventOf, emptyContext, foldContext, type LoyaltyContext, type ModelFailure, Models } from './context.ts'
 import { type ClassifierObserver, Evaluator } from './evaluation.ts'
@@ -36,6 +37,18 @@ export interface LoyaltyShared extends LoyaltyDependencies {
   readonly states: ReturnType<typeof stateDecoder>
   readonly models: Models
   readonly rows: RowWriter
+}
+
+/** The part that each of a programme's topics plays for a task. */
+export function taskTopicsOf(topics: Topics): TaskTopics {
+  return {
+    input: topics.transactions,
+    control: topics.control,
+    rows: topics.clientState,
+    reclassifications: topics.clientReclassified,
+    blocks: topics.accepted,
+    deadLetters: topics.deadLetters,
+  }
 }
 
 /** Joins the loyalty domain to the stream runtime: ledgers, evaluation, segments (architecture.md D1–D7). */

@@ -9,7 +9,7 @@ import { Worker } from '#streams/runtime/worker.ts'
 import { MemoryStateStore } from '#streams/state/memory-state-store.ts'
 import type { StateStore } from '#streams/state/state-store.ts'
 import type { LoyaltyContext } from '#streams/topologies/context.ts'
-import { loyaltyTopology } from '#streams/topologies/loyalty.ts'
+import { loyaltyTopology, taskTopicsOf } from '#streams/topologies/loyalty.ts'
 import { eventually } from '../eventually.ts'
 import { MemoryLog } from '../memory-log.ts'
 import { MemoryRegistry } from '../memory-registry.ts'
@@ -82,14 +82,7 @@ export class TopologyDriver implements World {
     const worker = new Worker<LoyaltyContext>({
       log: options.log ?? this.log,
       topology,
-      topics: {
-        input: topics.transactions,
-        control: topics.control,
-        rows: topics.clientState,
-        reclassifications: topics.clientReclassified,
-        blocks: topics.accepted,
-        deadLetters: topics.deadLetters,
-      },
+      topics: taskTopicsOf(topics),
       group: 'processor',
       observer: this.#observer(),
       crash: options.crash ?? noCrash,

@@ -19,7 +19,7 @@ import { readRange } from '#streams/log/range.ts'
 import { Worker } from '#streams/runtime/worker.ts'
 import { MemoryStateStore } from '#streams/state/memory-state-store.ts'
 import type { LoyaltyContext } from '#streams/topologies/context.ts'
-import { loyaltyTopology } from '#streams/topologies/loyalty.ts'
+import { loyaltyTopology, taskTopicsOf } from '#streams/topologies/loyalty.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { ruleLoader } from '../../../support/loyalty/rule-classifier.ts'
 
@@ -51,14 +51,7 @@ export async function startStream(log: Log, registry: Registry, topics: Topics):
   const worker = new Worker<LoyaltyContext>({
     log,
     topology,
-    topics: {
-      input: topics.transactions,
-      control: topics.control,
-      rows: topics.clientState,
-      reclassifications: topics.clientReclassified,
-      blocks: topics.accepted,
-      deadLetters: topics.deadLetters,
-    },
+    topics: taskTopicsOf(topics),
     group: 'processor',
     observer: {
       stepped() {},
