@@ -57,7 +57,7 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
   const topology = loyaltyTopology({
     registry,
     encoders: encodersOf(ids),
-    clientStateSchemaId: ids.ClientStateChanged,
+    schemaIds: ids,
     classifiers: deps.classifiers,
     inputTopic: topics.transactions,
     cacheBytes: (deps.cacheBytes ?? defaultCacheBytes) / partitions,

@@ -1,3 +1,4 @@
+import { BlockEncoder } from '#schemas/block.ts'
 import { decoderOf, type EventDecoder, reducedDecoder } from '#schemas/decoder.ts'
 import type { EventEncoder } from '#schemas/encoder.ts'
 import type { Registry } from '#schemas/registry.ts'
@@ -16,11 +17,10 @@ import type { ControlEvents } from './wire.ts'
 export interface LoyaltyDependencies {
   readonly registry: Registry
   readonly encoders: {
-    readonly TransactionsAccepted: EventEncoder<'TransactionsAccepted'>
     readonly ClientReclassified: EventEncoder<'ClientReclassified'>
   }
-  /** Id of ClientStateChanged in the registry. */
-  readonly clientStateSchemaId: number
+  /** Ids in the registry. */
+  readonly schemaIds: { readonly ClientStateChanged: number; readonly TransactionsAccepted: number }
   readonly classifiers: ClassifierLoader
   /** Topic name that dead letters refer to. */
   readonly inputTopic: string
@@ -66,7 +66,7 @@ export function loyaltyTopology(deps: LoyaltyDependencies): Topology<LoyaltyCont
     transactions: reducedDecoder(registry, 'TransactionRecorded', ['attributes']),
     states: stateDecoder(registry),
     models: new Models(deps.classifiers, deps.onModelFailure),
-    rows: new RowWriter(deps.clientStateSchemaId),
+    rows: new RowWriter(deps.schemaIds.ClientStateChanged),
   }
   return {
     foldVersion,
@@ -85,8 +85,10 @@ export function loyaltyTopology(deps: LoyaltyDependencies): Topology<LoyaltyCont
     openTask(partition, store): TaskLogic<LoyaltyContext> {
       const clients = new ClientStore(store, deps.cacheBytes)
       const evaluator = new Evaluator(deps.onClassified)
+      const block = new BlockEncoder(deps.schemaIds.TransactionsAccepted)
       return {
-        begin: (context, restoring) => new LoyaltyStep(shared, partition, clients, evaluator, context, restoring),
+        begin: (context, restoring) =>
+          new LoyaltyStep(shared, partition, clients, evaluator, block, context, restoring),
         dropCache: () => clients.drop(),
       }
     },

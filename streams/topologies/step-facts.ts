@@ -1,17 +1,18 @@
-import type { EventEncoder } from '#schemas/encoder.ts'
-import type { Adjustment, BatchCounts, Fact } from '#schemas/events.ts'
+import type { BlockEncoder } from '#schemas/block.ts'
+import type { BatchCounts, Fact } from '#schemas/events.ts'
 import type { Effect } from '../domain/effects.ts'
 import type { StepIdentity } from '../runtime/topology.ts'
 
-/** Facts per part of a block, to begin with, and bytes that a part may have: below every log's limit for a record. */
-const factsPerPart = 2_000
-const largestPart = 900_000
-
 /** Collects what a step took in, and renders it as the values of a block. */
 export class StepFacts {
-  readonly facts: Fact[] = []
-  readonly adjustments: Adjustment[] = []
+  readonly #block: BlockEncoder
   readonly #batches = new Map<string, { accepted: number; duplicates: number; dead: number }>()
+
+  /** Begins a block: what `block` held is forgotten. */
+  constructor(block: BlockEncoder) {
+    this.#block = block
+    block.clear()
+  }
 
   /** Counts one record of an upload batch; records of no batch are not counted. */
   count(batchId: string | null, outcome: 'accepted' | 'duplicates' | 'dead'): void {
@@ -24,8 +25,12 @@ export class StepFacts {
     counts[outcome] += 1
   }
 
+  add(fact: Fact): void {
+    this.#block.fact(fact)
+  }
+
   adjust(clientId: string, effect: Effect, day: number, offset: number): void {
-    this.adjustments.push({
+    this.#block.adjustment({
       transaction_key: transactionKey(effect.keyHi, effect.keyLo),
       client_id: clientId,
       occurred_at: effect.occurredAtMs,
@@ -38,35 +43,18 @@ export class StepFacts {
   }
 
   /** One value per part, at least one. Every part fits a record. */
-  render(task: number, identity: StepIdentity, encoder: EventEncoder<'TransactionsAccepted'>): Buffer[] {
+  render(task: number, identity: StepIdentity): Buffer[] {
     const batches: BatchCounts[] = [...this.#batches].map(([batch_id, counts]) => ({ batch_id, ...counts }))
-    for (let size = factsPerPart; ; size = Math.ceil(size / 2)) {
-      const parts = Math.max(1, Math.ceil(Math.max(this.facts.length, this.adjustments.length) / size))
-      const values: Buffer[] = []
-      for (let part = 0; part < parts; part++)
-        values.push(
-          encoder.encode({
-            task,
-            step: identity.step,
-            part: part + 1,
-            parts,
-            from_offset: identity.fromOffset,
-            to_offset: identity.toOffset,
-            batches: part === 0 ? batches : [],
-            facts: parts === 1 ? this.facts : this.facts.slice(part * size, (part + 1) * size),
-            adjustments: parts === 1 ? this.adjustments : this.adjustments.slice(part * size, (part + 1) * size),
-          }),
-        )
-      if (size === 1 || values.every((value) => value.length <= largestPart)) return values
-    }
+    const { step, fromOffset, toOffset } = identity
+    return this.#block.render({ task, step, from_offset: fromOffset, to_offset: toOffset }, batches)
   }
 }
 
-const keyOf = new DataView(new ArrayBuffer(8))
+const key = Buffer.alloc(8)
 
-/** A transaction's key as it is in events: eight bytes, big-endian. */
+/** A transaction's key as it is in events: eight bytes, big-endian. Good until the next call. */
 export function transactionKey(hi: number, lo: number): Buffer {
-  keyOf.setUint32(0, hi)
-  keyOf.setUint32(4, lo)
-  return Buffer.from(new Uint8Array(keyOf.buffer))
+  key.writeUInt32BE(hi, 0)
+  key.writeUInt32BE(lo, 4)
+  return key
 }

@@ -1,3 +1,4 @@
+import type { BlockEncoder } from '#schemas/block.ts'
 import { type DeadLetterReason, deadLetterRecord } from '#schemas/dead-letter.ts'
 import type { ReclassificationCause } from '#schemas/events.ts'
 import { LoyaltyError } from '../core/error.ts'
@@ -45,7 +46,7 @@ export class LoyaltyStep implements WorkingSet {
   /** Folding again what was folded once: nothing is told of it. */
   readonly #restoring: boolean
   readonly #touched = new Map<string, Touched>()
-  readonly #facts = new StepFacts()
+  readonly #facts: StepFacts
   readonly #rows: NewRecord[] = []
   readonly #reclassifications: NewRecord[] = []
   #evaluated = 0
@@ -55,6 +56,7 @@ export class LoyaltyStep implements WorkingSet {
     partition: number,
     clients: ClientStore,
     evaluator: Evaluator,
+    block: BlockEncoder,
     context: LoyaltyContext,
     restoring: boolean,
   ) {
@@ -64,6 +66,7 @@ export class LoyaltyStep implements WorkingSet {
     this.#evaluator = evaluator
     this.#context = context
     this.#restoring = restoring
+    this.#facts = new StepFacts(block)
     if (context.domain.programme !== null) clients.setCap(context.domain.programme.ledgerCap)
   }
 
@@ -136,7 +139,7 @@ export class LoyaltyStep implements WorkingSet {
     return {
       rows: this.#rows,
       reclassifications: this.#reclassifications,
-      blocks: this.#facts.render(this.#partition, identity, this.#shared.encoders.TransactionsAccepted),
+      blocks: this.#facts.render(this.#partition, identity),
       evaluated: this.#evaluated,
     }
   }
@@ -209,7 +212,7 @@ export class LoyaltyStep implements WorkingSet {
     if (touched.transactionIds.length < mostIds) touched.transactionIds.push(transaction.transactionId)
     if (transaction.kind > touched.gravest) touched.gravest = transaction.kind
     this.#facts.count(event.batch_id, 'accepted')
-    this.#facts.facts.push({
+    this.#facts.add({
       transaction_id: event.transaction_id,
       transaction_key: transactionKey(entry.idHi, entry.idLo),
       client_id: event.client_id,

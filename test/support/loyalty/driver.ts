@@ -69,7 +69,7 @@ export class TopologyDriver implements World {
     const topology = loyaltyTopology({
       registry: this.registry,
       encoders: encodersOf(ids),
-      clientStateSchemaId: ids.ClientStateChanged,
+      schemaIds: ids,
       classifiers: this.classifiers,
       inputTopic: this.topics.transactions,
       cacheBytes: 1_000_000,

@@ -40,7 +40,7 @@ export async function startStream(log: Log, registry: Registry, topics: Topics):
   const topology = loyaltyTopology({
     registry,
     encoders: encodersOf(ids),
-    clientStateSchemaId: ids.ClientStateChanged,
+    schemaIds: ids,
     classifiers: ruleLoader(),
     inputTopic: topics.transactions,
     cacheBytes: 64_000_000,

@@ -1,0 +1,157 @@
+import type avro from 'avsc'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
+import { eventType, frameLength, parseSchema, writeFrame } from './codec.ts'
+import type { Adjustment, BatchCounts, Fact } from './events.ts'
+import { schemaText } from './published.ts'
+
+/** What the parts of a block have in common. */
+export interface BlockHead {
+  readonly task: number
+  readonly step: number
+  readonly from_offset: number
+  readonly to_offset: number
+}
+
+/** Bytes of facts, and of adjustments, after which a part ends. Below every log's limit for a record, with room for one more. */
+const partBytes = 256 * 1024
+
+/**
+ * Builds the values of one block of TransactionsAccepted. Each fact is encoded as it comes, so that a step keeps bytes
+ * instead of thousands of objects. Good for block after block, not for two at a time.
+ */
+export class BlockEncoder {
+  readonly #schemaId: number
+  readonly #facts = new Items(writers().fact)
+  readonly #adjustments = new Items(writers().adjustment)
+
+  constructor(schemaId: number) {
+    this.#schemaId = schemaId
+  }
+
+  /** Errors: `event_invalid`, as those of `adjustment` and `render`. */
+  fact(fact: Fact): void {
+    this.#facts.add(fact)
+  }
+
+  adjustment(adjustment: Adjustment): void {
+    this.#adjustments.add(adjustment)
+  }
+
+  /** Forgets what was added since the last `render`. */
+  clear(): void {
+    this.#facts.clear()
+    this.#adjustments.clear()
+  }
+
+  /** One framed value per part, at least one, the caller's to keep; the counts are in the first. Begins the next block. */
+  render(head: BlockHead, batches: readonly BatchCounts[]): Buffer[] {
+    const parts = Math.max(1, this.#facts.parts, this.#adjustments.parts)
+    const values: Buffer[] = []
+    for (let part = 0; part < parts; part++)
+      values.push(this.#part({ ...head, part: part + 1, parts, batches: part === 0 ? batches : [] }, part))
+    this.clear()
+    return values
+  }
+
+  #part(head: object, part: number): Buffer {
+    const facts = this.#facts.part(part)
+    const adjustments = this.#adjustments.part(part)
+    let start = Buffer.allocUnsafe(1024)
+    let end = written(writers().head, head, start, frameLength)
+    if (end < 0) {
+      start = Buffer.allocUnsafe(start.length - end)
+      end = written(writers().head, head, start, frameLength)
+    }
+    writeFrame(start, 0, this.#schemaId)
+    return Buffer.concat([start.subarray(0, end), ...facts, ...adjustments])
+  }
+}
+
+const endOfArray = Buffer.from([0])
+
+/** Encoded items of an array, cut into parts. */
+class Items {
+  readonly #write: AvroWriter
+  #bytes = Buffer.allocUnsafeSlow(64 * 1024)
+  #end = 0
+  /** Where each part ends, and how many items it holds; the last one is still open. */
+  #ends: number[] = []
+  #counts: number[] = []
+
+  constructor(write: AvroWriter) {
+    this.#write = write
+  }
+
+  get parts(): number {
+    return this.#counts.length
+  }
+
+  add(item: object): void {
+    let end = written(this.#write, item, this.#bytes, this.#end)
+    if (end < 0) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#bytes.length - end))
+      this.#bytes.copy(larger, 0, 0, this.#end)
+      this.#bytes = larger
+      end = written(this.#write, item, larger, this.#end)
+    }
+    const open = this.#counts.length - 1
+    if (open < 0 || this.#end - (this.#ends[open - 1] ?? 0) >= partBytes) {
+      this.#ends.push(end)
+      this.#counts.push(1)
+    } else {
+      this.#ends[open] = end
+      this.#counts[open]! += 1
+    }
+    this.#end = end
+  }
+
+  /** An Avro array: one block of the part's items, where it has any, and the end. */
+  part(index: number): Buffer[] {
+    const count = this.#counts[index] ?? 0
+    if (count === 0) return [endOfArray]
+    const length = Buffer.allocUnsafe(5)
+    const end = writers().count(count, length, 0)
+    const items = this.#bytes.subarray(this.#ends[index - 1] ?? 0, this.#ends[index])
+    return [length.subarray(0, end), items, endOfArray]
+  }
+
+  clear(): void {
+    this.#end = 0
+    this.#ends = []
+    this.#counts = []
+  }
+}
+
+function written(write: AvroWriter, value: object, bytes: Buffer, position: number): number {
+  try {
+    return write(value, bytes, position)
+  } catch (cause) {
+    if (!(cause instanceof WriteFault)) throw cause
+    throw new LoyaltyError('event_invalid', `TransactionsAccepted cannot be encoded: ${cause.message}`, { cause })
+  }
+}
+
+let compiled: { head: AvroWriter; fact: AvroWriter; adjustment: AvroWriter; count: AvroWriter } | undefined
+
+/** Records have no marks of their own: the fields before `facts`, then two arrays, make the whole. */
+function writers() {
+  if (compiled === undefined) {
+    const schema = JSON.parse(schemaText('TransactionsAccepted')) as { fields: { name: string }[] }
+    const fields = schema.fields.slice(
+      0,
+      schema.fields.findIndex(({ name }) => name === 'facts'),
+    )
+    const itemsOf = (name: string) => {
+      const { type } = eventType('TransactionsAccepted').field(name)
+      return compileWriter((type as avro.types.ArrayType).itemsType)
+    }
+    compiled = {
+      head: compileWriter(parseSchema({ ...schema, fields } as unknown as avro.schema.AvroSchema)),
+      fact: itemsOf('facts'),
+      adjustment: itemsOf('adjustments'),
+      count: compileWriter(parseSchema('"long"')),
+    }
+  }
+  return compiled
+}
