@@ -31,7 +31,13 @@ export interface TopicPartition {
 
 /** Committed records of one partition, in offset order. */
 export interface LogBatch extends TopicPartition {
+  /** An adapter may decode them at each access, so that what waits to be worked on waits as bytes: ask once. */
   readonly records: readonly LogRecord[]
+  /** How many records there are, at most, and what they take: known without decoding. */
+  readonly count: number
+  readonly bytes: number
+  /** Where reading was; the `nextOffset` of the batch before, or what was sought. */
+  readonly fromOffset: number
   /** Where reading goes on; advances past aborted records and marks even when `records` is empty. */
   readonly nextOffset: number
   /** End of what is committed at the time of the fetch (last stable offset): the first offset not yet readable. */

@@ -39,14 +39,25 @@ export async function* readRange(
       }
       progressAt = performance.now()
       next = batch.nextOffset
-      const last = batch.records.at(-1)
-      if (last !== undefined && last.offset >= to)
-        yield { ...batch, records: batch.records.filter((record) => record.offset < to), nextOffset: to }
-      else yield batch
+      yield next > to ? upTo(to, batch) : batch
     }
   } finally {
     await reader.close()
   }
+}
+
+function upTo(to: number, batch: LogBatch): LogBatch {
+  const { records } = batch
+  const within = records.filter(({ offset }) => offset < to)
+  // Marks in the tail are passed, records that the range leaves out are not.
+  return within.length < records.length ? { ...partOf(batch, within), nextOffset: to } : batch
+}
+
+/** A batch with some of the records of another. */
+export function partOf(batch: LogBatch, records: readonly LogRecord[]): LogBatch {
+  const { topic, partition, fromOffset, nextOffset, endOffset } = batch
+  const bytes = records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
+  return { topic, partition, records, count: records.length, bytes, fromOffset, nextOffset, endOffset }
 }
 
 /** The last committed record of a partition, or null where there is none. Copies its bytes. */
@@ -56,7 +67,7 @@ export async function readLast(log: Log, topic: string, partition: number): Prom
   for (let span = 8; ; span *= 8) {
     const from = Math.max(start, end - span)
     let last: LogRecord | null = null
-    for await (const batch of readRange(log, topic, partition, from, end)) last = batch.records.at(-1) ?? last
+    for await (const { records } of readRange(log, topic, partition, from, end)) last = records.at(-1) ?? last
     if (last !== null) return copyOf(last)
     if (from <= start) return null
   }

@@ -1,7 +1,7 @@
 import { hasCode, LoyaltyError, messageOf } from '../core/error.ts'
 import { type CrashHook, noCrash } from '../core/hooks.ts'
 import { type PreparedStep, produce, type Slice } from './step.ts'
-import { decodeMeta, encodeMeta, recordHash, type StoredMeta } from './stored-meta.ts'
+import { decodeMeta, encodeMeta, type StoredMeta } from './stored-meta.ts'
 import { lastPosition } from './takeover.ts'
 import type { Running, TaskDependencies } from './task-parts.ts'
 import type { TaskState } from './task-state.ts'
@@ -48,7 +48,7 @@ export async function commitStep<Context>(
   }
   crash('after-commit')
   const committedAt = performance.now()
-  await store(deps, running, step, slice, bounds)
+  await store(deps, running, step, bounds)
   crash('after-store')
   observer.stepped({
     partition,
@@ -89,11 +89,9 @@ async function store<Context>(
   deps: TaskDependencies<Context>,
   running: Running<Context>,
   step: PreparedStep<Context>,
-  slice: Slice,
   bounds: LogBounds,
 ): Promise<void> {
   const before = running.meta
-  const last = slice.records.at(-1)
   const meta: StoredMeta = {
     programme: step.position.programme,
     foldVersion: step.position.foldVersion,
@@ -101,7 +99,7 @@ async function store<Context>(
     attempt: step.position.attempt,
     rowsFrom: Math.max(before.rowsFrom, bounds.rows),
     blocksFrom: Math.max(before.blocksFrom, bounds.blocks),
-    last: last === undefined ? before.last : { offset: last.offset, hash: recordHash(last) },
+    last: step.last ?? before.last,
   }
   const unmoved = (bytes: Uint8Array | undefined) => {
     const stored = decodeMeta(bytes)

@@ -5,8 +5,8 @@ import type { Log, LogRecord } from '../log/log.ts'
 import { readRange } from '../log/range.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { decodePosition } from './position.ts'
-import { decodeMeta, encodeMeta, recordHash, type StoredMeta } from './stored-meta.ts'
-import type { TaskLogic, TaskTopics, WorkingSet } from './topology.ts'
+import { decodeMeta, encodeMeta, type FoldedRecord, recordHash, type StoredMeta } from './stored-meta.ts'
+import type { FoldOutcome, TaskLogic, TaskTopics } from './topology.ts'
 
 export interface RestoreTarget<Context> {
   readonly log: Log
@@ -103,12 +103,13 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
   const dead = await deadOffsets(target, from)
   let working = target.logic.begin(target.context, true)
   let folded = 0
-  const save = async (transactions: number, last: LogRecord | null) => {
+  let last: FoldedRecord | null = null
+  const save = async (transactions: number) => {
     meta = {
       ...meta,
       transactions,
       attempt: '',
-      last: last === null ? meta.last : { offset: last.offset, hash: recordHash(last) },
+      last: last ?? meta.last,
     }
     target.signal.throwIfAborted()
     await target.store.commit(working.changes(), encodeMeta(meta), undefined, () =>
@@ -121,29 +122,33 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
   }
   const { input } = target.topics
   for await (const batch of readRange(target.log, input, target.partition, from.transactions, target.transactions)) {
-    let last: LogRecord | null = null
-    for (const record of batch.records) {
-      if (!dead.has(record.offset)) await refold(target, working, record)
-      last = record
-      folded += 1
-      if (folded >= slice) await save(record.offset + 1, last)
+    const { records } = batch
+    for (const record of records) {
+      if (dead.has(record.offset)) continue
+      let outcome = working.fold(record)
+      if (outcome.kind === 'unprepared') {
+        await working.prepare(record)
+        outcome = working.fold(record)
+      }
+      if (outcome.kind !== 'accepted' && outcome.kind !== 'duplicate') throw diverged(target, record, outcome)
     }
-    await save(batch.nextOffset, last)
+    const newest = records.at(-1)
+    if (newest !== undefined) last = { offset: newest.offset, hash: recordHash(newest) }
+    folded += records.length
+    if (folded >= slice || batch.nextOffset >= target.transactions) await save(batch.nextOffset)
   }
   return meta
 }
 
-async function refold<Context>(target: RestoreTarget<Context>, working: WorkingSet, record: LogRecord): Promise<void> {
-  let outcome = working.fold(record)
-  if (outcome.kind === 'unprepared') {
-    await working.prepare(record)
-    outcome = working.fold(record)
-  }
-  if (outcome.kind === 'accepted' || outcome.kind === 'duplicate') return
-  throw new LoyaltyError(
+function diverged<Context>(
+  { topics, partition }: RestoreTarget<Context>,
+  { offset }: LogRecord,
+  outcome: FoldOutcome,
+): LoyaltyError {
+  return new LoyaltyError(
     'restore_diverged',
-    `the record at ${target.topics.input}[${target.partition}] ${record.offset} was accepted once and is refused now`,
-    { details: { offset: record.offset, outcome: outcome.kind === 'dead' ? outcome.reason : outcome.kind } },
+    `the record at ${topics.input}[${partition}] ${offset} was accepted once and is refused now`,
+    { details: { offset, outcome: outcome.kind === 'dead' ? outcome.reason : outcome.kind } },
   )
 }
 
@@ -173,12 +178,20 @@ async function restoreRows<Context>(target: RestoreTarget<Context>, from: Stored
     laid = 0
     target.observer.restoring(target.partition, 'rows', done, end - from.rowsFrom)
   }
-  for await (const batch of readRange(target.log, target.topics.rows, target.partition, from.rowsFrom, end))
-    for (const record of batch.records) {
-      await working.restoreRow(record)
-      laid += 1
-      if (laid >= slice) await save({ ...from, rowsFrom: record.offset + 1 }, record.offset + 1 - from.rowsFrom)
+  for await (const { records, nextOffset } of readRange(
+    target.log,
+    target.topics.rows,
+    target.partition,
+    from.rowsFrom,
+    end,
+  )) {
+    for (const record of records) {
+      const waiting = working.restoreRow(record)
+      if (waiting !== undefined) await waiting
     }
+    laid += records.length
+    if (laid >= slice) await save({ ...from, rowsFrom: nextOffset }, nextOffset - from.rowsFrom)
+  }
   await save(meta, end - from.rowsFrom)
   return meta
 }

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { CrashHook } from '../core/hooks.ts'
 import type { RuntimeObserver } from '../core/observer.ts'
-import type { LogRecord, NewRecord, TransactionalWriter } from '../log/log.ts'
+import type { LogBatch, LogRecord, NewRecord, TransactionalWriter } from '../log/log.ts'
 import { encodePosition, positionHeader, type TaskPosition } from './position.ts'
+import { type FoldedRecord, recordHash } from './stored-meta.ts'
 import { assertPartitions } from './takeover.ts'
-import type { TaskLogic, TaskTopics, Topology, WorkingSet } from './topology.ts'
+import type { FoldOutcome, TaskLogic, TaskTopics, Topology, WorkingSet } from './topology.ts'
 
 /** What a step works on. */
 export interface Slice {
   readonly control: readonly LogRecord[]
-  readonly records: readonly LogRecord[]
+  readonly batches: readonly LogBatch[]
   /** Next offset of the input behind this slice. */
   readonly nextOffset: number
 }
@@ -31,6 +32,8 @@ export interface PreparedStep<Context> {
   readonly position: TaskPosition
   readonly context: Context
   readonly working: WorkingSet
+  /** The last record folded, null where there was none. */
+  readonly last: FoldedRecord | null
   readonly outputs: readonly { topic: string; records: readonly NewRecord[] }[]
   readonly counts: {
     records: number
@@ -60,7 +63,7 @@ export async function prepareStep<Context>(
   const begunAt = performance.now()
   const control = await foldControl(environment, context, start, slice)
   const working = logic.begin(control.context, false)
-  const dead = await foldRecords(environment, working, slice.records)
+  const folded = await foldBatches(environment, working, slice.batches)
   crash('after-fold')
   const foldedAt = performance.now()
   let sweep = control.sweep
@@ -78,7 +81,7 @@ export async function prepareStep<Context>(
     step: start.step + 1,
     attempt: randomBytes(8).toString('hex'),
     foldVersion: environment.topology.foldVersion,
-    dead: dead.offsets,
+    dead: folded.dead,
     part: 1,
     parts: 1,
   }
@@ -88,19 +91,20 @@ export async function prepareStep<Context>(
     position,
     context: control.context,
     working,
+    last: folded.last,
     outputs: [
       { topic: topics.rows, records: output.rows },
       { topic: topics.reclassifications, records: output.reclassifications },
-      { topic: topics.deadLetters, records: dead.letters },
+      { topic: topics.deadLetters, records: folded.letters },
       { topic: topics.blocks, records: blocksOf(partition, position, output.blocks) },
     ],
     counts: {
-      records: slice.records.length,
+      records: folded.records,
       evaluated: output.evaluated,
       rows: output.rows.length,
       reclassified: output.reclassifications.length,
-      dead: dead.offsets.length,
-      poison: dead.poison,
+      dead: folded.dead.length,
+      poison: folded.poison,
       swept: control.sweep !== null,
     },
     foldMs: foldedAt - begunAt,
@@ -138,27 +142,51 @@ async function foldControl<Context>(
   return { context, sweep, next }
 }
 
-async function foldRecords<Context>(
+/** What folding a slice came to. */
+interface Folded {
+  records: number
+  /** Offsets of dead letters. */
+  readonly dead: number[]
+  readonly letters: NewRecord[]
+  poison: number
+  last: FoldedRecord | null
+}
+
+async function foldBatches<Context>(
   environment: StepEnvironment<Context>,
   working: WorkingSet,
-  records: readonly LogRecord[],
-): Promise<{ offsets: number[]; letters: NewRecord[]; poison: number }> {
-  const offsets: number[] = []
-  const letters: NewRecord[] = []
-  let poison = 0
-  for (const record of records) {
-    let outcome = working.fold(record)
-    if (outcome.kind === 'unprepared') {
-      await working.prepare(record)
-      outcome = working.fold(record)
+  batches: readonly LogBatch[],
+): Promise<Folded> {
+  const folded: Folded = { records: 0, dead: [], letters: [], poison: 0, last: null }
+  for (const batch of batches) {
+    // Decoded here, so that what is folded is garbage before the next batch is decoded.
+    const { records } = batch
+    for (const record of records) {
+      let outcome = working.fold(record)
+      if (outcome.kind === 'unprepared') {
+        await working.prepare(record)
+        outcome = working.fold(record)
+      }
+      if (outcome.kind === 'dead') tellDead(environment, working, record, outcome, folded)
     }
-    if (outcome.kind !== 'dead') continue
-    offsets.push(record.offset)
-    if (outcome.foreseen !== true) poison += 1
-    letters.push(working.deadLetter(record, outcome.reason, outcome.detail))
-    environment.observer.deadLetter(environment.partition, record.offset, outcome.reason, outcome.detail)
+    folded.records += records.length
+    const last = records.at(-1)
+    if (last !== undefined) folded.last = { offset: last.offset, hash: recordHash(last) }
   }
-  return { offsets, letters, poison }
+  return folded
+}
+
+function tellDead<Context>(
+  { observer, partition }: StepEnvironment<Context>,
+  working: WorkingSet,
+  record: LogRecord,
+  { reason, detail, foreseen }: Extract<FoldOutcome, { kind: 'dead' }>,
+  folded: Folded,
+): void {
+  folded.dead.push(record.offset)
+  if (foreseen !== true) folded.poison += 1
+  folded.letters.push(working.deadLetter(record, reason, detail))
+  observer.deadLetter(partition, record.offset, reason, detail)
 }
 
 function blocksOf(partition: number, position: TaskPosition, values: readonly Uint8Array[]): NewRecord[] {

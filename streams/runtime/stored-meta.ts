@@ -13,7 +13,13 @@ export interface StoredMeta {
   readonly rowsFrom: number
   readonly blocksFrom: number
   /** The last folded record, to notice a log that is not the one the state came from. */
-  readonly last: { readonly offset: number; readonly hash: number } | null
+  readonly last: FoldedRecord | null
+}
+
+export interface FoldedRecord {
+  readonly offset: number
+  /** See `recordHash`. */
+  readonly hash: number
 }
 
 export function encodeMeta(meta: StoredMeta): Bytes {

@@ -181,10 +181,9 @@ export class Task<Context> {
         await this.#wake.raisedWithin(lingerMs)
         continue
       }
-      const records = configured ? this.#inbox.take(this.#bound.records, settings.maxStepBytes) : []
+      const batches = configured ? this.#inbox.take(this.#bound.records, settings.maxStepBytes) : []
       if (this.#inbox.bytes < settings.inboxBytes / 2) reader.resume(topics.input, partition)
-      const last = records.at(-1)
-      return { control, records, nextOffset: last === undefined ? running.position.transactions : last.offset + 1 }
+      return { control, batches, nextOffset: batches.at(-1)?.nextOffset ?? running.position.transactions }
     }
     return null
   }
@@ -207,11 +206,12 @@ export class Task<Context> {
     const { observer, partition, topics } = this.#deps
     const dropped = hasCode(error, 'step_dropped')
     if ((prepared && !dropped) || hasCode(error, ...stopping)) throw error
-    this.#inbox.putBack(slice.records)
+    this.#inbox.putBack(slice.batches)
     if (!dropped && !(error instanceof LoyaltyError && error.retriable)) {
       this.#failures += 1
-      if (this.#failures > 1 && !this.#bound.halve(slice.records.length)) {
-        const offset = slice.records[0]?.offset ?? null
+      const records = slice.batches.reduce((sum, { count }) => sum + count, 0)
+      if (this.#failures > 1 && !this.#bound.halve(records)) {
+        const offset = slice.batches[0]?.records[0]?.offset ?? null
         throw new LoyaltyError(
           'record_at_fault',
           `${topics.input}[${partition}] offset ${offset}: ${messageOf(error)}`,

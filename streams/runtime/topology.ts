@@ -56,8 +56,8 @@ export interface WorkingSet {
   evaluate(): Promise<void>
   output(identity: StepIdentity): StepOutput
   deadLetter(record: LogRecord, reason: string, detail: string): NewRecord
-  /** Lays a row read back from the log over the client's state (restore). */
-  restoreRow(record: LogRecord): Promise<void>
+  /** Lays a row read back from the log over the client's state (restore); at once, or when the promise resolves. */
+  restoreRow(record: LogRecord): Promise<void> | undefined
   /** Everything to be written to the store. */
   changes(): Iterable<StateChange>
   /** The changes are stored: they become the cache. */

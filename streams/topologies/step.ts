@@ -149,22 +149,22 @@ export class LoyaltyStep implements WorkingSet {
     return deadLetterRecord(original, reason as DeadLetterReason, detail, writerOf(record.value))
   }
 
-  async restoreRow(record: LogRecord): Promise<void> {
-    if (record.key === null || record.value === null) return
-    const decoded = await this.#shared.states.read(record.value)
+  restoreRow(record: LogRecord): Promise<void> | undefined {
+    if (record.key === null || record.value === null) return undefined
+    const { states, rows } = this.#shared
+    const decoded = states.decode(record.value)
+    if (decoded.kind === 'fetch') return states.ensure(decoded.schemaId).then(() => this.restoreRow(record))
     // Going on without it would count the client's versions from the start again.
     if (decoded.kind !== 'ok')
       throw new LoyaltyError(
         'row_unreadable',
         `a row of client-state cannot be read (${decoded.kind}); mend the registry`,
-        {
-          retriable: true,
-          details: { offset: record.offset },
-        },
+        { retriable: true, details: { offset: record.offset } },
       )
     const touched = this.#touch(decoded.event.client_id)
-    touched.client.row = this.#shared.rows.emitted(decoded.event)
+    touched.client.row = rows.emitted(decoded.event)
     touched.changed = true
+    return undefined
   }
 
   *changes(): Iterable<StateChange> {

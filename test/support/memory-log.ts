@@ -193,7 +193,9 @@ class MemoryReader implements LogReader {
       bytes += (records[to]!.key?.length ?? 0) + (records[to]!.value?.length ?? 0)
     const nextOffset = to === records.length ? endOffset : records[to]!.offset
     const taken = records.slice(from, to).map((record) => ({ ...record, ...copyOf(record) }))
-    return { topic, partition: index, records: taken, nextOffset, endOffset }
+    const bytes = taken.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
+    const size = { count: taken.length, bytes }
+    return { topic, partition: index, records: taken, ...size, fromOffset: offset, nextOffset, endOffset }
   }
 }
 

@@ -1,13 +1,46 @@
 import type { LoyaltyError } from '../../core/error.ts'
 import type { LogBatch, LogRecord } from '../log.ts'
 import type { FetchedPartition } from './fetch-request.ts'
-import { type AbortedTransaction, completeBatches, decodeBatches } from './record-batch.ts'
+import { type CommittedBatch, committedBatches, completeBatches, decodeBatch } from './record-batch.ts'
 
-/** The answer to one fetch, not yet given out. */
+/** The answer to one fetch, as far as it was not given out yet. */
 interface Chunk {
-  readonly bytes: Buffer
-  readonly aborted: readonly AbortedTransaction[]
+  readonly batches: Iterator<CommittedBatch, undefined>
   readonly nextOffset: number
+  /** Bytes not given out. */
+  bytes: number
+}
+
+/** Bytes given out at a time, so that whoever decodes them need not do so for all that was fetched. */
+const givenBytes = 256 * 1024
+
+/** What was fetched of a partition, decoded when its records are asked for. */
+class FetchedBatch implements LogBatch {
+  readonly topic: string
+  readonly partition: number
+  readonly count: number
+  readonly bytes: number
+  readonly fromOffset: number
+  readonly nextOffset: number
+  readonly endOffset: number
+  readonly #batches: readonly CommittedBatch[]
+
+  constructor(place: PartitionCursor, batches: readonly CommittedBatch[], nextOffset: number, endOffset: number) {
+    this.topic = place.topic
+    this.partition = place.partition
+    this.#batches = batches
+    this.fromOffset = place.position
+    this.count = batches.reduce((sum, { count }) => sum + count, 0)
+    this.bytes = batches.reduce((sum, { size }) => sum + size, 0)
+    this.nextOffset = nextOffset
+    this.endOffset = endOffset
+  }
+
+  get records(): readonly LogRecord[] {
+    const records: LogRecord[] = []
+    for (const batch of this.#batches) decodeBatch(batch, this.fromOffset, records)
+    return records
+  }
 }
 
 /** Where a reader stands in one partition, and what it has fetched beyond. A seek makes a new one. */
@@ -43,27 +76,34 @@ export class PartitionCursor {
     this.#endOffset = answer.lastStableOffset
     const { length, nextOffset } = completeBatches(answer.bytes)
     if (nextOffset === null || nextOffset <= this.fetchPosition) return
-    this.#chunks.push({ bytes: answer.bytes.subarray(0, length), aborted: answer.aborted, nextOffset })
+    const batches = committedBatches(answer.bytes.subarray(0, length), answer.aborted)
+    this.#chunks.push({ batches, bytes: length, nextOffset })
     this.#bytes += length
     this.fetchPosition = nextOffset
   }
 
-  /** Decodes what waits, answer by answer, until `maxBytes` are reached; at least one. Errors: those of decodeBatches. */
-  take(maxBytes: number): LogBatch {
-    const records: LogRecord[] = []
-    let position = this.position
+  /** Gives out what waits up to a bound of bytes; at least a batch. Errors: those of committedBatches. */
+  take(): LogBatch {
+    const batches: CommittedBatch[] = []
     let bytes = 0
-    let taken = 0
-    while (taken < this.#chunks.length && (taken === 0 || bytes < maxBytes)) {
-      const chunk = this.#chunks[taken++]!
-      decodeBatches(chunk.bytes, position, chunk.aborted, records)
-      bytes += chunk.bytes.length
-      position = chunk.nextOffset
+    let position = this.position
+    while (this.#chunks.length > 0 && bytes < givenBytes) {
+      const chunk = this.#chunks[0]!
+      const { value: batch } = chunk.batches.next()
+      if (batch === undefined) {
+        position = chunk.nextOffset
+        this.#bytes -= chunk.bytes
+        this.#chunks.shift()
+      } else {
+        batches.push(batch)
+        bytes += batch.size
+        position = batch.nextOffset
+        chunk.bytes -= batch.size
+        this.#bytes -= batch.size
+      }
     }
-    this.#chunks.splice(0, taken)
-    this.#bytes -= bytes
+    const taken = new FetchedBatch(this, batches, position, Math.max(this.#endOffset, position))
     this.position = position
-    const endOffset = Math.max(this.#endOffset, position)
-    return { topic: this.topic, partition: this.partition, records, nextOffset: position, endOffset }
+    return taken
   }
 }

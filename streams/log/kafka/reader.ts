@@ -131,7 +131,7 @@ export class KafkaReader implements LogReader {
 
   #decode(partition: PartitionCursor): LogBatch {
     try {
-      return partition.take(this.#maxBytes)
+      return partition.take()
     } catch (error) {
       // Damaged on the way or on disk: what follows is fetched again from the last good place.
       this.seek(partition.topic, partition.partition, partition.position)

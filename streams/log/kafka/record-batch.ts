@@ -131,12 +131,6 @@ export interface AbortedTransaction {
   readonly firstOffset: number
 }
 
-/** The committed records of a stretch of the log and the offset after it. */
-export interface Decoded {
-  readonly records: LogRecord[]
-  readonly nextOffset: number
-}
-
 /** Length of the complete batches at the front of `bytes`: a fetch may cut the last one. */
 export function completeBatches(bytes: Buffer): { readonly length: number; readonly nextOffset: number | null } {
   let at = 0
@@ -150,19 +144,33 @@ export function completeBatches(bytes: Buffer): { readonly length: number; reado
   return { length: at, nextOffset }
 }
 
+/** A committed batch of records, checked and unpacked, not decoded. */
+export interface CommittedBatch {
+  readonly bytes: Buffer
+  /** Where its records begin in `bytes`. */
+  readonly at: number
+  readonly count: number
+  readonly baseOffset: number
+  /** Offset after its last record. */
+  readonly nextOffset: number
+  readonly timestampMs: number
+  /** Whether all its records have that time, instead of one relative to it. */
+  readonly appendTime: boolean
+  /** Bytes in the log. */
+  readonly size: number
+}
+
 /**
- * Appends the committed records at or after `fromOffset` in the complete batches `bytes` to `records`. `aborted` must hold
- * every aborted transaction that reaches into the stretch, in any order: the broker sorts them by the offset of their
- * end, so they are sorted by their beginning first. Key and value are views of `bytes`.
+ * The committed batches among the complete batches `bytes`, in order, each looked at when it is asked for. `aborted` must
+ * hold every aborted transaction that reaches into the stretch, in any order: the broker sorts them by the offset of their
+ * end, so they are sorted by their beginning first.
  *
  * Errors: `log_corrupt` (checksum), `log_unsupported_format` (older message format, or a codec that Node lacks).
  */
-export function decodeBatches(
+export function* committedBatches(
   bytes: Buffer,
-  fromOffset: number,
   aborted: readonly AbortedTransaction[],
-  records: LogRecord[],
-): void {
+): Generator<CommittedBatch, undefined> {
   const pending = aborted.length > 1 ? [...aborted].sort((a, b) => a.firstOffset - b.firstOffset) : aborted
   const abortedProducers = new Set<number>()
   let next = 0
@@ -177,9 +185,58 @@ export function decodeBatches(
     if ((attributes & controlFlag) !== 0) {
       if (isAbortMarker(bytes, at)) abortedProducers.delete(producerId)
     } else if ((attributes & transactionalFlag) === 0 || !abortedProducers.has(producerId)) {
-      decodeBatch(bytes, at, end, attributes, fromOffset, records)
+      yield committedBatch(bytes, at, end, attributes, lastOffset + 1)
     }
     at = end
+  }
+}
+
+function committedBatch(
+  bytes: Buffer,
+  at: number,
+  end: number,
+  attributes: number,
+  nextOffset: number,
+): CommittedBatch {
+  const appendTime = (attributes & logAppendTimeFlag) !== 0
+  const codec = attributes & compressionMask
+  return {
+    bytes: codec === 0 ? bytes : decompress(codec, bytes, at, end),
+    at: codec === 0 ? at + batchHeaderBytes : 0,
+    count: bytes.readInt32BE(at + 57),
+    baseOffset: int64(bytes, at),
+    nextOffset,
+    timestampMs: int64(bytes, at + (appendTime ? 35 : 27)),
+    appendTime,
+    size: end - at,
+  }
+}
+
+/** Appends the batch's records at or after `fromOffset` to `records`. Key and value are views of its bytes. */
+export function decodeBatch(batch: CommittedBatch, fromOffset: number, records: LogRecord[]): void {
+  const { baseOffset, timestampMs, appendTime, count } = batch
+  const cursor: Cursor = { bytes: batch.bytes, at: batch.at }
+  for (let i = 0; i < count; i++) {
+    const size = readVarint(cursor)
+    const recordEnd = cursor.at + size
+    cursor.at += 1
+    const timestampDelta = readVarlong(cursor)
+    const offset = baseOffset + readVarint(cursor)
+    if (offset < fromOffset) {
+      cursor.at = recordEnd
+      continue
+    }
+    const key = readBytes(cursor)
+    const value = readBytes(cursor)
+    const headerCount = readVarint(cursor)
+    records.push({
+      offset,
+      timestampMs: appendTime ? timestampMs : timestampMs + timestampDelta,
+      key,
+      value,
+      headers: headerCount === 0 ? noHeaders : readHeaders(cursor, headerCount),
+    })
+    cursor.at = recordEnd
   }
 }
 
@@ -209,45 +266,6 @@ function isAbortMarker(bytes: Buffer, at: number): boolean {
 interface Cursor {
   bytes: Buffer
   at: number
-}
-
-function decodeBatch(
-  bytes: Buffer,
-  at: number,
-  end: number,
-  attributes: number,
-  fromOffset: number,
-  records: LogRecord[],
-): void {
-  const baseOffset = int64(bytes, at)
-  const appendTime = (attributes & logAppendTimeFlag) !== 0
-  const baseTimestamp = int64(bytes, at + (appendTime ? 35 : 27))
-  const count = bytes.readInt32BE(at + 57)
-  const codec = attributes & compressionMask
-  const cursor: Cursor =
-    codec === 0 ? { bytes, at: at + batchHeaderBytes } : { bytes: decompress(codec, bytes, at, end), at: 0 }
-  for (let i = 0; i < count; i++) {
-    const size = readVarint(cursor)
-    const recordEnd = cursor.at + size
-    cursor.at += 1
-    const timestampDelta = readVarlong(cursor)
-    const offset = baseOffset + readVarint(cursor)
-    if (offset < fromOffset) {
-      cursor.at = recordEnd
-      continue
-    }
-    const key = readBytes(cursor)
-    const value = readBytes(cursor)
-    const headerCount = readVarint(cursor)
-    records.push({
-      offset,
-      timestampMs: appendTime ? baseTimestamp : baseTimestamp + timestampDelta,
-      key,
-      value,
-      headers: headerCount === 0 ? noHeaders : readHeaders(cursor, headerCount),
-    })
-    cursor.at = recordEnd
-  }
 }
 
 const noHeaders: Readonly<Record<string, Uint8Array>> = Object.freeze({})

@@ -66,7 +66,11 @@ async function fetchFrom(
   const { records, bytes } = collector
   const more = bytes >= maxBytes || records.length === mostRecords
   const nextOffset = more ? records.at(-1)!.offset + 1 : end
-  return { topicId: info.id, batch: { topic, partition, records, nextOffset, endOffset: end } }
+  const size = { count: records.length, bytes }
+  return {
+    topicId: info.id,
+    batch: { topic, partition, records, ...size, fromOffset: offset, nextOffset, endOffset: end },
+  }
 }
 
 /**

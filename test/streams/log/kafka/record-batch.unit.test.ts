@@ -10,8 +10,9 @@ import {
   type AbortedTransaction,
   type BatchProducer,
   batchHeaderBytes,
+  committedBatches,
   completeBatches,
-  decodeBatches,
+  decodeBatch,
   recordSize,
   writeBatch,
 } from '#streams/log/kafka/record-batch.ts'
@@ -41,7 +42,7 @@ function encoded(batch: readonly NewRecord[], producer: BatchProducer, baseOffse
 
 function decoded(batches: Buffer, from = 0, aborted: readonly AbortedTransaction[] = []): LogRecord[] {
   const read: LogRecord[] = []
-  decodeBatches(batches, from, aborted, read)
+  for (const batch of committedBatches(batches, aborted)) decodeBatch(batch, from, read)
   return read
 }
 
