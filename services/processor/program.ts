@@ -15,6 +15,7 @@ import { loyaltyTopology, taskTopicsOf } from '#streams/topologies/loyalty.ts'
 import { equipServer, listen, type ReadinessCheck } from '../platform/http.ts'
 import type { Logger } from '../platform/logging.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { LagMeter } from './lag.ts'
 import { observeRuntime } from './telemetry.ts'
 
 export interface ProcessorDependencies {
@@ -85,9 +86,11 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
   })
   const app = new Hono()
   equipServer(app, { logger, metrics, ready: () => readiness(worker) })
-  app.get('/status', (c) => c.json({ tasks: worker.tasks.map(describe) }))
+  const meter = new LagMeter(log, topics, metrics)
+  app.get('/status', (c) => c.json({ tasks: worker.tasks.map((task) => describe(task, meter)) }))
   const server = await listen(app, { port: deps.port, bind: deps.bind })
-  const lag = setInterval(() => measureLag(worker, metrics, topics.transactions), lagEveryMs)
+  // While the log is away the metrics stay as they were; the log's own failures are told elsewhere.
+  const lag = setInterval(() => void meter.measure(worker.tasks).catch(() => {}), lagEveryMs)
   await worker.start()
   return {
     port: server.port,
@@ -113,30 +116,20 @@ function readiness(worker: Worker<LoyaltyContext>): ReadinessCheck[] {
   return [{ name: 'group', ok: worker.joined, message: worker.joined ? 'joined' : 'joining' }, ...checks]
 }
 
-function describe(task: LoyaltyTask) {
+function describe(task: LoyaltyTask, meter: LagMeter) {
   const { position, context, stateSize } = task
+  const lag = meter.of(task.partition)
   return {
     partition: task.partition,
     state: task.state,
     position,
-    end_offset: task.endOffset,
-    lag_records: lagOf(task),
+    end_offset: Math.max(task.endOffset, lag?.endOffset ?? 0),
+    // As of the last second; null before the first measurement.
+    lag_records: lag?.records ?? null,
+    lag_seconds: lag?.seconds ?? null,
     as_of: context?.domain.asOf.date == null ? null : isoOfDay(context.domain.asOf.date),
     model: context?.domain.model ?? null,
     state_entries: stateSize?.entries ?? null,
     state_bytes: stateSize?.bytes ?? null,
-  }
-}
-
-function lagOf(task: LoyaltyTask): number {
-  return Math.max(0, task.endOffset - (task.position?.transactions ?? 0))
-}
-
-function measureLag(worker: Worker<LoyaltyContext>, metrics: Metrics, topic: string): void {
-  const now = Date.now()
-  for (const task of worker.tasks) {
-    const labels = { topic, partition: task.partition }
-    metrics.lagRecords.set(labels, lagOf(task))
-    metrics.lagSeconds.set(labels, task.oldestWaitingMs === null ? 0 : Math.max(0, now - task.oldestWaitingMs) / 1_000)
   }
 }

@@ -64,12 +64,17 @@ export class Publisher {
     await this.control('ModelActivated', model)
   }
 
-  async cutPoints(recency: number[], frequency: number[], monetary: number[]): Promise<void> {
+  async cutPoints(
+    recency: number[],
+    frequency: number[],
+    monetary: number[],
+    basis: 'net' | 'gross' = 'net',
+  ): Promise<void> {
     await this.control('CutPointsPublished', {
       recency_days: recency,
       frequency,
       monetary_minor: monetary,
-      basis: 'net',
+      basis,
       calibrated_as_of: null,
       published_at: 0,
     })
