@@ -73,12 +73,20 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
       metrics.classifierSeconds.observe(seconds)
     },
   })
+  const telemetry = observeRuntime(logger, metrics, topics.transactions)
+  const faults: Faults = new Map()
   const worker = new Worker<LoyaltyContext>({
     log,
     topology,
     topics: taskTopicsOf(topics),
     group: `${topics.transactions}-processor`,
-    observer: observeRuntime(logger, metrics, topics.transactions),
+    observer: {
+      ...telemetry,
+      stopped(partition, code, message) {
+        faults.set(partition, { code, message })
+        telemetry.stopped(partition, code, message)
+      },
+    },
     crash: deps.crash ?? noCrash,
     openStore: (partition) => deps.openStore(join(deps.stateDir, String(partition))),
     ...(deps.settings === undefined ? {} : { settings: deps.settings }),
@@ -87,7 +95,7 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
   const app = new Hono()
   equipServer(app, { logger, metrics, ready: () => readiness(worker) })
   const meter = new LagMeter(log, topics, metrics)
-  app.get('/status', (c) => c.json({ tasks: worker.tasks.map((task) => describe(task, meter)) }))
+  app.get('/status', (c) => c.json({ tasks: worker.tasks.map((task) => describe(task, meter, faults)) }))
   const server = await listen(app, { port: deps.port, bind: deps.bind })
   // While the log is away the metrics stay as they were; the log's own failures are told elsewhere.
   const lag = setInterval(() => void meter.measure(worker.tasks).catch(() => {}), lagEveryMs)
@@ -116,12 +124,17 @@ function readiness(worker: Worker<LoyaltyContext>): ReadinessCheck[] {
   return [{ name: 'group', ok: worker.joined, message: worker.joined ? 'joined' : 'joining' }, ...checks]
 }
 
-function describe(task: LoyaltyTask, meter: LagMeter) {
+/** Why tasks of a partition were stopped, the last time. */
+type Faults = Map<number, { readonly code: string; readonly message: string }>
+
+function describe(task: LoyaltyTask, meter: LagMeter, faults: Faults) {
   const { position, context, stateSize } = task
   const lag = meter.of(task.partition)
   return {
     partition: task.partition,
     state: task.state,
+    // What a person has to mend before a restart; null unless the task is stopped.
+    fault: task.state === 'stopped' ? (faults.get(task.partition) ?? null) : null,
     position,
     end_offset: Math.max(task.endOffset, lag?.endOffset ?? 0),
     // As of the last second; null before the first measurement.
