@@ -30,10 +30,7 @@ export class StreamWatch {
 
   /** Watches until `work` ends, and ends as it does. `missing` tells what the work waits for. */
   async during<T>(work: Promise<T>, missing: () => readonly Missing[]): Promise<T> {
-    if (this.#deps.status === null) {
-      await this.#deps.tell(null)
-      return work
-    }
+    if (this.#deps.status === null) return (await Promise.all([work, this.#deps.tell(null)]))[0]
     const ended = new AbortController()
     const watching = this.#watch(this.#deps.status, missing, ended.signal)
     try {
@@ -48,8 +45,12 @@ export class StreamWatch {
     const { tell, everyMs = 1_000, unreachableAfterMs = 15_000 } = this.#deps
     let stand = ''
     let aliveMs = performance.now()
+    // An answer may be long in coming (a name server that is away), and nobody waits for it when the work has ended.
+    const over = new Promise<null>((resolve) => {
+      signal.addEventListener('abort', () => resolve(null))
+    })
     while (!signal.aborted) {
-      const tasks = await status.tasks(signal)
+      const tasks = await Promise.race([status.tasks(signal), over])
       if (signal.aborted) return
       const waiting = missing()
       const now = performance.now()
@@ -79,8 +80,8 @@ function stoppedAt(waiting: readonly Missing[], tasks: readonly StreamTask[]): H
   })
   return new LoyaltyError(
     'processor_stopped',
-    `the stream processor has stopped at ${places.join('; ')}. Mend the cause, which its log tells too, and restart the ` +
-      'processor: this goes on by itself then',
+    `the stream processor has stopped at ${places.join('; ')}. Once the cause is mended and the processor restarted this ` +
+      'goes on by itself',
     { retriable: true, details: { stopped } },
   )
 }

@@ -96,6 +96,8 @@ test('the watch ends as the work does', async () => {
     'the work failed',
   )
   expect(await watch.during(Promise.resolve(7), () => at(0))).toBe(7)
+  const deaf = new StreamWatch({ status: { tasks: () => new Promise(() => {}) }, tell: async () => {} })
+  expect(await deaf.during(Promise.resolve(7), () => at(0))).toBe(7)
 })
 
 test('a name that cannot be resolved, or answers nothing readable, is nobody', async () => {
