@@ -98,6 +98,21 @@ export class Publisher {
     )
   }
 
+  async profile(event: Encodable<'ClientProfileChanged'>): Promise<void> {
+    const value = new EventEncoder('ClientProfileChanged', this.#ids.ClientProfileChanged).encode(event)
+    await this.#toClient(event.client_id, value)
+  }
+
+  /** A client's profile is to be forgotten. */
+  async erase(clientId: string): Promise<void> {
+    await this.#toClient(clientId, null)
+  }
+
+  async #toClient(clientId: string, value: Buffer | null): Promise<void> {
+    const key = Buffer.from(clientId)
+    await this.#writer.append(this.topics.clients, partitionOf(key, this.partitions), [{ key, value }])
+  }
+
   /** A record as it is, where the codec would not let it pass. */
   async raw(partition: number, record: NewRecord): Promise<void> {
     await this.#writer.append(this.topics.transactions, partition, [record])
