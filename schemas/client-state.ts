@@ -6,16 +6,20 @@ import type { ClientStateChanged, ClientStateTail, ClientStateValues } from './e
 import { schemaText } from './published.ts'
 
 /**
- * A row of ClientStateChanged is its values followed by four fields that say when it was written. Two rows written under
- * the same schema id are equal in their values exactly when their bytes are, up to the length of `values()`: that is how a step
- * finds what changed, without decoding.
+ * A row of ClientStateChanged is its values followed by four fields that say when it was written. Two rows are equal in
+ * their values exactly when the bytes of `values()` are: that is how a step finds what changed, without decoding.
  */
 const firstTailField = 'model_id'
 const largestRow = 64 * 1024
+/** Values begin at a whole word of the encoder's memory; the frame lies before them. */
+const valuesAt = 8
+const frameAt = valuesAt - frameLength
 
 /** Encodes rows in two parts, so that a row that did not change costs no allocation. */
 export class ClientStateEncoder {
   readonly schemaId: number
+  /** The bytes of the values given last, in whole words, with zeros up to a multiple of sixteen bytes. */
+  readonly words: Uint32Array
   readonly #values: AvroWriter
   readonly #tail: AvroWriter
   readonly #buffer = Buffer.allocUnsafeSlow(largestRow)
@@ -26,23 +30,26 @@ export class ClientStateEncoder {
     const parts = partTypes()
     this.#values = compileWriter(parts.values)
     this.#tail = compileWriter(parts.tail)
-    writeFrame(this.#buffer, 0, schemaId)
+    this.words = new Uint32Array(this.#buffer.buffer, valuesAt)
+    writeFrame(this.#buffer, frameAt, schemaId)
   }
 
   /**
-   * Frame and values of a row: a view that is good until the next call of this encoder.
+   * Encodes the values of a row and answers how many bytes they are; see `words`. Good until the next call of this encoder.
    *
    * Errors: `event_invalid`.
    */
-  values(row: ClientStateValues): Buffer {
-    this.#valuesEnd = this.#encode(this.#values, row, frameLength)
-    return this.#buffer.subarray(0, this.#valuesEnd)
+  values(row: ClientStateValues): number {
+    const end = this.#encode(this.#values, row, valuesAt)
+    this.#buffer.fill(0, end, (end + 15) & ~15)
+    this.#valuesEnd = end
+    return end - valuesAt
   }
 
-  /** The whole row: the values given last, with this tail. Bytes of its own. Errors: `event_invalid`. */
+  /** The whole row, framed: the values given last, with this tail. Bytes of its own. Errors: `event_invalid`. */
   finish(tail: ClientStateTail): Buffer {
     const end = this.#encode(this.#tail, tail, this.#valuesEnd)
-    return Buffer.from(this.#buffer.subarray(0, end))
+    return Buffer.from(this.#buffer.subarray(frameAt, end))
   }
 
   encode(row: ClientStateChanged): Buffer {

@@ -32,10 +32,12 @@ export const rfmValuesSchema = z
   .object({
     recency: z.int().nullable().openapi({ description: 'Calendar days since the last purchase, as of `as_of`' }),
     frequency: z.int(),
-    monetary: z.number().openapi({ description: 'Sum in major units, on the basis of the programme (net or gross)' }),
+    monetary: z.number().openapi({ description: 'Sum in major units, on `basis`' }),
     monetary_gross_minor: z.int(),
     monetary_net_minor: z.int(),
-    basis: z.enum(['net', 'gross']),
+    basis: z.enum(['net', 'gross']).openapi({
+      description: 'What M is scored on: that of the cut-points in force; before the first, the programme’s',
+    }),
     r: z.int().nullable(),
     f: z.int().nullable(),
     m: z.int().nullable(),
@@ -66,6 +68,14 @@ export const clientDetailsSchema = z
     city: z.string().nullable(),
     birth_date: z.iso.date().nullable(),
     registered_at: z.iso.datetime().nullable(),
+    communication_preferences: z
+      .record(z.string(), z.boolean())
+      .nullable()
+      .openapi({ description: 'Consent per channel; null where there is no profile', example: { email: true } }),
+    attributes: z
+      .record(z.string(), z.string())
+      .nullable()
+      .openapi({ description: 'Whatever else the source of the profile knows; null where there is no profile' }),
     loyalty_segment: segmentRefSchema.extend({ description: z.string() }).nullable(),
     loyalty_score: z.int().min(0).max(100).nullable(),
     rfm_score: z.string().nullable(),
@@ -95,7 +105,9 @@ export const segmentStatsSchema = z
 const lagSchema = z.object({
   name: z.string(),
   lag_records: z.int(),
-  lag_seconds: z.number().nullable(),
+  lag_seconds: z.number().nullable().openapi({
+    description: 'Age of the oldest record that waits, 0 when none does; null while the log does not say',
+  }),
 })
 
 export const serviceStatusSchema = z

@@ -1,7 +1,7 @@
 import type { z } from '@hono/zod-openapi'
 import { dayOfIso, isoOfDay } from '#streams/domain/calendar.ts'
 import type { Context } from '#streams/domain/context.ts'
-import type { ClientRow } from './read-models/clients.ts'
+import type { ClientDetailsRow, ClientRow } from './read-models/clients.ts'
 import type { HistoryEntry } from './read-models/history.ts'
 import type { clientDetailsSchema, clientDisplaySchema, historyEntrySchema } from './schemas.ts'
 
@@ -26,12 +26,13 @@ function segmentOf(segmentId: string, row: ClientRow) {
 
 /** `history` null: ClickHouse does not answer. */
 export function detailsOf(
-  row: ClientRow,
+  row: ClientDetailsRow,
   history: readonly HistoryEntry[] | null,
   context: Context,
 ): z.input<typeof clientDetailsSchema> {
-  const { programme } = context
-  const basis = programme?.monetaryBasis ?? 'net'
+  const { programme, cutPoints } = context
+  // M is scored on the basis of the cut-points in force, which need not be the programme's.
+  const basis = cutPoints?.basis ?? programme?.monetaryBasis ?? 'net'
   const amountMinor = Number(basis === 'net' ? row.net_minor : row.gross_minor)
   return {
     client_id: row.client_id,
@@ -42,6 +43,8 @@ export function detailsOf(
     city: row.city,
     birth_date: row.birth_date,
     registered_at: row.registered_at?.toISOString() ?? null,
+    communication_preferences: row.communication_preferences,
+    attributes: row.attributes,
     loyalty_segment:
       row.segment_id === null
         ? null

@@ -79,6 +79,7 @@ async function openSession(
       env,
       setup: context.wiring.setup(profile),
       tell: context.output.note,
+      signal: context.interrupted,
     })
     return connect(context, platform.config, { joined: false, apiUrl: platform.urls.api, stop: platform.stop })
   }

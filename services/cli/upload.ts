@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, openAsBlob } from 'node:fs'
 import { basename } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { UploadReport } from '../ingest/report.ts'
 import type { Status } from '../ingest/store/uploads.ts'
 import { ask } from './ask.ts'
+import { follow } from './follow.ts'
 import { inOrder } from './report.ts'
 
 /** Uploads over the API, as any other program would make them. */
@@ -39,38 +39,25 @@ export async function sendFile(apiUrl: string, path: string, profile: string | u
   return task_id
 }
 
-const pollMs = 150
-/** A program that crashed is back well within this. */
-const patienceMs = 60_000
-
 /**
  * Waits for a task to end and answers its report. Errors: the code under which the task failed; `interrupted` (the task
  * goes on).
  */
-export async function awaitTask(
+export function awaitTask(
   apiUrl: string,
   taskId: string,
   onProgress: (percentage: number, phase: string) => void,
   signal: AbortSignal,
 ): Promise<UploadReport> {
-  for (let lastAnswerMs = performance.now(); ; ) {
-    if (signal.aborted)
-      throw new LoyaltyError('interrupted', `not waiting any longer; task ${taskId} goes on`, { details: { taskId } })
-    try {
-      const task = await ask<TaskAnswer>(`${apiUrl}/api/v1/management/tasks/${taskId}/status`)
-      lastAnswerMs = performance.now()
-      onProgress(task.progress_percentage, task.phase)
-      if (task.status === 'COMPLETED' && task.report !== null) return inOrder(task.report)
-      if (task.status === 'FAILED')
-        throw new LoyaltyError(task.failure?.code ?? 'upload_failed', task.failure?.message ?? 'the upload failed', {
-          details: { taskId },
-        })
-    } catch (error) {
-      const passing = error instanceof LoyaltyError ? error.retriable : true
-      if (!passing || performance.now() - lastAnswerMs > patienceMs) throw error
-    }
-    await delay(pollMs)
+  const ended = (task: TaskAnswer) => {
+    onProgress(task.progress_percentage, task.phase)
+    if (task.status === 'COMPLETED' && task.report !== null) return inOrder(task.report)
+    if (task.status !== 'FAILED') return undefined
+    throw new LoyaltyError(task.failure?.code ?? 'upload_failed', task.failure?.message ?? 'the upload failed', {
+      details: { taskId },
+    })
   }
+  return follow<TaskAnswer, UploadReport>(`${apiUrl}/api/v1/management/tasks/${taskId}/status`, ended, signal)
 }
 
 /** The newest upload of exactly this file that did not fail: its task, or null. */

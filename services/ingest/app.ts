@@ -73,6 +73,7 @@ export function createIngestApp(deps: AppDeps) {
 }
 
 function taskBody(task: TaskView): z.input<typeof taskStatus> {
+  const { waiting } = task
   const ended = task.status === 'COMPLETED' || task.status === 'FAILED'
   return {
     task_id: task.taskId,
@@ -83,6 +84,12 @@ function taskBody(task: TaskView): z.input<typeof taskStatus> {
     ...(ended ? { result_url: `/api/v1/management/data/uploads/${task.batchId}` } : {}),
     report: task.report,
     failure: task.errorCode === null ? null : { code: task.errorCode, message: task.errorMessage ?? '' },
+    waiting: waiting && {
+      code: waiting.code,
+      message: waiting.message,
+      details: waiting.details,
+      since: iso(waiting.sinceMs),
+    },
   }
 }
 

@@ -19,14 +19,37 @@ export async function recordEnds(log: Log, topic: string): Promise<number[]> {
   )
 }
 
+/** A partition whose task is not where somebody waits for it, and where it is; null where that is not known. */
+export interface Missing {
+  readonly partition: number
+  readonly position: TaskPosition | null
+}
+
+type Positions = readonly (TaskPosition | null)[]
+
+/** Partitions whose tasks have transactions below `ends` still to take in. */
+export function notPassed(positions: Positions, ends: readonly number[]): Missing[] {
+  return ends.flatMap((end, partition) => {
+    const position = positions[partition] ?? null
+    return end === 0 || (position?.transactions ?? 0) >= end ? [] : [{ partition, position }]
+  })
+}
+
+/** Partitions whose tasks have control records below `controlEnd` still to take in, or a sweep running. */
+export function notSettled(positions: Positions, controlEnd: number): Missing[] {
+  return positions.flatMap((position, partition) =>
+    position !== null && position.control >= controlEnd && position.sweep === null ? [] : [{ partition, position }],
+  )
+}
+
 /** True when every task has taken in the transactions below `ends`. */
-export function havePassed(positions: readonly (TaskPosition | null)[], ends: readonly number[]): boolean {
-  return ends.every((end, partition) => end === 0 || (positions[partition]?.transactions ?? 0) >= end)
+export function havePassed(positions: Positions, ends: readonly number[]): boolean {
+  return notPassed(positions, ends).length === 0
 }
 
 /** True when every task has taken the control records below `controlEnd` and has no sweep running. */
-export function haveSettled(positions: readonly (TaskPosition | null)[], controlEnd: number): boolean {
-  return positions.every((position) => position !== null && position.control >= controlEnd && position.sweep === null)
+export function haveSettled(positions: Positions, controlEnd: number): boolean {
+  return notSettled(positions, controlEnd).length === 0
 }
 
 /** Share of transactions between `from` and `ends` that the tasks have taken, 0 to 1. */

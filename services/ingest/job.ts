@@ -11,7 +11,7 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
 import { AcceptedFollower, type BatchOutcome } from './accepted.ts'
-import { havePassed, haveSettled, recordEnds, shareOf, untilProjected } from './completion.ts'
+import { havePassed, haveSettled, notPassed, notSettled, recordEnds, shareOf, untilProjected } from './completion.ts'
 import type { Control, ControlState } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
 import { turnDay } from './day.ts'
@@ -22,6 +22,7 @@ import { type GroupManifest, groupReceipts } from './receipts/group.ts'
 import { spillRows } from './receipts/spill.ts'
 import type { UploadReport } from './report.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
+import type { StreamWatch } from './stream-watch.ts'
 
 export interface JobDeps {
   readonly log: Log
@@ -50,12 +51,14 @@ export class UploadJob {
   readonly #deps: JobDeps
   readonly #task: UploadTask
   readonly #meter: ProgressMeter
+  readonly #watch: StreamWatch
   readonly #signal: AbortSignal
 
-  constructor(deps: JobDeps, task: UploadTask, meter: ProgressMeter, signal: AbortSignal) {
+  constructor(deps: JobDeps, task: UploadTask, meter: ProgressMeter, watch: StreamWatch, signal: AbortSignal) {
     this.#deps = deps
     this.#task = task
     this.#meter = meter
+    this.#watch = watch
     this.#signal = signal
   }
 
@@ -66,8 +69,7 @@ export class UploadJob {
   async run(programme: ProgrammeConfigured): Promise<UploadReport> {
     this.#checkCurrency(programme)
     const events = await this.#prepare(programme)
-    const checkpoint = await this.#checkpoint()
-    await this.#publish(events, checkpoint)
+    const checkpoint = await this.#publish(events)
     const { topics, log, registry } = this.#deps
     const follower = await AcceptedFollower.open(
       log,
@@ -85,6 +87,16 @@ export class UploadJob {
     await this.#project([topics.accepted, topics.clientState, topics.clientReclassified])
     this.#deps.crash('before-completed')
     return this.#report(events, follower.outcome, programme, await this.#deps.control.read())
+  }
+
+  /**
+   * The part of `run` that needs no stream: reads the file and, if it may, publishes its events. `run` by a later job finds
+   * it done. Errors: as those of `run`.
+   */
+  async getReady(programme: ProgrammeConfigured, mayPublish: boolean): Promise<void> {
+    this.#checkCurrency(programme)
+    const events = await this.#prepare(programme)
+    if (mayPublish) await this.#publish(events)
   }
 
   /** Deletes what was prepared: the stored original is enough to begin again. */
@@ -157,7 +169,8 @@ export class UploadJob {
     return checkpoint
   }
 
-  async #publish(events: GroupManifest, checkpoint: Checkpoint): Promise<void> {
+  async #publish(events: GroupManifest): Promise<Checkpoint> {
+    const checkpoint = await this.#checkpoint()
     const { log, topics, registry, crash } = this.#deps
     const decoder = reducedDecoder(registry, 'TransactionRecorded', unreadFields)
     this.#meter.begin('publishing')
@@ -177,6 +190,7 @@ export class UploadJob {
       afterAppend: () => crash('inside-publishing'),
     })
     crash('after-publishing')
+    return checkpoint
   }
 
   /** Until every task has taken the transactions in. */
@@ -184,24 +198,32 @@ export class UploadJob {
     const { log, topics } = this.#deps
     this.#meter.begin('streaming')
     const ends = await recordEnds(log, topics.transactions)
-    await follower.until(() => {
+    const passed = follower.until(() => {
       this.#meter.share(shareOf(follower.positions, checkpoint.transactionsFrom, ends))
       return havePassed(follower.positions, ends)
     }, this.#signal)
+    await this.#watch.during(passed, () => notPassed(follower.positions, ends))
   }
 
   /** The clock rule, and the sweep that it may have caused. */
   async #settle(follower: AcceptedFollower, programme: ProgrammeConfigured): Promise<void> {
-    const { log, topics } = this.#deps
     this.#meter.begin('calibrating')
     await turnDay(this.#deps, {
       programme,
       newestDay: follower.outcome.newestDay,
+      settled: () => this.#settled(follower),
       signal: this.#signal,
     })
     this.#meter.begin('sweeping')
+    await this.#settled(follower)
+  }
+
+  /** Until every task has taken in what control holds now, and no sweep runs. */
+  async #settled(follower: AcceptedFollower): Promise<void> {
+    const { log, topics } = this.#deps
     const [controlEnd = 0] = await recordEnds(log, topics.control)
-    await follower.until(() => haveSettled(follower.positions, controlEnd), this.#signal)
+    const settled = follower.until(() => haveSettled(follower.positions, controlEnd), this.#signal)
+    await this.#watch.during(settled, () => notSettled(follower.positions, controlEnd))
   }
 
   async #project(topics: readonly string[]): Promise<void> {

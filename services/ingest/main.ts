@@ -13,6 +13,7 @@ import { allProjections } from '../wiring/projections.ts'
 import { programmeSettings } from '../wiring/setup.ts'
 import { openClickHouse, openPostgres, openRegistry } from '../wiring/stores.ts'
 import { ingestCrashPoints } from './crash.ts'
+import { processorStatus } from './processor-status.ts'
 import { startIngest } from './program.ts'
 
 const logger = createLogger('ingest', process.env.LOYALTY_LOG_LEVEL || 'info')
@@ -34,6 +35,7 @@ await runProgram(logger, async (lifecycle) => {
     projections: projectionProgress(pool, topics, allProjections),
     calibrator: clickHouseCalibrator(clickhouse),
     figures: clickHouseFigures(clickhouse),
+    stream: { status: processorStatus(config.processorUrl ?? `http://127.0.0.1:${config.processorPort}`) },
     settings: programmeSettings(config),
     model: await defaultModel(config),
     programme: { when: 'configure', profile: null },

@@ -22,3 +22,17 @@ export interface ProgrammeFigures {
   /** Clients with a counted purchase, and how many of them each loyalty segment holds (every segment is named). */
   read(): Promise<{ readonly buyers: number; readonly segments: Readonly<Record<string, number>> }>
 }
+
+/** A task of the stream processor, as its process tells of it. */
+export interface StreamTask {
+  readonly partition: number
+  /** State of the task (`running`, `restoring`, …); `stopped` waits for a restart of its process. */
+  readonly state: string
+  /** Why it is stopped, where it is and the process says so. */
+  readonly fault: { readonly code: string; readonly message: string } | null
+}
+
+export interface StreamStatus {
+  /** Tasks of every processor that answers; null where none does. Never rejects. */
+  tasks(signal: AbortSignal): Promise<readonly StreamTask[] | null>
+}

@@ -16,6 +16,7 @@ import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.t
 import type { FileProfile } from './profile.ts'
 import { type DefaultModel, ensureProgramme, type ProgrammeSettings } from './programme.ts'
 import { UploadStore } from './store/uploads.ts'
+import type { StreamWatchDeps } from './stream-watch.ts'
 import { Ticker } from './ticker.ts'
 import { UploadWorker } from './worker.ts'
 
@@ -37,6 +38,8 @@ export interface IngestDeps {
    * profile of the first upload.
    */
   readonly programme: { readonly when: 'configure'; readonly profile: FileProfile | null } | { readonly when: 'wait' }
+  /** How the stream is asked while an upload waits for it; its `status` is null where nobody can be asked. */
+  readonly stream: Omit<StreamWatchDeps, 'tell'>
   /** How often days are looked for between uploads; default 5 s. */
   readonly tickEveryMs?: number | undefined
   readonly dataDir: string
@@ -73,7 +76,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const { projections, calibrator, figures, crash } = deps
   const job = { log, topics, registry, control, store, projections, calibrator, figures, clock, dataDir, crash }
   const ticker = new Ticker({ log, topics, registry, control, clock, pool }, deps.tickEveryMs)
-  const worker = new UploadWorker({ job, programme, ticker, pool, logger })
+  const worker = new UploadWorker({ job, programme, ticker, stream: deps.stream, pool, logger })
   const app = createIngestApp({
     store,
     dataDir,

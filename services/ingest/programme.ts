@@ -5,7 +5,7 @@ import type { Clock } from '#streams/core/clock.ts'
 import type { Control } from './control.ts'
 import { zoneOffsets } from './parse/zone.ts'
 import type { FileProfile } from './profile.ts'
-import { inTransaction } from './store/uploads.ts'
+import { inTransaction } from './store/transaction.ts'
 
 /** Settings of a programme as configured; what is missing comes from the file profile in use, else is the default. */
 export interface ProgrammeSettings {

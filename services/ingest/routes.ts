@@ -64,6 +64,15 @@ export const taskStatus = z
     result_url: z.string().optional().describe('the upload, once it has ended'),
     report: uploadReport.nullable(),
     failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+    waiting: z
+      .object({
+        code: z.string(),
+        message: z.string().describe('what it waits for, and what to do'),
+        details: z.record(z.string(), z.unknown()),
+        since: z.string(),
+      })
+      .nullable()
+      .describe('what hinders a task that goes on by itself once it can; null while it gets on'),
   })
   .openapi('TaskStatus')
 

@@ -4,9 +4,9 @@ import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { Control } from './control.ts'
-import { calendarOf } from './day.ts'
+import { calendarOf, daysAfter, startDays } from './day.ts'
 import { type DaysDecoder, daysDecoder, newestDayBetween } from './newest-day.ts'
-import { inTransaction } from './store/uploads.ts'
+import { inTransaction } from './store/transaction.ts'
 
 export interface TickerDeps {
   readonly log: Log
@@ -36,39 +36,32 @@ export class Ticker {
     this.#everyMs = everyMs
   }
 
-  /** Looks, if it is time to. */
-  async tick(): Promise<void> {
+  /** Looks, if it is time to. With `during` an upload only the system's clock is followed: the upload turns the other. */
+  async tick(during: 'upload' | null = null): Promise<void> {
     const now = performance.now()
     if (now - this.#lookedMs < this.#everyMs) return
     this.#lookedMs = now
-    await this.#look()
+    await this.#look(during)
   }
 
-  async #look(): Promise<void> {
+  async #look(during: 'upload' | null): Promise<void> {
     const { control, clock } = this.#deps
     const { programme, day } = await control.read()
     if (programme === null || day === null) return
     const today = calendarOf(programme).dayOf(clock.nowMs())
-    if (programme.clock === 'system') return this.#start(daysAfter(day, today))
-    await this.#takeNewestDay(day, today)
+    if (programme.clock === 'system') return startDays(control, clock, daysAfter(day, today))
+    if (during === null) await this.#takeNewestDay(day, today)
   }
 
   async #takeNewestDay(day: number, today: number): Promise<void> {
-    const { log, topics } = this.#deps
+    const { log, topics, control, clock } = this.#deps
     const from = await this.#positions()
     const to = await log.admin.endOffsets(topics.accepted)
     if (to.every((end, partition) => end <= (from[partition] ?? 0))) return
     const newest = await newestDayBetween(log, topics.accepted, this.#decoder, from, to)
     const next = newest === null ? day : Math.min(newest, today)
-    if (next > day) await this.#start([next])
+    if (next > day) await startDays(control, clock, [next])
     await this.#savePositions(to)
-  }
-
-  /** In order, so that the log tells of every day. */
-  async #start(days: readonly number[]): Promise<void> {
-    if (days.length === 0) return
-    const startedAt = this.#deps.clock.nowMs()
-    await this.#deps.control.publish(...days.map((date) => ['DayStarted', { date, started_at: startedAt }] as const))
   }
 
   async #positions(): Promise<number[]> {
@@ -92,8 +85,4 @@ export class Ticker {
         )
     })
   }
-}
-
-function daysAfter(day: number, today: number): number[] {
-  return Array.from({ length: Math.max(0, today - day) }, (_, index) => day + 1 + index)
 }

@@ -3,9 +3,11 @@ import type { Pool, PoolClient } from 'pg'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { Logger } from '../platform/logging.ts'
 import { type JobDeps, UploadJob } from './job.ts'
+import { LookAhead } from './look-ahead.ts'
 import { ensureProgramme, type ProgrammeDeps } from './programme.ts'
 import { ProgressMeter } from './progress.ts'
-import type { Phase, UploadTask } from './store/uploads.ts'
+import type { UploadTask } from './store/uploads.ts'
+import { type Hindrance, StreamWatch, type StreamWatchDeps } from './stream-watch.ts'
 import type { Ticker } from './ticker.ts'
 
 export interface WorkerDeps {
@@ -13,6 +15,8 @@ export interface WorkerDeps {
   readonly programme: ProgrammeDeps
   /** Asked between uploads: an upload turns the day itself, once, at its end. */
   readonly ticker: Ticker
+  /** How the stream is asked while an upload waits for it. */
+  readonly stream: Omit<StreamWatchDeps, 'tell'>
   readonly pool: Pool
   readonly logger: Logger
 }
@@ -102,13 +106,13 @@ export class UploadWorker {
 
   async #work(task: UploadTask, signal: AbortSignal): Promise<void> {
     const { job: deps, programme, logger } = this.#deps
-    const about = { task_id: task.taskId, batch_id: task.batchId, attempt: task.attempts }
+    const about = aboutOf(task)
     logger.info(about, task.attempts > 1 ? 'upload resumed' : 'upload begun')
-    const tell = (phase: Phase, percentage: number) => {
-      deps.store.progress(task.taskId, phase, percentage).catch((error) => logger.warn({ ...about, error }, 'progress'))
-    }
-    const meter = new ProgressMeter(tell, task.elapsedMs)
-    const job = new UploadJob(deps, task, meter, signal)
+    const ahead = this.#lookAhead(task, signal)
+    const job = this.#jobOf(task, signal, async (hindrance) => {
+      await this.#tellWaiting(task, hindrance)
+      ahead.hindered(hindrance)
+    })
     try {
       const report = await job.run(await ensureProgramme(programme, task.profile))
       await deps.store.complete(task, report)
@@ -119,8 +123,57 @@ export class UploadWorker {
       if (isLasting(error, task.attempts)) await this.#fail(task, job, error)
       else {
         logger.warn({ ...about, error }, `upload is tried again: ${messageOf(error)}`)
+        // The database may be what is away.
+        if (error instanceof LoyaltyError) await deps.store.waiting(task.taskId, error).catch(() => {})
         await this.#pause(Math.min(longestPauseMs, 250 * 2 ** Math.min(10, task.attempts)))
       }
+    } finally {
+      await ahead.end()
+    }
+  }
+
+  #jobOf(task: UploadTask, signal: AbortSignal, tell: (hindrance: Hindrance | null) => Promise<void>): UploadJob {
+    const { job: deps, logger, stream } = this.#deps
+    const meter = new ProgressMeter((phase, percentage) => {
+      deps.store
+        .progress(task.taskId, phase, percentage)
+        .catch((error) => logger.warn({ ...aboutOf(task), error }, 'progress'))
+    }, task.elapsedMs)
+    const tellChanges = onChange(tell, (error) => logger.warn({ ...aboutOf(task), error }, 'waiting'))
+    return new UploadJob(deps, task, meter, new StreamWatch({ ...stream, tell: tellChanges }), signal)
+  }
+
+  async #tellWaiting(task: UploadTask, hindrance: Hindrance | null): Promise<void> {
+    const { job, logger } = this.#deps
+    if (hindrance !== null)
+      logger.warn({ ...aboutOf(task), code: hindrance.code }, `upload waits: ${hindrance.message}`)
+    await job.store.waiting(task.taskId, hindrance)
+  }
+
+  #lookAhead(first: UploadTask, signal: AbortSignal): LookAhead {
+    const { job, ticker, logger } = this.#deps
+    return new LookAhead({
+      first,
+      claim: (passingOver) => job.store.claim(passingOver),
+      getReady: (task) => this.#getReady(task, signal),
+      tell: (task, hindrance) => this.#tellWaiting(task, hindrance),
+      idle: () => ticker.tick('upload'),
+      logger,
+      signal,
+    })
+  }
+
+  /** Before a programme has begun only its first upload may be in the log: its cut-points are taken from that. */
+  async #getReady(task: UploadTask, signal: AbortSignal): Promise<void> {
+    const { job: deps, programme, logger } = this.#deps
+    logger.info(aboutOf(task), 'upload is got ready before its turn')
+    const job = this.#jobOf(task, signal, async () => {})
+    try {
+      const { day, cutPoints } = await deps.control.read()
+      await job.getReady(await ensureProgramme(programme, task.profile), day !== null && cutPoints !== null)
+    } catch (error) {
+      if (signal.aborted || !(error instanceof LoyaltyError) || error.retriable) throw error
+      await this.#fail(task, job, error)
     }
   }
 
@@ -139,6 +192,27 @@ export class UploadWorker {
     this.#wake = () => woken.abort()
     await sleep(ms, undefined, { signal: AbortSignal.any([woken.signal, this.#stop.signal]) }).catch(() => {})
     this.#wake = null
+  }
+}
+
+function aboutOf(task: UploadTask) {
+  return { task_id: task.taskId, batch_id: task.batchId, attempt: task.attempts }
+}
+
+/** Passes on what differs from what was passed on before, and the first in any case; again where that failed. */
+function onChange(
+  tell: (hindrance: Hindrance | null) => Promise<void>,
+  failed: (error: unknown) => void,
+): (hindrance: Hindrance | null) => Promise<void> {
+  let before: Hindrance | null | undefined
+  return async (hindrance) => {
+    if (before !== undefined && hindrance?.message === before?.message) return
+    try {
+      await tell(hindrance)
+      before = hindrance
+    } catch (error) {
+      failed(error)
+    }
   }
 }
 

@@ -41,6 +41,7 @@ export async function runProgram(logger: Logger, start: (lifecycle: Lifecycle) =
   process.on('SIGTERM', () => void stop('SIGTERM'))
   process.on('SIGINT', () => void stop('SIGINT'))
   process.on('disconnect', () => void stop('the supervisor is gone'))
+  if (process.send !== undefined && !process.connected) return stop('the supervisor is gone')
   for (const event of ['uncaughtException', 'unhandledRejection'] as const)
     process.on(event, (error: unknown) => {
       logger.fatal({ error }, messageOf(error))
@@ -58,7 +59,8 @@ export async function runProgram(logger: Logger, start: (lifecycle: Lifecycle) =
   try {
     await start(lifecycle)
   } catch (error) {
-    logger.fatal({ error }, messageOf(error))
+    // A start that is called off may well fail.
+    if (stopping === undefined) logger.fatal({ error }, messageOf(error))
     await stop('the start failed', 1)
   }
 }

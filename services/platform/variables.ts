@@ -121,6 +121,11 @@ export const variables = {
       'ClickHouse over HTTP. Not set: `start` runs an embedded one in the data directory.',
       'http://127.0.0.1:8123',
     ),
+    clickhousePort: variable(
+      'LOYALTY_CLICKHOUSE_PORT',
+      port.default(8123),
+      'Port on which the embedded ClickHouse serves BI tools and programs over HTTP; 0 takes a free one.',
+    ),
     clickhouseDatabase: variable(
       'LOYALTY_CLICKHOUSE_DATABASE',
       z.string().min(1).default('loyalty'),
@@ -186,7 +191,7 @@ export const variables = {
     processorUrl: variable(
       'LOYALTY_PROCESSOR_URL',
       url.optional(),
-      'Where the API finds the processor. Not set: on this machine.',
+      'Where the API and ingestion find the processor; of a name with several addresses each is asked by ingestion. Not set: on this machine.',
     ),
     projectorUrl: variable(
       'LOYALTY_PROJECTOR_URL',

@@ -15,6 +15,7 @@ import { loyaltyTopology, taskTopicsOf } from '#streams/topologies/loyalty.ts'
 import { equipServer, listen, type ReadinessCheck } from '../platform/http.ts'
 import type { Logger } from '../platform/logging.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { LagMeter } from './lag.ts'
 import { observeRuntime } from './telemetry.ts'
 
 export interface ProcessorDependencies {
@@ -72,12 +73,20 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
       metrics.classifierSeconds.observe(seconds)
     },
   })
+  const telemetry = observeRuntime(logger, metrics, topics.transactions)
+  const faults: Faults = new Map()
   const worker = new Worker<LoyaltyContext>({
     log,
     topology,
     topics: taskTopicsOf(topics),
     group: `${topics.transactions}-processor`,
-    observer: observeRuntime(logger, metrics, topics.transactions),
+    observer: {
+      ...telemetry,
+      stopped(partition, code, message) {
+        faults.set(partition, { code, message })
+        telemetry.stopped(partition, code, message)
+      },
+    },
     crash: deps.crash ?? noCrash,
     openStore: (partition) => deps.openStore(join(deps.stateDir, String(partition))),
     ...(deps.settings === undefined ? {} : { settings: deps.settings }),
@@ -85,9 +94,11 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
   })
   const app = new Hono()
   equipServer(app, { logger, metrics, ready: () => readiness(worker) })
-  app.get('/status', (c) => c.json({ tasks: worker.tasks.map(describe) }))
+  const meter = new LagMeter(log, topics, metrics)
+  app.get('/status', (c) => c.json({ tasks: worker.tasks.map((task) => describe(task, meter, faults)) }))
   const server = await listen(app, { port: deps.port, bind: deps.bind })
-  const lag = setInterval(() => measureLag(worker, metrics, topics.transactions), lagEveryMs)
+  // While the log is away the metrics stay as they were; the log's own failures are told elsewhere.
+  const lag = setInterval(() => void meter.measure(worker.tasks).catch(() => {}), lagEveryMs)
   await worker.start()
   return {
     port: server.port,
@@ -113,30 +124,25 @@ function readiness(worker: Worker<LoyaltyContext>): ReadinessCheck[] {
   return [{ name: 'group', ok: worker.joined, message: worker.joined ? 'joined' : 'joining' }, ...checks]
 }
 
-function describe(task: LoyaltyTask) {
+/** Why tasks of a partition were stopped, the last time. */
+type Faults = Map<number, { readonly code: string; readonly message: string }>
+
+function describe(task: LoyaltyTask, meter: LagMeter, faults: Faults) {
   const { position, context, stateSize } = task
+  const lag = meter.of(task.partition)
   return {
     partition: task.partition,
     state: task.state,
+    // What a person has to mend before a restart; null unless the task is stopped.
+    fault: task.state === 'stopped' ? (faults.get(task.partition) ?? null) : null,
     position,
-    end_offset: task.endOffset,
-    lag_records: lagOf(task),
+    end_offset: Math.max(task.endOffset, lag?.endOffset ?? 0),
+    // As of the last second; null before the first measurement.
+    lag_records: lag?.records ?? null,
+    lag_seconds: lag?.seconds ?? null,
     as_of: context?.domain.asOf.date == null ? null : isoOfDay(context.domain.asOf.date),
     model: context?.domain.model ?? null,
     state_entries: stateSize?.entries ?? null,
     state_bytes: stateSize?.bytes ?? null,
-  }
-}
-
-function lagOf(task: LoyaltyTask): number {
-  return Math.max(0, task.endOffset - (task.position?.transactions ?? 0))
-}
-
-function measureLag(worker: Worker<LoyaltyContext>, metrics: Metrics, topic: string): void {
-  const now = Date.now()
-  for (const task of worker.tasks) {
-    const labels = { topic, partition: task.partition }
-    metrics.lagRecords.set(labels, lagOf(task))
-    metrics.lagSeconds.set(labels, task.oldestWaitingMs === null ? 0 : Math.max(0, now - task.oldestWaitingMs) / 1_000)
   }
 }

@@ -3,12 +3,19 @@ import type { Log, LogBatch, LogReader, LogRecord } from '#streams/log/log.ts'
 import type { Batch, Projection, Range } from './projection.ts'
 import type { Reading, Rejected } from './reading.ts'
 
+/** Where reading a partition goes on. */
+export interface PartitionOffset {
+  readonly topic: string
+  readonly partition: number
+  readonly nextOffset: number
+}
+
 export interface FeedOptions<B extends Batch> {
   readonly log: Log
   readonly reading: Reading
   readonly projection: Pick<Projection<never, B>, 'begin'>
   /** Where to start, and the partitions to read. */
-  readonly positions: readonly { readonly topic: string; readonly partition: number; readonly nextOffset: number }[]
+  readonly positions: readonly PartitionOffset[]
   /** How long a batch may wait for more; 0 applies what is there as soon as the batch before is applied. */
   readonly lingerMs: number
   readonly maxRows: number
@@ -69,6 +76,13 @@ export class Feed<B extends Batch> {
   /** Next offset to apply of a partition. */
   position(topic: string, partition: number): number {
     return this.#applied.get(keyOf(topic, partition)) ?? 0
+  }
+
+  /** Next offsets to apply, of every partition. */
+  get positions(): readonly PartitionOffset[] {
+    return this.#options.positions.map(({ topic, partition }) => {
+      return { topic, partition, nextOffset: this.position(topic, partition) }
+    })
   }
 
   /** True when the last poll found nothing and everything read is applied. */

@@ -25,6 +25,7 @@ import { clickhouseSegments } from './projections/clickhouse-segments.ts'
 import { clickhouseState } from './projections/clickhouse-state.ts'
 import { postgresProfiles, type SegmentDefinition } from './projections/postgres-profiles.ts'
 import { Reading, type Rejected } from './reading.ts'
+import { orderRebuild, type RebuildTask, readRebuild } from './rebuild-tasks.ts'
 import { ProjectionRunner, type RunnerDeps } from './runner.ts'
 import { type ProjectorMetrics, projectorMetrics } from './telemetry.ts'
 
@@ -51,8 +52,15 @@ export interface ProjectorDeps {
 export interface Projector {
   /** State and lag of every projection. Errors: those of the log. */
   status(): Promise<ProjectionStatus[]>
-  /** Builds a projection anew and swaps; resolves when reads see the new tables. Errors: `projection_unknown`, … */
-  rebuild(projection: string): Promise<void>
+  /**
+   * Orders to build a projection anew beside and to swap it in. The order is durable when this resolves: the owner of the
+   * projection, this process or another, carries it out. While one is open it is that one's task, and `begun` is false.
+   *
+   * Errors: `projection_unknown`, those of the driver.
+   */
+  orderRebuild(projection: string): Promise<{ task: RebuildTask; begun: boolean }>
+  /** What has become of an order. Errors: `task_not_found`, those of the driver. */
+  rebuildTask(taskId: string): Promise<RebuildTask>
   /** Compares views with facts, and makes views anew that differ. Errors: `projection_unknown`, … */
   reconcile(projection?: string): Promise<Reconciliation[]>
   /** Ends after the batches at hand. */
@@ -126,7 +134,17 @@ export function startProjector(deps: ProjectorDeps): Projector {
   return {
     status,
     reconcile,
-    rebuild: async (projection) => named(projection).rebuild(),
+    async orderRebuild(projection) {
+      const runner = named(projection)
+      const ordered = await orderRebuild(deps.pool, projection)
+      runner.look()
+      return ordered
+    },
+    async rebuildTask(taskId) {
+      const task = await readRebuild(deps.pool, taskId)
+      if (task !== null) return task
+      throw new LoyaltyError('task_not_found', `there is no rebuild ${taskId}`, { details: { taskId } })
+    },
     async stop() {
       clearInterval(timer)
       await Promise.all(runners.map((runner) => runner.stop()))

@@ -142,7 +142,7 @@ export async function noteRebuild(
   if (noted.rowCount !== 1) throw fenced(owner)
 }
 
-/** The rebuilt tables are in place: their offsets become the projection's. Errors: `projection_fenced`. */
+/** The rebuilt tables are in place: their offsets become the projection's, the order is done. Errors: `projection_fenced`. */
 export async function adoptNext(client: PoolClient, owner: Ownership, version: number): Promise<void> {
   await noteRebuild(client, owner, null)
   await forget(client, owner.projection)
@@ -151,6 +151,11 @@ export async function adoptNext(client: PoolClient, owner: Ownership, version: n
     nextKey(owner.projection),
   ])
   await client.query('UPDATE projector.projection SET version = $2 WHERE projection = $1', [owner.projection, version])
+  await client.query(
+    `UPDATE projector.rebuild_task SET state = 'done', ended_at = now(), applied_records = total_records,
+       error_code = NULL, error_message = NULL WHERE projection = $1 AND ended_at IS NULL`,
+    [owner.projection],
+  )
 }
 
 /** How far a projection has applied one partition. */

@@ -13,6 +13,8 @@ export interface RebuildParts<B extends Batch> {
   readonly isCurrent: () => boolean
   /** A feed into the new tables, from the start of the log. */
   readonly openNext: () => Promise<Feed<B>>
+  /** Puts the new tables in the place of the old ones. */
+  readonly swap: () => Promise<void>
 }
 
 /** So many offsets behind, the old feed is held still for the rest. */
@@ -56,7 +58,7 @@ export async function rebuildBeside<B extends Batch>(parts: RebuildParts<B>): Pr
       next.stop()
       await running
       if (failure !== undefined) throw failure
-      await engine.swap(session.owner)
+      await parts.swap()
     } finally {
       session.feed.stop()
       resume()

@@ -6,11 +6,13 @@ import { readRange } from '#streams/log/range.ts'
 import type { Logger } from '../platform/logging.ts'
 import type { Engine, Reconciliation } from './engine.ts'
 import { Feed } from './feed.ts'
+import { LogOffsets } from './log-offsets.ts'
 import { becomeOwner, type OwnerLock } from './owner.ts'
-import { nextKey, noteRebuild, type Ownership, openOffsets, takeOver } from './progress.ts'
+import { nextKey, type Ownership, openOffsets, takeOver } from './progress.ts'
 import { type Batch, type Range, topicsRead } from './projection.ts'
 import type { Reading, Rejected } from './reading.ts'
-import { rebuildBeside } from './rebuild.ts'
+import { orderRebuild } from './rebuild-tasks.ts'
+import { Rebuilder } from './rebuilder.ts'
 
 export interface RunnerDeps {
   readonly log: Log
@@ -30,6 +32,10 @@ export interface RunnerDeps {
  */
 export type RunnerState = 'standby' | 'running' | 'rebuilding' | 'failing' | 'stopped'
 
+const defaultBackOffMs = { first: 100, longest: 5_000 }
+/** How often the log is told where the projection is, and orders to rebuild are looked for. */
+const mindEveryMs = 1_000
+
 /** What an owner works with; replaced after every failure and every swap. */
 export interface Session<B extends Batch> {
   readonly owner: Ownership
@@ -45,16 +51,28 @@ export class ProjectionRunner<B extends Batch> {
   #done: Promise<void> | undefined
   #session: Session<B> | null = null
   #waiting: ((session: Session<B>) => void)[] = []
-  #rebuild: Promise<void> | null = null
-  #beside: Promise<void> | null = null
+  readonly #offsets: LogOffsets
+  readonly #rebuilder: Rebuilder<B>
   #lastRecordMs: number | null = null
-  state: RunnerState = 'standby'
+  #mindTrouble = ''
+  #state: RunnerState = 'standby'
   error: { readonly code: string; readonly message: string } | null = null
 
   constructor(deps: RunnerDeps, engine: Engine<B>) {
     this.#deps = deps
     this.engine = engine
     this.#logger = deps.logger.child({ projection: engine.name })
+    this.#offsets = new LogOffsets(deps.log, engine.name)
+    this.#rebuilder = new Rebuilder({
+      ...{ pool: deps.pool, engine, logger: this.#logger, backOffMs: deps.backOffMs ?? defaultBackOffMs },
+      isCurrent: (session) => this.#session === session,
+      openNext: ({ owner }) => this.#openFeed({ projection: nextKey(engine.name), epoch: owner.epoch }, () => {}),
+      closeNext: (feed) => this.#offsets.remove(feed),
+    })
+  }
+
+  get state(): RunnerState {
+    return this.#state === 'running' && this.#rebuilder.running ? 'rebuilding' : this.#state
   }
 
   get name(): string {
@@ -79,21 +97,13 @@ export class ProjectionRunner<B extends Batch> {
     this.#stopping.abort()
     this.#session?.feed.stop()
     await this.#done
-    this.state = 'stopped'
+    await this.#rebuilder.ended()
+    this.#state = 'stopped'
   }
 
-  /**
-   * Builds the projection anew from the start of the log, beside, and swaps. Waits until this process owns it; calls while
-   * one is under way share it. A rebuild that breaks off is begun again by the next owner.
-   *
-   * Errors: whatever broke it off.
-   */
-  rebuild(): Promise<void> {
-    this.#rebuild ??= this.#rebuildOnce().finally(() => {
-      this.#rebuild = null
-      if (this.state === 'rebuilding') this.state = 'running'
-    })
-    return this.#rebuild
+  /** Looks at once for an order to rebuild, where this process owns the projection. */
+  look(): void {
+    if (this.#session !== null) void this.#mind(this.#session)
   }
 
   /**
@@ -120,7 +130,7 @@ export class ProjectionRunner<B extends Batch> {
   }
 
   async #run(): Promise<void> {
-    const { first, longest } = this.#deps.backOffMs ?? { first: 100, longest: 5_000 }
+    const { first, longest } = this.#deps.backOffMs ?? defaultBackOffMs
     let pause = first
     while (!this.#stopping.signal.aborted) {
       try {
@@ -150,28 +160,34 @@ export class ProjectionRunner<B extends Batch> {
   async #serve(lock: OwnerLock, onSuccess: () => void): Promise<void> {
     const { pool } = this.#deps
     // A rebuild of the session before notices that it is over, or has just swapped.
-    await this.#beside?.catch(() => {})
+    await this.#rebuilder.ended()
     const row = await takeOver(pool, this.name, this.engine.version)
     const owner = { projection: this.name, epoch: row.epoch }
     if (row.rebuild === 'swapping') await this.engine.finishSwap(owner, row)
     await this.engine.recover(owner, (ranges) => this.#replay(ranges))
+    const wanted = row.rebuild === 'building' || (row.rebuild === null && row.version !== this.engine.version)
+    if (wanted) await orderRebuild(pool, this.name)
     const feed = await this.#openFeed(owner, onSuccess)
+    const session = { owner, feed }
     const watch = setInterval(() => {
       if (lock.lost) feed.stop()
     }, 100)
-    this.#session = { owner, feed }
-    this.state = 'running'
+    const minding = setInterval(() => void this.#mind(session), mindEveryMs)
+    this.#session = session
+    this.#state = 'running'
     this.error = null
     this.#logger.info({ epoch: owner.epoch }, 'projection runs')
     for (const waiting of this.#waiting.splice(0)) waiting(this.#session)
-    const wanted = row.rebuild === 'building' || (row.rebuild === null && row.version !== this.engine.version)
-    if (wanted) this.rebuild().catch((error: unknown) => this.#logger.warn({ error }, 'the rebuild broke off'))
     try {
+      void this.#mind(session)
       if (this.#stopping.signal.aborted) feed.stop()
       await feed.run()
+      await this.#offsets.tell().catch(() => {})
     } finally {
       clearInterval(watch)
+      clearInterval(minding)
       this.#session = null
+      this.#offsets.remove(feed)
     }
     if (lock.lost)
       throw new LoyaltyError('projection_lock_lost', 'the connection that held the lock is gone', { retriable: true })
@@ -183,7 +199,7 @@ export class ProjectionRunner<B extends Batch> {
     const positions = await openOffsets(pool, owner.projection, owner.epoch, await this.#starts())
     for (const { recordMs } of positions)
       if (recordMs !== null) this.#lastRecordMs = Math.max(this.#lastRecordMs ?? 0, recordMs)
-    return new Feed<B>({
+    const feed = new Feed<B>({
       log,
       reading,
       projection: engine,
@@ -200,6 +216,29 @@ export class ProjectionRunner<B extends Batch> {
         onApplied(owner.projection, batch.rows, performance.now() - startedAt)
       },
     })
+    // Before the first record is read: from then on the log keeps what belongs to it.
+    try {
+      await this.#offsets.add(feed)
+    } catch (error) {
+      feed.stop()
+      await feed.run()
+      throw error
+    }
+    return feed
+  }
+
+  /** Nobody waits for it; what fails is tried again within a second. */
+  async #mind(session: Session<B>): Promise<void> {
+    try {
+      await this.#offsets.tell()
+      await this.#rebuilder.look(session)
+      this.#mindTrouble = ''
+    } catch (error) {
+      const trouble = messageOf(error)
+      if (trouble !== this.#mindTrouble)
+        this.#logger.warn({ error }, `telling the log, or looking for orders: ${trouble}`)
+      this.#mindTrouble = trouble
+    }
   }
 
   /** Where a projection that knows nothing begins. */
@@ -223,35 +262,13 @@ export class ProjectionRunner<B extends Batch> {
     return batch
   }
 
-  async #rebuildOnce(): Promise<void> {
-    const session = await this.#owned()
-    this.state = 'rebuilding'
-    this.#beside = this.#buildBeside(session).finally(() => {
-      this.#beside = null
-    })
-    await this.#beside
-    this.#logger.info('projection rebuilt')
-  }
-
-  async #buildBeside(session: Session<B>): Promise<void> {
-    await noteRebuild(this.#deps.pool, session.owner, 'building')
-    const next = { projection: nextKey(this.name), epoch: session.owner.epoch }
-    await rebuildBeside({
-      pool: this.#deps.pool,
-      engine: this.engine,
-      session,
-      isCurrent: () => this.#session === session,
-      openNext: () => this.#openFeed(next, () => {}),
-    })
-  }
-
   #owned(): Promise<Session<B>> {
     if (this.#session !== null) return Promise.resolve(this.#session)
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   #fail(error: unknown): void {
-    this.state = 'failing'
+    this.#state = 'failing'
     const code = error instanceof LoyaltyError ? error.code : 'projection_failed'
     // One line per kind of trouble, not one per attempt.
     if (this.error?.code !== code) this.#logger.warn({ error }, `projection waits: ${messageOf(error)}`)

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { LoyaltyError } from '#streams/core/error.ts'
 
 export interface ProgramSpec {
@@ -59,9 +59,10 @@ export class ChildProgram {
   /**
    * Starts the program and waits until it serves. From then on it is started again whenever it ends.
    *
-   * Errors: `program_not_started` with the end of its log.
+   * Errors: `program_not_started` with the end of its log, also where it was stopped meanwhile or before.
    */
   async start(): Promise<void> {
+    if (this.#stopping) throw notStarted(this.name, 'stopped', this.#spec.logFile)
     try {
       await this.#launch()
     } catch (error) {
@@ -129,7 +130,8 @@ function isReady(message: unknown): message is { type: 'ready'; port: number } {
 }
 
 function notStarted(name: string, outcome: string | number | null, logFile: string): LoyaltyError {
-  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-15)
+  const log = existsSync(logFile) ? readFileSync(logFile, 'utf8') : ''
+  const lines = log.trimEnd().split('\n').slice(-15)
   return new LoyaltyError(
     'program_not_started',
     `${name} ended (${outcome}) before it served: ${lastError(lines)}; see ${logFile}`,

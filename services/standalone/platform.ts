@@ -4,7 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Config, type Environment, isExplicit, toEnvironment } from '../platform/config.ts'
 import { lockDirectory } from './chdb/directory-lock.ts'
 import { ChildProgram, type ProgramEvent } from './child-program.ts'
+import { checkDirectoryFacts, rememberDirectoryFacts } from './directory-facts.ts'
 import { type Engine, openClickHouseEngine, openPostgresEngine } from './engines.ts'
+import { interrupted, unlessInterrupted } from './interrupted.ts'
 import { choosePort } from './ports.ts'
 import { removeRunFile, writeRunFile } from './run-file.ts'
 
@@ -30,6 +32,8 @@ export interface PlatformOptions {
   readonly setup: PlatformSetup
   /** Notices for the person who started the platform. */
   readonly tell: (text: string) => void
+  /** Calls the start off: what has started is stopped again. Once the platform serves it means nothing. */
+  readonly signal?: AbortSignal
 }
 
 export interface Platform {
@@ -47,11 +51,12 @@ export interface Platform {
  * Starts the whole platform on one machine: engines, registry, programs, each as a child process, what does not wait for
  * another at the same time. Resolves when all serve.
  *
- * Errors: `data_directory_in_use`, `port_in_use`, `program_not_started`, those of the engines; what was started is
- * stopped again.
+ * Errors: `data_directory_in_use`, `data_directory_mismatch`, `port_in_use`, `program_not_started`, `interrupted`, those of
+ * the engines; what was started is stopped again.
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const startedMs = performance.now()
+  const { signal, tell } = options
   const dataDir = resolve(options.config.dataDir)
   mkdirSync(join(dataDir, 'logs'), { recursive: true })
   const lock = await lockDirectory(dataDir)
@@ -61,18 +66,22 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     for (const part of parts.reverse()) await part.stop()
   })
   try {
-    const config = await withPorts({ ...options.config, dataDir }, options.env)
+    checkDirectoryFacts(dataDir, options.config)
+    const config = await withPorts({ ...options.config, dataDir }, options)
     const joined = await startEngines(config, options, parts)
+    rememberDirectoryFacts(dataDir, joined)
     const programs = programsOf(joined, options)
     const others = programNames.slice(1)
-    if (options.config.registryUrl === undefined) {
-      parts.push(programs.registry)
-      await programs.registry.start()
+    const started = (names: readonly ProgramName[]) => {
+      parts.push(...names.map((name) => programs[name]))
+      return Promise.all(names.map((name) => programs[name].start()))
     }
-    parts.push(...others.map((name) => programs[name]))
-    await options.setup.programme(joined)
-    await Promise.all(others.map((name) => programs[name].start()))
-    await Promise.all(others.map((name) => untilReady(name, programs[name].url, options.tell)))
+    if (options.config.registryUrl === undefined) await unlessInterrupted(signal, 0, () => started(['registry']))
+    await unlessInterrupted(signal, setupGraceMs, () => options.setup.programme(joined))
+    await unlessInterrupted(signal, 0, () => started(others))
+    await unlessInterrupted(signal, 0, () =>
+      Promise.all(others.map((name) => untilReady(name, programs[name].url, tell))),
+    )
     const addressOf = (name: ProgramName) => [name, programs[name].url] as const
     const urls = { ...Object.fromEntries(others.map(addressOf)), registry: joined.registryUrl } as Platform['urls']
     const environment = toEnvironment(joined)
@@ -85,13 +94,16 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
 }
 
+/** Migrations and first records are short: one that is under way when the start is called off may end in peace. */
+const setupGraceMs = 3_000
+
 interface Stoppable {
   stop(): Promise<void>
 }
 
 /** Both engines at once, each followed by its migrations; a failure of one waits for the other, so that it can be stopped. */
 async function startEngines(config: Config, options: PlatformOptions, parts: Stoppable[]): Promise<Config> {
-  const { setup, tell } = options
+  const { setup, tell, signal } = options
   const open = async (
     engine: Promise<Engine>,
     known: (url: string) => Config,
@@ -99,29 +111,42 @@ async function startEngines(config: Config, options: PlatformOptions, parts: Sto
   ) => {
     const opened = await engine
     parts.push(opened)
-    await prepare(known(opened.url))
+    await unlessInterrupted(signal, setupGraceMs, () => prepare(known(opened.url)))
     return opened.url
   }
+  const port = { wanted: config.clickhousePort, orAnother: !isExplicit(options.env, 'clickhousePort') }
   const [postgres, clickhouse] = await Promise.allSettled([
-    open(openPostgresEngine(config, tell), (postgresUrl) => ({ ...config, postgresUrl }), setup.storage),
-    open(openClickHouseEngine(config, tell), (clickhouseUrl) => ({ ...config, clickhouseUrl }), setup.statistics),
+    open(openPostgresEngine(config, tell, signal), (postgresUrl) => ({ ...config, postgresUrl }), setup.storage),
+    open(
+      openClickHouseEngine(config, tell, port, signal),
+      (clickhouseUrl) => ({ ...config, clickhouseUrl }),
+      setup.statistics,
+    ),
   ])
   for (const outcome of [postgres, clickhouse]) if (outcome.status === 'rejected') throw outcome.reason
+  if (signal?.aborted) throw interrupted()
   const urlOf = (outcome: PromiseSettledResult<string>) => (outcome.status === 'fulfilled' ? outcome.value : '')
-  return { ...config, postgresUrl: urlOf(postgres), clickhouseUrl: urlOf(clickhouse) }
+  const clickhouseUrl = urlOf(clickhouse)
+  const clickhousePort = Number(new URL(clickhouseUrl).port)
+  return { ...config, postgresUrl: urlOf(postgres), clickhouseUrl, clickhousePort }
 }
 
 /** Decides the ports before anything starts, so that the programs know of each other. */
-async function withPorts(config: Config, env: Environment): Promise<Config> {
+async function withPorts(config: Config, { env, tell }: PlatformOptions): Promise<Config> {
   const taken = new Set<number>()
-  const ports: Record<string, number> = {}
-  for (const name of programNames) {
-    const key = `${name}Port` as const
-    ports[name] = await choosePort(config[key], isExplicit(env, key), taken)
+  const choose = async (name: string, key: keyof Config & `${string}Port`) => {
+    const port = await choosePort(config[key], isExplicit(env, key), taken)
+    if (port !== config[key] && config[key] !== 0)
+      tell(`port ${config[key]} is in use; ${name} serves on ${port} this time`)
+    return port
   }
+  const clickhousePort = config.clickhouseUrl === undefined ? await choose('ClickHouse', 'clickhousePort') : 0
+  const ports: Record<string, number> = {}
+  for (const name of programNames) ports[name] = await choose(name, `${name}Port`)
   const urlOf = (name: ProgramName) => `http://127.0.0.1:${ports[name]}`
   return {
     ...config,
+    clickhousePort,
     apiPort: ports.api!,
     ingestPort: ports.ingest!,
     registryPort: ports.registry!,

@@ -1,6 +1,8 @@
+import { resolve } from 'node:path'
 import { topicsOf } from '#schemas/topics.ts'
 import type { Wiring } from '../cli/context.ts'
 import type { Logger } from '../platform/logging.ts'
+import { checkDirectoryFacts } from '../standalone/directory-facts.ts'
 import { clickHouseCalibrator, projectionProgress } from './ingest.ts'
 import { openLog } from './log.ts'
 import { allProjections } from './projections.ts'
@@ -13,8 +15,14 @@ export function cliWiring(logger: Logger, notice: (text: string) => void): Wirin
     setup: (profile) => platformSetup(logger, notice, profile),
     migrateDatabase: (config, target) => migrateDatabase(config, logger, target),
     migrateStatistics,
-    createTopics: (config) => createTopics(config, logger),
-    openLog: (config) => openLog(config, { clientId: 'loyalty-cli', logger }),
+    createTopics: async (config) => {
+      checkDirectoryFacts(resolve(config.dataDir), config)
+      return createTopics(config, logger)
+    },
+    openLog: (config) => {
+      checkDirectoryFacts(resolve(config.dataDir), config)
+      return openLog(config, { clientId: 'loyalty-cli', logger })
+    },
     projectionProgress: (config, pool) => projectionProgress(pool, topicsOf(config.topicPrefix), allProjections),
     calibrator: clickHouseCalibrator,
     openPostgres: (config) => openPostgres(config, logger),

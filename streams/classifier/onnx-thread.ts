@@ -4,7 +4,7 @@ import type { ModelCard } from './model-card.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
 import type { ThreadAnswer, ThreadFault, ThreadRequest } from './threaded-classifier.ts'
 
-/** Thread of a threaded classifier: opens the model it is given, then answers requests in order. */
+/** Thread of a threaded classifier: opens the model it is given, then answers requests in order, until asked to end. */
 const { card, bytes } = workerData as { card: ModelCard; bytes: Uint8Array }
 
 function answer(message: ThreadAnswer, transfer: ArrayBuffer[] = []): void {
@@ -20,7 +20,12 @@ function faultOf(error: unknown): ThreadFault {
 
 try {
   const classifier = await openOnnxClassifier(card, bytes)
-  parentPort?.on('message', async ({ id, rows, count }: ThreadRequest) => {
+  parentPort?.on('message', async (request: ThreadRequest) => {
+    if (request.kind === 'close') {
+      await classifier.close()
+      return parentPort?.close()
+    }
+    const { id, rows, count } = request
     try {
       const result = await classifier.classify(rows, count)
       const { segmentIndex, probabilities, score } = result

@@ -146,6 +146,11 @@ export function hash64(text: string, out: Hash64): void {
   shared.reset().utf8(text).finish(out)
 }
 
+/** The 64-bit hash of `length` bytes in `words`, which holds zeros from there up to a multiple of sixteen bytes. */
+export function hash64Words(words: Uint32Array, length: number, out: Hash64): void {
+  murmur3(words, length, 0, out)
+}
+
 /** 32 bits of `hash64`, never 0: 0 means "none" wherever it is stored. */
 export function hash32(text: string): number {
   hash64(text, scratch)

@@ -24,7 +24,7 @@ export interface LedgerSettings {
 export type Outcome = 'accepted' | 'duplicate' | 'conflicting_duplicate' | 'beyond_ledger'
 
 /** Version of the fold and of its encoding: stored state of another version is thrown away and folded again. */
-export const foldVersion = 1
+export const foldVersion = 2
 
 const Bit = { references: 1 << 24, past: 1 << 25 } as const
 const countMask = 0xffffff

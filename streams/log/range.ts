@@ -60,6 +60,28 @@ export function partOf(batch: LogBatch, records: readonly LogRecord[]): LogBatch
   return { topic, partition, records, count: records.length, bytes, fromOffset, nextOffset, endOffset }
 }
 
+/**
+ * The first committed record of a partition with an offset in [from, to), or null where there are only marks. Copies its
+ * bytes. Errors: those of `readRange`.
+ */
+export async function readFirst(
+  log: Log,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+  options: { stallMs?: number } = {},
+): Promise<LogRecord | null> {
+  for await (const { records } of readRange(log, topic, partition, from, to, {
+    ...options,
+    maxBytesPerPartition: 4096,
+  })) {
+    const [first] = records
+    if (first !== undefined) return copyOf(first)
+  }
+  return null
+}
+
 /** The last committed record of a partition, or null where there is none. Copies its bytes. */
 export async function readLast(log: Log, topic: string, partition: number): Promise<LogRecord | null> {
   const end = (await log.admin.endOffsets(topic))[partition] ?? 0

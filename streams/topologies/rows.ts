@@ -1,5 +1,6 @@
 import { ClientStateEncoder } from '#schemas/client-state.ts'
 import type { ClientStateChanged, ClientStateTail, ClientStateValues } from '#schemas/events.ts'
+import { hash64Words } from '../domain/hash.ts'
 import { rfmText } from '../domain/scoring.ts'
 import { none, type Values } from '../domain/values.ts'
 import type { EmittedRow } from './client.ts'
@@ -9,6 +10,14 @@ export interface Standing {
   readonly segment: string
   readonly loyaltyScore: number
 }
+
+/** A row to emit: its framed bytes, and what is kept of it. */
+export interface NextRow {
+  readonly bytes: Buffer
+  readonly row: EmittedRow
+}
+
+const hash = { hi: 0, lo: 0 }
 
 /** Makes the rows of client-state out of values. */
 export class RowWriter {
@@ -28,30 +37,25 @@ export class RowWriter {
     standing: Standing | null,
     before: EmittedRow | null,
     tail: ClientStateTail,
-  ): EmittedRow | null {
-    const encoded = this.#encoder.values(rowValues(clientId, values, standing))
-    if (
-      before !== null &&
-      before.valuesLength === encoded.length &&
-      encoded.compare(before.bytes, 0, encoded.length) === 0
-    )
-      return null
-    const valuesLength = encoded.length
+  ): NextRow | null {
+    this.#hash(rowValues(clientId, values, standing))
+    if (before !== null && before.valuesHi === hash.hi && before.valuesLo === hash.lo) return null
     const version = tail.version + 1
-    return {
-      bytes: this.#encoder.finish({ ...tail, version }),
-      valuesLength,
-      version,
-      segment: standing?.segment ?? null,
-      loyaltyScore: standing?.loyaltyScore ?? null,
-    }
+    const [segment, loyaltyScore] = standing === null ? [null, null] : [standing.segment, standing.loyaltyScore]
+    const row = { valuesHi: hash.hi, valuesLo: hash.lo, version, segment, loyaltyScore }
+    return { bytes: this.#encoder.finish({ ...tail, version }), row }
   }
 
-  /** A row read back from the log, in this writer's own bytes. */
+  /** What is kept of a row read back from the log. */
   emitted(row: ClientStateChanged): EmittedRow {
-    const valuesLength = this.#encoder.values(row).length
+    this.#hash(row)
     const { version, segment, loyalty_score: loyaltyScore } = row
-    return { bytes: this.#encoder.finish(row), valuesLength, version, segment, loyaltyScore }
+    return { valuesHi: hash.hi, valuesLo: hash.lo, version, segment, loyaltyScore }
+  }
+
+  #hash(values: ClientStateValues): void {
+    const length = this.#encoder.values(values)
+    hash64Words(this.#encoder.words, length, hash)
   }
 }
 

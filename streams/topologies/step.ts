@@ -120,16 +120,17 @@ export class LoyaltyStep implements WorkingSet {
     due.forEach((touched, i) => {
       const { client } = touched
       const before = client.row
-      const row = this.#shared.rows.next(client.id, values[i]!, standings[i]!, before, {
+      const next = this.#shared.rows.next(client.id, values[i]!, standings[i]!, before, {
         model_id: standings[i] === null ? null : (model?.id ?? null),
         model_version: standings[i] === null ? null : (model?.version ?? null),
         as_of: domain.asOf.date,
         version: before?.version ?? 0,
       })
-      if (row === null) return
+      if (next === null) return
+      const { row, bytes } = next
       client.row = row
       touched.changed = true
-      this.#rows.push({ key: client.key, value: row.bytes })
+      this.#rows.push({ key: client.key, value: bytes })
       if ((before?.segment ?? null) !== row.segment) this.#reclassify(touched, before, row, model)
     })
     this.#evaluated = due.length

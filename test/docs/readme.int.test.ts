@@ -20,7 +20,10 @@ function commandsOf(section: string): string[] {
 }
 
 const freePorts = Object.fromEntries(
-  ['API', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR'].map((program) => [`LOYALTY_${program}_PORT`, '0']),
+  ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR'].map((program) => [
+    `LOYALTY_${program}_PORT`,
+    '0',
+  ]),
 )
 
 describe('the five minutes of the README', () => {
@@ -58,10 +61,11 @@ describe('the five minutes of the README', () => {
     test(command.split('\n')[0]!, () => {
       const here = command
         .replaceAll('http://127.0.0.1:8080', apiUrl)
+        .replaceAll('http://127.0.0.1:8123', clickhouse)
         .replace('npm run -s loyalty --', `'${process.execPath}' services/cli/main.ts`)
       const { status, stdout, stderr } = spawnSync('bash', ['-c', here], {
         cwd: root,
-        env: { ...process.env, LOYALTY_DATA_DIR: data.path, CLICKHOUSE: clickhouse },
+        env: { ...process.env, LOYALTY_DATA_DIR: data.path },
         encoding: 'utf8',
         maxBuffer: 16 * 1024 * 1024,
         timeout: 60_000,

@@ -30,6 +30,12 @@ export interface ClientRow {
   readonly known_to_stream: boolean
 }
 
+/** One client with the parts of its profile that lists leave out; null where no profile was taken in, or it was erased. */
+export interface ClientDetailsRow extends ClientRow {
+  readonly communication_preferences: Readonly<Record<string, boolean>> | null
+  readonly attributes: Readonly<Record<string, string>> | null
+}
+
 const columns = `c.client_id, c.name, c.email, c.phone, c.gender, c.city, c.birth_date::text, c.registered_at,
   c.first_purchase_day::text AS first_purchase, c.last_purchase_day::text AS last_purchase, c.frequency,
   c.monetary_gross_minor AS gross_minor, c.monetary_net_minor AS net_minor,
@@ -66,8 +72,11 @@ export async function listClients(pool: Pool, query: ClientQuery): Promise<Clien
   return (await pool.query<ClientRow>(sql, params)).rows
 }
 
-export async function findClient(pool: Pool, clientId: string): Promise<ClientRow | null> {
-  const { rows } = await pool.query<ClientRow>(`SELECT ${columns} FROM ${source} WHERE c.client_id = $1`, [clientId])
+export async function findClient(pool: Pool, clientId: string): Promise<ClientDetailsRow | null> {
+  const { rows } = await pool.query<ClientDetailsRow>(
+    `SELECT ${columns}, c.communication_preferences, c.attributes FROM ${source} WHERE c.client_id = $1`,
+    [clientId],
+  )
   return rows[0] ?? null
 }
 

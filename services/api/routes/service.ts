@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { messageOf } from '#streams/core/error.ts'
+import { bounded } from '../bounded.ts'
 import { jsonAnswer, serviceStatusSchema } from '../schemas.ts'
 import type { ApiState } from '../state.ts'
 import { asOfIso, modelOf } from '../views.ts'
@@ -22,7 +23,7 @@ export interface PartStatus {
 
 export function serviceRoutes(app: OpenAPIHono, state: ApiState): void {
   app.openapi(statusRoute, async (c) => {
-    const [parts, freshness] = await Promise.all([partsOf(state), bounded(state.freshness.read(), null)])
+    const [parts, freshness] = await Promise.all([partsOf(state), state.freshness.read()])
     const { context } = state.programme
     const { programme } = context
     const lags = freshness === null ? null : [freshness.processor, ...freshness.projections]
@@ -67,7 +68,7 @@ export async function partsOf({ deps }: ApiState): Promise<PartStatus[]> {
 async function check(name: string, ask: () => Promise<unknown>): Promise<PartStatus> {
   try {
     const late = new Error(`no answer within ${timeoutMs} ms`)
-    if ((await bounded(ask(), late)) === late) throw late
+    if ((await bounded(ask(), late, timeoutMs)) === late) throw late
     return { name, status: 'up' }
   } catch (error) {
     return { name, status: 'down', message: messageOf(error) }
@@ -78,18 +79,4 @@ async function answers(url: string): Promise<void> {
   const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) })
   const text = await response.text()
   if (!response.ok) throw new Error(`${url} answers ${response.status}: ${text.slice(0, 300)}`)
-}
-
-/** `work`, or `late` when it takes too long; a failure after that is of no interest. */
-async function bounded<Value, Late>(work: Promise<Value>, late: Late): Promise<Value | Late> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<Late>((resolve) => {
-    timer = setTimeout(() => resolve(late), timeoutMs)
-  })
-  try {
-    return await Promise.race([work, timeout])
-  } finally {
-    clearTimeout(timer)
-    work.catch(() => {})
-  }
 }

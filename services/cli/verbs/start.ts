@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Command } from 'commander'
-import { LoyaltyError } from '#streams/core/error.ts'
+import { hasCode, LoyaltyError } from '#streams/core/error.ts'
 import { readConfig } from '../../platform/config.ts'
 import { type Platform, startPlatform } from '../../standalone/platform.ts'
 import { findPlatform } from '../../standalone/run-file.ts'
@@ -15,7 +15,12 @@ export function startVerb(program: Command, context: CliContext): void {
     .option('--json', 'print the addresses as one JSON object')
     .addHelpText('after', '\nExamples:\n  npm start\n  npm start -- --data-dir /var/lib/loyalty\n')
     .action(async (options: CommonOptions) => {
-      const platform = await startHere(context, options)
+      const platform = await startHere(context, options).catch((error) => {
+        // To be stopped while it starts is no failure of a platform.
+        if (!hasCode(error, 'interrupted')) throw error
+        context.output.note(error.message)
+      })
+      if (platform === undefined) return
       try {
         if (options.json) context.output.json({ urls: platform.urls, seconds: platform.startedInMs / 1000 })
         else for (const line of describe(platform)) context.output.print(line)
@@ -41,7 +46,8 @@ export async function startHere(context: CliContext, options: CommonOptions, pro
       `the platform runs on ${config.dataDir} already (process ${running.pid}, ${running.urls.api})`,
       { details: { pid: running.pid, urls: running.urls } },
     )
-  return startPlatform({ config, env, setup: context.wiring.setup(profile), tell: context.output.note })
+  const setup = context.wiring.setup(profile)
+  return startPlatform({ config, env, setup, tell: context.output.note, signal: context.interrupted })
 }
 
 export function describe(platform: Platform): string[] {

@@ -1,6 +1,7 @@
-import type { Pool, PoolClient } from 'pg'
+import type { Pool } from 'pg'
 import type { FileProfile } from '../profile.ts'
 import type { UploadReport } from '../report.ts'
+import { inTransaction } from './transaction.ts'
 
 /** Upload batches and tasks in PostgreSQL, schema `ingest`. Only this program writes them. */
 
@@ -49,6 +50,13 @@ export interface UploadTask extends NewUpload {
   readonly checkpoint: Checkpoint | null
 }
 
+/** What hinders a task that is under way and goes on by itself once it can. */
+export interface Waiting {
+  readonly code: string
+  readonly message: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
 export interface TaskView {
   readonly taskId: string
   readonly batchId: string
@@ -58,6 +66,8 @@ export interface TaskView {
   readonly report: UploadReport | null
   readonly errorCode: string | null
   readonly errorMessage: string | null
+  /** Null while the task gets on. */
+  readonly waiting: (Waiting & { readonly sinceMs: number }) | null
 }
 
 export interface UploadView {
@@ -139,16 +149,19 @@ export class UploadStore {
 
   /**
    * The oldest task that is not ended, marked as being worked on; null where there is none. The caller holds the worker
-   * lock, so a task that is already PROCESSING is one that a crash left behind.
+   * lock, so a task that is already PROCESSING is one that a crash left behind, or that was got ready before its turn.
+   * With `passingOver` the oldest of the others, whose attempts are not counted: its turn comes later.
    */
-  async claim(): Promise<UploadTask | null> {
+  async claim(passingOver: readonly string[] = []): Promise<UploadTask | null> {
     return inTransaction(this.#pool, async (client) => {
       const claimed = await client.query<{ task_id: string }>(
-        `update ingest.tasks set status = 'PROCESSING', attempts = attempts + 1,
+        `update ingest.tasks set status = 'PROCESSING', attempts = attempts + $2,
            started_at = coalesce(started_at, current_timestamp)
-         where task_id = (select task_id from ingest.tasks where status in ('PENDING', 'PROCESSING')
+         where task_id = (select task_id from ingest.tasks
+                          where status in ('PENDING', 'PROCESSING') and task_id <> all($1::uuid[])
                           order by created_at, task_id limit 1 for update)
          returning task_id`,
+        [passingOver, passingOver.length === 0 ? 1 : 0],
       )
       const taskId = claimed.rows[0]?.task_id
       if (taskId === undefined) return null
@@ -178,6 +191,18 @@ export class UploadStore {
       `update ingest.tasks set phase = $2, progress_percentage = greatest(progress_percentage, $3)
        where task_id = $1 and status = 'PROCESSING'`,
       [taskId, phase, percentage],
+    )
+  }
+
+  /** Says what a task waits for; null: for nothing any more. The same code again keeps the time since when. */
+  async waiting(taskId: string, waiting: Waiting | null): Promise<void> {
+    await this.#pool.query(
+      `update ingest.tasks set waiting = $2::jsonb, waiting_since = case
+           when $2::jsonb is null then null
+           when waiting->>'code' = $2::jsonb->>'code' then waiting_since
+           else current_timestamp end
+       where task_id = $1 and status = 'PROCESSING'`,
+      [taskId, waiting === null ? null : textOf(waiting)],
     )
   }
 
@@ -213,7 +238,7 @@ export class UploadStore {
       await client.query(
         `update ingest.tasks set status = $2::text, phase = $3, report = $4, error_code = $5, error_message = $6,
            progress_percentage = case when $2::text = 'COMPLETED' then 100 else progress_percentage end,
-           finished_at = current_timestamp
+           finished_at = current_timestamp, waiting = null, waiting_since = null
          where task_id = $1`,
         [task.taskId, status, phase, end.report === null ? null : JSON.stringify(end.report), end.code, end.message],
       )
@@ -235,6 +260,8 @@ export class UploadStore {
       report: UploadReport | null
       error_code: string | null
       error_message: string | null
+      waiting: Waiting | null
+      waiting_since: Date | null
     }>('select * from ingest.tasks where task_id = $1', [taskId])
     const row = rows[0]
     if (row === undefined) return null
@@ -247,6 +274,7 @@ export class UploadStore {
       report: row.report,
       errorCode: row.error_code,
       errorMessage: row.error_message,
+      waiting: row.waiting && { ...row.waiting, sinceMs: row.waiting_since?.getTime() ?? 0 },
     }
   }
 
@@ -270,6 +298,11 @@ export class UploadStore {
 
 const selectUploads = `select b.*, t.task_id, t.report
   from ingest.data_upload_batches b join ingest.tasks t on t.batch_id = b.batch_id and t.kind = 'upload'`
+
+/** By name: of an error the message would be left out. */
+function textOf({ code, message, details }: Waiting): string {
+  return JSON.stringify({ code, message, details })
+}
 
 function taskOf(row: TaskRow): UploadTask {
   return {
@@ -305,30 +338,5 @@ function uploadOf(row: UploadRow): UploadView {
     sizeBytes: Number(row.size_bytes),
     sha256: row.content_sha256,
     report: row.report,
-  }
-}
-
-/** Runs `work` in one transaction on one connection. */
-export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect()
-  let broken: Error | undefined
-  // A connection may break while no query runs on it: the next query says so, the program need not end for it.
-  const onError = (error: Error) => {
-    broken = error
-  }
-  client.on('error', onError)
-  try {
-    await client.query('begin')
-    const result = await work(client)
-    await client.query('commit')
-    return result
-  } catch (error) {
-    await client.query('rollback').catch((failure: Error) => {
-      broken = failure
-    })
-    throw error
-  } finally {
-    client.off('error', onError)
-    client.release(broken)
   }
 }

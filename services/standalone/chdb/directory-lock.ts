@@ -16,11 +16,14 @@ interface Owner {
 
 /**
  * Makes this process the only user of `directory`, by a file that names the owner. A file left by a process that is gone
- * is taken over. Waits up to `waitMs` (default 0) for a living owner to let go.
+ * is taken over. Waits up to `waitMs` (default 0), or until `signal`, for a living owner to let go.
  *
  * Errors: `data_directory_in_use` (details: directory, pid).
  */
-export async function lockDirectory(directory: string, options: { waitMs?: number } = {}): Promise<DirectoryLock> {
+export async function lockDirectory(
+  directory: string,
+  options: { waitMs?: number; signal?: AbortSignal } = {},
+): Promise<DirectoryLock> {
   await mkdir(directory, { recursive: true })
   const file = join(directory, 'owner.json')
   const deadline = performance.now() + (options.waitMs ?? 0)
@@ -28,7 +31,8 @@ export async function lockDirectory(directory: string, options: { waitMs?: numbe
     if (await created(file)) return { release: () => rm(file, { force: true }) }
     const owner = await ownerOf(file)
     if (owner !== null && !isRunning(owner)) await moveAway(file)
-    else if (performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+    else if (performance.now() < deadline && !options.signal?.aborted)
+      await new Promise((resolve) => setTimeout(resolve, 50))
     else
       throw new LoyaltyError(
         'data_directory_in_use',

@@ -3,6 +3,7 @@ import { LoyaltyError } from '../../core/error.ts'
 import type { GroupOffsets, LogAdmin, TopicSpec } from '../log.ts'
 import { storeGroupOffsets } from './append.ts'
 import type { Catalogue, TopicInfo } from './catalogue.ts'
+import { offsetsLock } from './compaction.ts'
 import type { Connections } from './connections.ts'
 import { topicMissing } from './errors.ts'
 import { topicTable } from './schema.ts'
@@ -60,9 +61,16 @@ export class PostgresAdmin implements LogAdmin {
   }
 
   async setGroupOffsets(offsets: GroupOffsets): Promise<void> {
-    await this.connections.transaction('store group offsets', (client) =>
-      storeGroupOffsets(client, this.connections, offsets),
-    )
+    const info = await this.catalogue.find(offsets.topic)
+    const locks = info?.compacted ? [...offsets.offsets.keys()].map((partition) => offsetsLock(info, partition)) : []
+    await this.connections.transaction('store group offsets', async (client) => {
+      if (locks.length > 0)
+        await client.query(
+          'SELECT pg_advisory_xact_lock_shared(hashtextextended(name, 0)) FROM unnest($1::text[]) AS name',
+          [locks],
+        )
+      await storeGroupOffsets(client, this.connections, offsets)
+    })
   }
 
   async deleteTopics(topics: readonly string[]): Promise<void> {

@@ -5,7 +5,7 @@ import type { Connections } from './connections.ts'
 export interface CompactionOptions {
   /** The newest records of a partition that are left alone, for readers close to the end. Default 1,000. */
   readonly keepTail?: number
-  /** How long a tombstone stays, so that a slow reader sees it. Default one day. */
+  /** How long a tombstone stays, so that a reader sees it that told the log no offsets. Default one day. */
   readonly tombstoneMs?: number
   /** A partition is gone over when its new records are at least this share of it. Default 0.5; 0: always. */
   readonly minDirtyRatio?: number
@@ -18,6 +18,14 @@ export interface CompactionReport {
   readonly expired: number
 }
 
+/**
+ * Lock of the group offsets of a compacted partition: a compaction holds it from reading them to its end, whoever changes
+ * them shares it. So a reader whose offset is stored may rely on it: no compaction that did not know of it is under way.
+ */
+export function offsetsLock(info: Pick<TopicInfo, 'table'>, partition: number): string {
+  return `offsets ${info.table} ${partition}`
+}
+
 /** One partition takes a second or so per million records. */
 const longestMs = 3_600_000
 
@@ -26,6 +34,10 @@ const defaults = { keepTail: 1_000, tombstoneMs: 24 * 3_600_000, minDirtyRatio: 
 /**
  * Removes what compacted topics and topics with retention need no longer. Readers and writers go on meanwhile: only
  * records are deleted, and a reader's snapshot keeps its own. Several processes may call it; one does the work of a topic.
+ *
+ * Of a compacted topic nothing goes that the slowest group has still to read: a reader that has seen a record must see the
+ * tombstone that erases it. A reader without a group may start before both and miss both, or read slowly and miss the
+ * tombstone alone; who cares about tombstones stores group offsets before it reads.
  */
 export async function compactTopics(
   connections: Connections,
@@ -66,6 +78,7 @@ async function compactPartition(
   partition: number,
   settings: Required<CompactionOptions>,
 ): Promise<number> {
+  await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [offsetsLock(info, partition)])
   const bounds = await client.query<{ start: number; next: number; compactedTo: number; slowest: number | null }>(
     `SELECT start_offset AS start, next_offset AS next, compacted_to AS "compactedTo",
             (SELECT min(next_offset) FROM ${connections.table('group_offsets')} WHERE topic = $3 AND partition = $2) AS slowest

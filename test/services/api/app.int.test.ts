@@ -10,11 +10,13 @@ import { createLogger } from '#services/platform/logging.ts'
 import { createMetrics } from '#services/platform/metrics.ts'
 import { migrateClickHouse, migratePostgres } from '#services/platform/migrate.ts'
 import { systemClock } from '#streams/core/clock.ts'
+import { partitionOf } from '#streams/core/partitioner.ts'
 import { dayOfIso } from '#streams/domain/calendar.ts'
+import { encodePosition, positionHeader } from '#streams/runtime/position.ts'
 import { root } from '../../architecture/source-files.ts'
 import { startClickHouse, type TestClickHouse } from '../../support/clickhouse.ts'
 import { eventually } from '../../support/eventually.ts'
-import { Publisher } from '../../support/loyalty/publisher.ts'
+import { Publisher, sale } from '../../support/loyalty/publisher.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
 import { freePort, type RunningPostgres, startPostgres } from '../../support/postgres.ts'
@@ -28,7 +30,8 @@ interface Answer {
   readonly paths?: object
   readonly transaction_history?: unknown
   readonly parts?: unknown
-  readonly lags?: unknown
+  readonly lags?: readonly { name: string; lag_records: number; lag_seconds: number | null }[] | null
+  readonly rfm_values?: unknown
 }
 
 describe('the API over its read models', () => {
@@ -38,6 +41,7 @@ describe('the API over its read models', () => {
   let deadPool: Pool
   let deadClickHouse: ClickHouseClient
   let log: MemoryLog
+  let publisher: Publisher
   const registry = new MemoryRegistry()
   const states: ApiState[] = []
 
@@ -78,7 +82,7 @@ describe('the API over its read models', () => {
     deadClickHouse = createClient({ url: `http://127.0.0.1:${closed}`, log: { level: ClickHouseLogLevel.OFF } })
 
     log = new MemoryLog()
-    const publisher = await Publisher.open(log, registry, topics, 2)
+    publisher = await Publisher.open(log, registry, topics, 2)
     await publisher.programme()
     await publisher.day(dayOfIso('2011-12-09'))
   })
@@ -119,6 +123,8 @@ describe('the API over its read models', () => {
       loyalty_score: 29,
       rfm_values: { recency: 325, frequency: 1, monetary: 0, monetary_gross_minor: 7_718_360, basis: 'net', r: 1 },
       currency: 'GBP',
+      communication_preferences: null,
+      attributes: null,
       degraded: [],
     })
     expect(found.body.transaction_history).toMatchObject([
@@ -128,6 +134,24 @@ describe('the API over its read models', () => {
     expect(found.headers.get('loyalty-as-of')).toBe('2011-12-09')
     expect(found.headers.get('loyalty-lag-records')).toBe('0')
     expect(await get(app, '/api/v1/clients/nobody')).toMatchObject({ status: 404, body: { code: 'client_not_found' } })
+  })
+
+  it('shows consents and attributes of a profile', async () => {
+    expect((await get(api(), '/api/v1/clients/12347')).body).toMatchObject({
+      communication_preferences: { email: true, sms: false },
+      attributes: { card: 'gold' },
+    })
+  })
+
+  it('names the basis of the cut-points in force, and gives the sum on it', async () => {
+    const app = api()
+    const valuesOf = async () => (await get(app, '/api/v1/clients/12346')).body.rfm_values
+    await eventually(async () => (await get(app, '/api/v1/clients/12346')).body.as_of === '2011-12-09')
+    expect(await valuesOf()).toMatchObject({ basis: 'net', monetary: 0 })
+    await publisher.cutPoints([10], [1], [5_000], 'gross')
+    await eventually(async () => expect(await valuesOf()).toMatchObject({ basis: 'gross', monetary: 77_183.6 }))
+    await publisher.cutPoints([10], [1], [5_000], 'net')
+    await eventually(async () => expect(await valuesOf()).toMatchObject({ basis: 'net', monetary: 0 }))
   })
 
   it('counts clients per segment, also in an empty one', async () => {
@@ -181,6 +205,44 @@ describe('the API over its read models', () => {
     expect(body.lags).toContainEqual({ name: 'postgres-profiles', lag_records: 0, lag_seconds: 0 })
   })
 
+  it('tells since when records wait for the processor, and for a projection that never took one in', async () => {
+    const lagOf = async (name: string) => {
+      const { body } = await get(api(), '/api/v1/service/status')
+      return body.lags?.find((lag) => lag.name === name)
+    }
+    const partition = partitionOf(Buffer.from('12346'), 2)
+    const blockAt = (transactions: number) => {
+      const position = { programme: 'p', transactions, control: 0, sweep: null, step: 1, attempt: 'a', foldVersion: 1 }
+      const headers = { [positionHeader]: encodePosition({ ...position, dead: [], part: 1, parts: 1 }) }
+      return log.writer().append(topics.accepted, partition, [{ key: null, value: Buffer.from('block'), headers }])
+    }
+    expect(await lagOf('processor')).toEqual({ name: 'processor', lag_records: 0, lag_seconds: 0 })
+
+    await publisher.transactions([sale('12346')])
+    await eventually(async () => ((await lagOf('processor'))?.lag_seconds ?? 0) >= 0.1)
+    await publisher.transactions([sale('12346')])
+    const both = await lagOf('processor')
+    expect(both).toMatchObject({ lag_records: 2, lag_seconds: expect.any(Number) })
+    expect(both?.lag_seconds).toBeGreaterThan(0.1)
+    await blockAt(1)
+    const second = await lagOf('processor')
+    expect(second).toMatchObject({ lag_records: 1, lag_seconds: expect.any(Number) })
+    expect(second?.lag_seconds).toBeLessThan(both!.lag_seconds!)
+    await blockAt(2)
+    expect(await lagOf('processor')).toMatchObject({ lag_records: 0, lag_seconds: 0 })
+
+    await pool.query(
+      "INSERT INTO projector.projection_offset VALUES ('clickhouse-facts', $1, $2, 1, 1, NULL), ('old', $1, $2, 1, 1, 0)",
+      [topics.accepted, partition],
+    )
+    for (const name of ['clickhouse-facts', 'old']) {
+      const lag = await lagOf(name)
+      expect(lag).toMatchObject({ lag_records: 1, lag_seconds: expect.any(Number) })
+      expect(lag?.lag_seconds).toBeLessThan(60)
+    }
+    await pool.query("DELETE FROM projector.projection_offset WHERE projection IN ('clickhouse-facts', 'old')")
+  })
+
   it('answers 503 with a code for what ingestion serves, while ingestion is down', async () => {
     const answer = await get(api(), '/api/v1/management/data/uploads')
     expect(answer).toMatchObject({ status: 503, body: { code: 'ingest_unavailable' } })
@@ -210,11 +272,12 @@ async function fillStores(pool: Pool, clickhouse: ClickHouseClient): Promise<voi
     ('champions', 'Champions', 'best', '#fff', 60, 100, 0), ('sleeping', 'Sleeping', 'long ago', '#000', 0, 40, 1)`)
   await pool.query(`INSERT INTO projector.clients
     (client_id, name, email, frequency, monetary_gross_minor, monetary_net_minor, first_purchase_day, last_purchase_day,
-     r_score, f_score, m_score, rfm_score, segment, loyalty_score, version) VALUES
-    ('12346', NULL, NULL, 1, 7718360, 0, '2011-01-18', '2011-01-18', 1, 1, 1, '111', 'sleeping', 29, 2),
-    ('12347', 'Anna Example', 'anna@example.org', 7, 431000, 431000, '2010-12-07', '2011-12-07', 5, 5, 5, '555', 'champions', 88, 2),
-    ('14911', NULL, NULL, 201, 14382506, 13257262, '2010-12-01', '2011-12-08', 5, 5, 5, '555', 'champions', 96, 9),
-    ('late_1', NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1)`)
+     r_score, f_score, m_score, rfm_score, segment, loyalty_score, version, communication_preferences, attributes) VALUES
+    ('12346', NULL, NULL, 1, 7718360, 0, '2011-01-18', '2011-01-18', 1, 1, 1, '111', 'sleeping', 29, 2, NULL, NULL),
+    ('12347', 'Anna Example', 'anna@example.org', 7, 431000, 431000, '2010-12-07', '2011-12-07', 5, 5, 5, '555',
+     'champions', 88, 2, '{"email": true, "sms": false}', '{"card": "gold"}'),
+    ('14911', NULL, NULL, 201, 14382506, 13257262, '2010-12-01', '2011-12-08', 5, 5, 5, '555', 'champions', 96, 9, NULL, NULL),
+    ('late_1', NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL)`)
   await pool.query(`INSERT INTO projector.projection_offset VALUES
     ('postgres-profiles', 'api.client-state', 0, 0, 1, 0), ('clickhouse-state', 'api.client-state', 0, 0, 1, 0)`)
   const state = (client_id: string, segment: string) => ({ client_id, segment, frequency: 1, version: 1 })

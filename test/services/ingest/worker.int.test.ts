@@ -187,8 +187,13 @@ describe('an upload', () => {
         { timeout: 10_000 },
       )
       .toBeGreaterThan(1)
+    expect(await ingest.store.task(body.task_id)).toMatchObject({
+      status: 'PROCESSING',
+      waiting: { code: 'log_unavailable', message: expect.any(String) },
+    })
     log.broker.unavailable = false
-    expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 5, duplicates: 0 })
+    const task = await ingest.ended(body.task_id)
+    expect(task).toMatchObject({ waiting: null, report: { accepted: 5, duplicates: 0 } })
   })
 
   test('of two programs one works, and the other takes over when it stops', async () => {

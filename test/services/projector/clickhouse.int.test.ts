@@ -6,7 +6,7 @@ import type { WriteHook, WritePoint } from '#services/projector/engine.ts'
 import { insertOnce } from '#services/projector/projections/clickhouse-target.ts'
 import { RowBinary } from '#services/projector/row-binary.ts'
 import { eventually } from '../../support/eventually.ts'
-import { adjustmentOf, changeOf, factOf, type Stores, startStores, stateOf, World } from './world.ts'
+import { adjustmentOf, changeOf, factOf, rebuilt, type Stores, startStores, stateOf, World } from './world.ts'
 
 let stores: Stores
 let world: World
@@ -259,7 +259,7 @@ describe('a rebuild in ClickHouse', () => {
     const writing = (async () => {
       for (let n = 40; n < 60; n++) await world.accept(n % 4, { facts: facts(n * 50, n * 50 + 50) })
     })()
-    await projector.rebuild('clickhouse-facts')
+    await rebuilt(projector, 'clickhouse-facts')
     rebuilding = false
     await Promise.all([reading, writing])
     await world.applied('clickhouse-facts')
@@ -279,7 +279,8 @@ describe('a rebuild in ClickHouse', () => {
     await world.accept(0, { facts: facts(0, 100) })
     const projector = world.start({ hook })
     await world.applied('clickhouse-facts')
-    await expect(projector.rebuild('clickhouse-facts')).rejects.toThrow('died inside-swap')
+    const { task } = await projector.orderRebuild('clickhouse-facts')
+    await eventually(() => hook.died())
     await world.accept(0, { facts: facts(100, 150) })
     await eventually(async () => {
       const [row] = await world.rows("SELECT rebuild FROM projector.projection WHERE projection = 'clickhouse-facts'")
@@ -287,6 +288,7 @@ describe('a rebuild in ClickHouse', () => {
     })
     await world.applied('clickhouse-facts')
     expect(await totals()).toEqual({ transactions: 150, effects: 150, sales: 150, net: 15_000 })
+    expect(await projector.rebuildTask(task.taskId)).toMatchObject({ state: 'done', attempts: 1, error: null })
   })
 
   it('begins by itself when the tables are of another version than the code', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
-import { changeOf, type Stores, startStores, stateOf, topics, World } from './world.ts'
+import { changeOf, rebuilt, type Stores, startStores, stateOf, topics, World } from './world.ts'
 
 let stores: Stores
 let world: World
@@ -238,7 +238,7 @@ describe('a rebuild of the profiles', () => {
       'ClientStateChanged',
       clients.slice(100).map((id) => stateOf(id, 2)),
     )
-    await projector.rebuild('postgres-profiles')
+    await rebuilt(projector, 'postgres-profiles')
     await writing
     rebuilding = false
     await reading
@@ -263,8 +263,8 @@ describe('a rebuild of the profiles', () => {
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname LIKE 'projector%' AND relkind IN ('r', 'i') ORDER BY 1`,
       )
     const before = await shape()
-    await projector.rebuild('postgres-profiles')
-    await projector.rebuild('postgres-profiles')
+    await rebuilt(projector, 'postgres-profiles')
+    await rebuilt(projector, 'postgres-profiles')
     expect(await shape()).toEqual(before)
   })
 
@@ -274,16 +274,16 @@ describe('a rebuild of the profiles', () => {
     await world.applied('postgres-profiles')
     const reader = await world.pool.connect()
     await reader.query('BEGIN; SELECT * FROM projector.clients')
-    const rebuilt = projector.rebuild('postgres-profiles')
+    const swapped = rebuilt(projector, 'postgres-profiles')
     const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
     await eventually(async () => (await world.rows(waiting)).length > 0)
     await reader.query('COMMIT')
     reader.release()
-    await rebuilt
+    await swapped
     expect(await client('a')).toMatchObject({ version: '1' })
   })
 
   it('is refused for a projection that does not exist', async () => {
-    await expect(world.start().rebuild('nothing')).rejects.toMatchObject({ code: 'projection_unknown' })
+    await expect(world.start().orderRebuild('nothing')).rejects.toMatchObject({ code: 'projection_unknown' })
   })
 })

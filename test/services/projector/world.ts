@@ -9,6 +9,7 @@ import { createMetrics } from '#services/platform/metrics.ts'
 import type { WriteHook } from '#services/projector/engine.ts'
 import { type Projector, startProjector } from '#services/projector/program.ts'
 import { readOffsets } from '#services/projector/progress.ts'
+import type { RebuildTask } from '#services/projector/rebuild-tasks.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { startClickHouse, type TestClickHouse } from '../../support/clickhouse.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -170,6 +171,19 @@ const emptyBlock: TransactionsAccepted = {
   batches: [],
   facts: [],
   adjustments: [],
+}
+
+/** Orders a rebuild and waits for its end; fails unless it was done. */
+export async function rebuilt(projector: Projector, projection: string): Promise<RebuildTask> {
+  const { task } = await projector.orderRebuild(projection)
+  return eventually(
+    async () => {
+      const { state, error, ...rest } = await projector.rebuildTask(task.taskId)
+      if (state === 'failed') throw new Error(`the rebuild failed: ${error?.code} ${error?.message}`)
+      return state === 'done' && { state, error, ...rest }
+    },
+    { timeoutMs: 15_000, what: `the rebuild of ${projection}` },
+  )
 }
 
 /** Eight bytes of a key. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { choosePort } from '#services/standalone/ports.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import {
@@ -14,8 +15,8 @@ import {
 } from '../cli/support/run-cli.ts'
 
 /** Starts the platform and waits until it serves. */
-async function startPlatform(dataDir: string): Promise<RunningCli> {
-  const running = startLoyalty(['start', '--data-dir', dataDir])
+async function startPlatform(dataDir: string, settings: Record<string, string> = {}): Promise<RunningCli> {
+  const running = startLoyalty(['start', '--data-dir', dataDir], settings)
   await eventually(() => /serves after/.test(running.stdout()) || stopped(running), {
     timeoutMs: 60_000,
     what: 'the start of the platform',
@@ -64,6 +65,22 @@ describe('the platform on one machine', () => {
     expect(lastJson(unknown)).toMatchObject({ error: { code: 'client_not_found' } })
   })
 
+  it('serves BI tools on the port that was set, says where, and does not leave it silently', async () => {
+    const port = await choosePort(0, false, new Set())
+    const settings = { LOYALTY_CLICKHOUSE_PORT: String(port) }
+    running = await startPlatform(data.path, settings)
+    const url = `http://127.0.0.1:${port}`
+    expect(running.stdout()).toContain(`ClickHouse ${url} `)
+    expect(readRunFile(data.path).environment).toMatchObject({ LOYALTY_CLICKHOUSE_URL: url, ...settings })
+    const views = await fetch(`${url}/?database=loyalty&query=${encodeURIComponent("SHOW TABLES LIKE 'bi_%'")}`)
+    expect(await views.text()).toContain('bi_daily_sales')
+
+    const other = await tempDir('loyalty-supervisor-')
+    const second = await runLoyalty(['start', '--json', '--data-dir', other.path], settings)
+    expect(lastJson(second)).toMatchObject({ error: { code: 'port_in_use', details: { port } } })
+    await other.remove()
+  })
+
   it('starts a killed program, a killed PostgreSQL and a killed ClickHouse again', async () => {
     running = await startPlatform(data.path)
     const { urls } = readRunFile(data.path)
@@ -107,6 +124,23 @@ describe('the platform on one machine', () => {
     expect((await running.ended).code).toBe(0)
     expect(processes.filter(({ pid }) => isAlive(pid))).toEqual([])
     expect(existsSync(join(data.path, 'run.json'))).toBe(false)
+  })
+
+  it('refuses to work on its directory with another log, other partitions or other topics', async () => {
+    const others: Record<string, string>[] = [
+      { LOYALTY_LOG: 'kafka', LOYALTY_KAFKA_BROKERS: '127.0.0.1:9' },
+      { LOYALTY_PARTITIONS: '4' },
+      { LOYALTY_TOPIC_PREFIX: 'another' },
+    ]
+    for (const settings of others)
+      for (const verb of ['start', 'topics']) {
+        const refused = await runLoyalty([verb, '--json', '--data-dir', data.path], settings)
+        expect(refused.code).toBe(1)
+        const { error } = lastJson<{ error: { code: string; message: string } }>(refused)
+        expect(error.code).toBe('data_directory_mismatch')
+        const [variable] = Object.keys(settings)
+        expect(error.message).toMatch(new RegExp(`set ${variable}=(postgres|8|loyalty), or choose another`))
+      }
   })
 })
 

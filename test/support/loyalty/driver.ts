@@ -13,9 +13,10 @@ import { loyaltyTopology, taskTopicsOf } from '#streams/topologies/loyalty.ts'
 import { eventually } from '../eventually.ts'
 import { MemoryLog } from '../memory-log.ts'
 import { MemoryRegistry } from '../memory-registry.ts'
-import { checkInvariants, type Outcome, type World } from './invariants.ts'
+import { checkInvariants, type Outcome } from './invariants.ts'
 import { Publisher } from './publisher.ts'
 import { ruleLoader } from './rule-classifier.ts'
+import type { World } from './world.ts'
 
 export interface DriverOptions {
   readonly partitions?: number
@@ -115,7 +116,7 @@ export class TopologyDriver implements World {
   }
 
   check(): Promise<Outcome> {
-    return checkInvariants(this)
+    return checkInvariants(this, this.#stores)
   }
 
   async close(): Promise<void> {

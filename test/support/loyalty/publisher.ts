@@ -64,12 +64,17 @@ export class Publisher {
     await this.control('ModelActivated', model)
   }
 
-  async cutPoints(recency: number[], frequency: number[], monetary: number[]): Promise<void> {
+  async cutPoints(
+    recency: number[],
+    frequency: number[],
+    monetary: number[],
+    basis: 'net' | 'gross' = 'net',
+  ): Promise<void> {
     await this.control('CutPointsPublished', {
       recency_days: recency,
       frequency,
       monetary_minor: monetary,
-      basis: 'net',
+      basis,
       calibrated_as_of: null,
       published_at: 0,
     })
@@ -91,6 +96,21 @@ export class Publisher {
         .map((records, partition) => ({ topic: this.topics.transactions, partition, records }))
         .filter(({ records }) => records.length > 0),
     )
+  }
+
+  async profile(event: Encodable<'ClientProfileChanged'>): Promise<void> {
+    const value = new EventEncoder('ClientProfileChanged', this.#ids.ClientProfileChanged).encode(event)
+    await this.#toClient(event.client_id, value)
+  }
+
+  /** A client's profile is to be forgotten. */
+  async erase(clientId: string): Promise<void> {
+    await this.#toClient(clientId, null)
+  }
+
+  async #toClient(clientId: string, value: Buffer | null): Promise<void> {
+    const key = Buffer.from(clientId)
+    await this.#writer.append(this.topics.clients, partitionOf(key, this.partitions), [{ key, value }])
   }
 
   /** A record as it is, where the codec would not let it pass. */

@@ -12,8 +12,8 @@ import type { Log } from '#streams/log/log.ts'
 import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { readPositions } from '#streams/runtime/position.ts'
 import { eventually } from '../eventually.ts'
-import type { World } from './invariants.ts'
 import { Publisher } from './publisher.ts'
+import type { World } from './world.ts'
 
 /** Where a log is: what the programs are told by environment. */
 export type LogPlace = { readonly kafka: string[] } | { readonly postgres: string }

@@ -4,22 +4,48 @@ import { sale } from './publisher.ts'
 export const jan10 = 19_732
 const dayMs = 86_400_000
 
-/** Sales over forty days, with voids, refunds, repetitions and two records of poison. */
+/** So many that three rounds fill more than one chunk of a ledger. */
+const salesOfOne = 22
+
+/**
+ * Sales over forty days in stores and upload batches, with voids, refunds and a record of poison; behind them a repetition,
+ * one with other content, a refund whose original comes in the next round, and many sales of one client.
+ */
 export function traffic(round: number) {
-  return Array.from({ length: 90 }, (_, i) => {
-    const client = `c${(i * 7 + round) % 30}`
-    const id = `r${round}-${i}`
-    const original = `r${round}-${i - 30}`
-    if (i > 30 && i % 13 === 4)
-      return sale(client, { transaction_id: id, kind: 'VOID', amount_minor: 0, original_transaction_id: original })
-    if (i > 30 && i % 11 === 3)
-      return sale(client, { transaction_id: id, kind: 'REFUND', amount_minor: 150, original_transaction_id: original })
-    if (i === 77) return sale(client, { transaction_id: id, currency: 'USD' })
-    const repeated = i % 17 === 16 ? `r${round}-${i - 1}x` : id
-    return sale(client, {
-      transaction_id: repeated,
-      occurred_at: (jan10 - (i % 40)) * dayMs,
-      amount_minor: 100 * (i + 1),
-    })
+  const mixed = Array.from({ length: 90 }, (_, i) => transaction(round, i))
+  const early = clientOf(round + 1, 2)
+  return [
+    ...mixed,
+    mixed[5]!,
+    { ...mixed[6]!, amount_minor: 1 },
+    sale(early, {
+      transaction_id: `r${round}-early`,
+      kind: 'REFUND',
+      amount_minor: 50,
+      original_transaction_id: `r${round + 1}-2`,
+    }),
+    ...Array.from({ length: salesOfOne }, (_, i) => sale('regular', { transaction_id: `r${round}-regular-${i}` })),
+  ]
+}
+
+function clientOf(round: number, i: number): string {
+  return `c${(i * 7 + round) % 30}`
+}
+
+function transaction(round: number, i: number) {
+  const client = clientOf(round, i)
+  const id = `r${round}-${i}`
+  const original = `r${round}-${i - 30}`
+  if (i > 30 && i % 13 === 4)
+    return sale(client, { transaction_id: id, kind: 'VOID', amount_minor: 0, original_transaction_id: original })
+  if (i > 30 && i % 11 === 3)
+    return sale(client, { transaction_id: id, kind: 'REFUND', amount_minor: 150, original_transaction_id: original })
+  if (i === 77) return sale(client, { transaction_id: id, currency: 'USD' })
+  return sale(client, {
+    transaction_id: id,
+    occurred_at: (jan10 - (i % 40)) * dayMs,
+    amount_minor: 100 * (i + 1),
+    store_id: `s${i % 3}`,
+    batch_id: i % 4 === 0 ? null : `b${i % 4}`,
   })
 }

@@ -147,6 +147,7 @@ export async function openIngest(options: IngestOptions) {
     registry,
     pool,
     ...portsOver(log, registry, topics),
+    stream: { status: null },
     settings: { monetaryBasis: 'net', partitions, ledgerCap: 4096 },
     model: { id: 'rule', version: '1', sha256: '0'.repeat(64) },
     programme: { when: 'wait' },

@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { lockDirectory } from '#services/standalone/chdb/directory-lock.ts'
+import { isLocked, lockDirectory } from '#services/standalone/chdb/directory-lock.ts'
 import { startChdb } from '#services/standalone/chdb/start.ts'
 import { startClickHouse, type TestClickHouse } from '../../../support/clickhouse.ts'
 import { eventually } from '../../../support/eventually.ts'
@@ -190,10 +190,32 @@ describe('the process of the embedded ClickHouse engine', () => {
     await dir.remove()
   })
 
-  it('says why it did not start', async () => {
+  it('serves on the port asked for, or on another one where that will do, and says why it does not start', async () => {
     const dir = await tempDir()
-    const taken = new URL(clickhouse.url).port
-    await expect(startChdb({ dataDir: dir.path, port: Number(taken) })).rejects.toThrow(/EADDRINUSE/)
+    const port = Number(new URL(clickhouse.url).port)
+    await expect(startChdb({ dataDir: dir.path, port })).rejects.toMatchObject({
+      code: 'port_in_use',
+      message: expect.stringContaining('LOYALTY_CLICKHOUSE_PORT'),
+    })
+    const other = await startChdb({ dataDir: dir.path, port, orAnother: true })
+    expect(other.url).not.toBe(clickhouse.url)
+    await other.stop()
+    const again = await startChdb({ dataDir: dir.path, port: Number(new URL(other.url).port) })
+    expect(again.url).toBe(other.url)
+    await again.stop()
+    await dir.remove()
+  })
+
+  it('ends while it opens when its start is called off, and opens again', async () => {
+    const dir = await tempDir()
+    const calledOff = new AbortController()
+    const starting = startChdb({ dataDir: dir.path, signal: calledOff.signal })
+    await eventually(() => isLocked(dir.path), { what: 'the engine opening' })
+    calledOff.abort()
+    await expect(starting).rejects.toMatchObject({ code: 'interrupted' })
+    expect(await isLocked(dir.path)).toBe(false)
+    const again = await startChdb({ dataDir: dir.path })
+    await again.stop()
     await dir.remove()
   })
 })

@@ -85,6 +85,37 @@ describe('compaction and retention of the Postgres log', () => {
     expect(await found()).toEqual(['a 4', 'a 5', 'a 6'])
   })
 
+  test('offsets that were stored hold for every compaction after it, and one under way ends before they are', async () => {
+    await compacted()
+    await log.writer().append(topic, 0, [record('1', 'a'), record('2', 'a')])
+    const client = new pg.Client(server.url)
+    await client.connect()
+    const { rows } = await client.query<{ table_name: string }>('SELECT table_name FROM log.topics WHERE topic = $1', [
+      topic,
+    ])
+    // Stops the compaction at its first delete, when it knows the group offsets.
+    await client.query(`BEGIN; LOCK TABLE log."${rows[0]!.table_name}" IN SHARE MODE`)
+    const waiting = async (event: string) => {
+      const found = await client.query('SELECT FROM pg_stat_activity WHERE wait_event = $1', [event])
+      return found.rowCount === 1
+    }
+    const compacting = log.compact(now)
+    await eventually(() => waiting('relation'))
+    let stored = false
+    const storing = log.admin.setGroupOffsets({ group: 'late', topic, offsets: new Map([[0, 0]]) }).then(() => {
+      stored = true
+    })
+    await eventually(() => waiting('advisory'))
+    expect(stored).toBe(false)
+    await client.query('COMMIT')
+    await client.end()
+    await Promise.all([compacting, storing])
+    expect(await found()).toEqual(['a 2'])
+    await log.writer().append(topic, 0, [record('3', 'a')])
+    await log.compact(now)
+    expect(await found()).toEqual(['a 2', 'a 3'])
+  })
+
   test('waits until enough is new', async () => {
     await compacted()
     await log.writer().append(topic, 0, records(100))

@@ -1,0 +1,1 @@
+alter table ingest.tasks drop column waiting, drop column waiting_since;
