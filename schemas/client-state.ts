@@ -22,7 +22,7 @@ export class ClientStateEncoder {
   readonly words: Uint32Array
   readonly #values: AvroWriter
   readonly #tail: AvroWriter
-  readonly #buffer = Buffer.allocUnsafeSlow(largestRow)
+  readonly #buffer = Buffer.allocUnsafeSlow(largestRow + 16)
   #valuesEnd = 0
 
   constructor(schemaId: number) {
@@ -41,9 +41,10 @@ export class ClientStateEncoder {
    */
   values(row: ClientStateValues): number {
     const end = this.#encode(this.#values, row, valuesAt)
-    this.#buffer.fill(0, end, (end + 15) & ~15)
+    const length = end - valuesAt
+    this.#buffer.fill(0, end, valuesAt + ((length + 15) & ~15))
     this.#valuesEnd = end
-    return end - valuesAt
+    return length
   }
 
   /** The whole row, framed: the values given last, with this tail. Bytes of its own. Errors: `event_invalid`. */
@@ -65,7 +66,8 @@ export class ClientStateEncoder {
       if (!(cause instanceof WriteFault)) throw cause
       throw new LoyaltyError('event_invalid', `ClientStateChanged cannot be encoded: ${cause.message}`, { cause })
     }
-    if (end < 0) throw new LoyaltyError('event_invalid', `a ClientStateChanged is larger than ${largestRow} bytes`)
+    if (end < 0 || end > largestRow)
+      throw new LoyaltyError('event_invalid', `a ClientStateChanged is larger than ${largestRow} bytes`)
     return end
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compileReader } from '#schemas/avro-reader.ts'
 import { ClientStateEncoder } from '#schemas/client-state.ts'
-import { eventType, schemaIdOf } from '#schemas/codec.ts'
+import { eventType, frameLength, schemaIdOf } from '#schemas/codec.ts'
 import { decoderOf } from '#schemas/decoder.ts'
 import { type Encodable, EventEncoder, encodersOf } from '#schemas/encoder.ts'
 import type { Events } from '#schemas/events.ts'
@@ -116,22 +116,34 @@ describe('encoder', () => {
 describe('rows in two parts', () => {
   const encoder = new ClientStateEncoder(9)
 
+  function bytesOf(length: number): Buffer {
+    return Buffer.from(Buffer.from(encoder.words.buffer, encoder.words.byteOffset, length))
+  }
+
   test('make the whole', () => {
     const whole = new EventEncoder('ClientStateChanged', 9).encode(row)
-    const values = Buffer.from(encoder.values(row))
+    const values = bytesOf(encoder.values(row))
     expect(encoder.finish(row)).toEqual(whole)
     expect(encoder.encode(row)).toEqual(whole)
-    expect(values).toEqual(whole.subarray(0, values.length))
+    expect(values).toEqual(whole.subarray(frameLength, frameLength + values.length))
   })
 
   test('are equal in their values exactly when nothing but the last four fields differs', () => {
-    const values = (changed: object) => Buffer.from(encoder.values({ ...row, ...changed }))
+    const values = (changed: object) => bytesOf(encoder.values({ ...row, ...changed }))
     const later = { model_id: null, model_version: '2', as_of: 20_000, version: 6 }
     expect(values(later)).toEqual(values({}))
     for (const [field, value] of Object.entries(row).slice(0, -4)) {
       const other = typeof value === 'string' ? `${value}!` : typeof value === 'number' ? value + 1 : 1
       expect(values({ [field]: other }), field).not.toEqual(values({}))
     }
+  })
+
+  test('are followed by zeros up to a multiple of sixteen bytes', () => {
+    encoder.encode({ ...row, client_id: 'x'.repeat(1_000) })
+    const length = encoder.values(row)
+    const padded = (length + 15) & ~15
+    expect(length % 16).not.toBe(0)
+    expect(bytesOf(padded).subarray(length)).toEqual(Buffer.alloc(padded - length))
   })
 
   test('a finished row is not touched by the next one', () => {
