@@ -16,7 +16,12 @@ export const tiers: readonly Tier[] = [
   { name: 'unit', what: 'pure code, no engine', parallel: true, missing: () => null },
   { name: 'int', what: 'embedded PostgreSQL and ClickHouse', parallel: false, missing: enginesMissing },
   { name: 'kafka', what: 'a real Apache Kafka', parallel: false, missing: kafkaMissing },
-  { name: 'crash', what: 'processes killed at every crash point', parallel: false, missing: enginesMissing },
+  {
+    name: 'crash',
+    what: 'processes killed at every crash point, on both logs',
+    parallel: false,
+    missing: () => enginesMissing() ?? ownBrokerMissing(),
+  },
   { name: 'browser', what: 'pages in Chromium', parallel: false, missing: () => null },
 ]
 
@@ -35,18 +40,26 @@ function enginesMissing(): string | null {
     : `the optional packages ${absent.join(' and ')} are not installed here (npm ci without --omit=optional)`
 }
 
-/** Kafka comes from KAFKA_BROKERS, or else from Java and Maven. */
+/** Kafka comes from KAFKA_BROKERS, or else from Java and Maven; Docker is not used. */
 function kafkaMissing(): string | null {
   if (process.env.KAFKA_BROKERS) return null
-  const absent = [
-    ['java', '-version'],
-    ['mvn', '-version'],
-  ].filter(([command, flag]) => !answers(command!, [flag!]))
-  return absent.length === 0
-    ? null
-    : `KAFKA_BROKERS is not set, and ${absent.map(([command]) => command).join(' and ')} not found`
+  const missing = ownBrokerMissing()
+  return missing === null ? null : `KAFKA_BROKERS is not set, and ${missing}`
 }
 
-function answers(command: string, args: string[]): boolean {
-  return spawnSync(command, args, { stdio: 'ignore', timeout: 20_000 }).status === 0
+/** Tests that kill or starve a broker start their own, with the oldest Java that Kafka 4 runs on, or a newer one. */
+const oldestJava = 17
+
+function ownBrokerMissing(): string | null {
+  const java = answer('java', '-version')
+  const absent = [java === null ? 'java' : '', answer('mvn', '-version') === null ? 'mvn' : ''].filter(Boolean)
+  if (absent.length > 0) return `${absent.join(' and ')} not found (a broker needs Java ${oldestJava} and Maven)`
+  const release = Number(/version "(\d+)/.exec(java ?? '')?.[1] ?? 0)
+  return release >= oldestJava ? null : `java is version ${release}, and a broker needs ${oldestJava} or newer`
+}
+
+/** What a command prints, null where it is not there or fails. */
+function answer(command: string, flag: string): string | null {
+  const { status, stdout, stderr } = spawnSync(command, [flag], { encoding: 'utf8', timeout: 20_000 })
+  return status === 0 ? `${stdout}${stderr}` : null
 }

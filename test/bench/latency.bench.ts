@@ -1,18 +1,11 @@
-import { Client } from 'pg'
-import { EventEncoder } from '#schemas/encoder.ts'
-import { openRegistry, registerAll } from '#schemas/registry.ts'
-import { topicsOf } from '#schemas/topics.ts'
-import { generateToLog } from '#services/cli/generate.ts'
-import { Control } from '#services/ingest/control.ts'
-import { type Config, readConfig } from '#services/platform/config.ts'
+import { readConfig } from '#services/platform/config.ts'
 import { createLogger } from '#services/platform/logging.ts'
 import { startPlatform } from '#services/standalone/platform.ts'
-import { openLog } from '#services/wiring/log.ts'
 import { platformSetup } from '#services/wiring/setup.ts'
-import { partitionOf } from '#streams/core/partitioner.ts'
-import type { LogWriter } from '#streams/log/log.ts'
+import { messageOf } from '#streams/core/error.ts'
 import { startKafka } from '../support/kafka/start-kafka.ts'
-import { type Bench, quantile } from './bench.ts'
+import { type Bench, type Figures, quantile } from './bench.ts'
+import { joinPlatform, type PlatformLink, type Probe, seconds } from './latency-link.ts'
 import { lastDay, partitions } from './stack.ts'
 
 const rate = 2_000
@@ -20,15 +13,19 @@ const warmUpSeconds = 5
 const measureSeconds = 15
 const probesPerSecond = 40
 const storedEvents = 100_000
-const clients = 20_000
+
+/** Before the sweeps: a year of history that makes the programme one of more than 100,000 clients. */
+const history = { events: 220_000, clients: 150_000, distribution: 'uniform', detailed: false, seed: 3 } as const
+const sweeps = 2
+const sweepProbesPerSecond = 100
 
 /**
  * The whole platform on Kafka under 2,000 events/s: time from the append of a new client's purchase until its classified
- * row is seen in Postgres by a client that looks again and again.
+ * row is seen in Postgres by a client that looks again and again; then the same while a new day sweeps over all clients.
  */
 export const latencyBench: Bench = {
   name: 'latency',
-  about: `event → profile row in Postgres, p50 and p99 at ${rate} events/s on Kafka`,
+  about: `event → profile row in Postgres, p50 and p99 at ${rate} events/s on Kafka; the same while a sweep runs`,
   async run({ dir, onEnd, say }) {
     const kafka = await startKafka({ heap: '768m' })
     onEnd(() => kafka.stop())
@@ -47,12 +44,13 @@ export const latencyBench: Bench = {
     const platform = await startPlatform({ config: readConfig(env), env, setup, tell: say })
     onEnd(() => platform.stop())
     say(`the platform serves after ${Math.round(platform.startedInMs)} ms`)
-    const link = await join(platform.config, onEnd)
-    await link.prepare()
-    const background = link.publish(rate * (warmUpSeconds + measureSeconds), 2, rate)
+    const link = await joinPlatform(platform.config, onEnd)
+    await link.prepare(storedEvents)
+    const background = link.publish(rate * (warmUpSeconds + measureSeconds), rate)
     await seconds(warmUpSeconds)
-    const latencies = await link.probe(measureSeconds * probesPerSecond)
+    const probes = await link.probe((sent) => sent < measureSeconds * probesPerSecond, probesPerSecond)
     await background
+    const latencies = probes.map(({ ms }) => ms).sort((a, b) => a - b)
     say(`${latencies.length} probes: p50 ${quantile(latencies, 0.5)} ms, p99 ${quantile(latencies, 0.99)} ms`)
     return {
       rate_per_second: rate,
@@ -60,96 +58,59 @@ export const latencyBench: Bench = {
       p50_ms: quantile(latencies, 0.5),
       p99_ms: quantile(latencies, 0.99),
       max_ms: latencies.at(-1) ?? null,
+      ...(await sweepFigures(link, say).catch(withoutSweeps)),
     }
   },
 }
 
-/** A way into the running platform: the log on one side, the database on the other. */
-async function join(config: Config, onEnd: (stop: () => Promise<unknown>) => void) {
-  const log = openLog(config, { clientId: 'loyalty-bench', logger: createLogger('bench', 'warn') })
-  onEnd(() => log.close())
-  const topics = topicsOf(config.topicPrefix)
-  const registry = openRegistry({ url: config.registryUrl! })
-  const database = new Client({ connectionString: config.postgresUrl })
-  await database.connect()
-  onEnd(() => database.end())
-  const encoder = new EventEncoder(
-    'TransactionRecorded',
-    (await registerAll(registry, topics, ['TransactionRecorded'])).TransactionRecorded,
+/** The figures before the sweeps are worth having, and the exit code tells. */
+function withoutSweeps(error: unknown): Figures {
+  process.exitCode = 1
+  console.error(error)
+  return { sweep_error: messageOf(error), sweep_p50_ms: null, sweep_p99_ms: null, sweep_seconds: null }
+}
+
+/** Days started one after the other in the middle of traffic; latencies are of what was sent while a sweep ran. */
+async function sweepFigures(link: PlatformLink, say: (text: string) => void): Promise<Figures> {
+  await link.load(history)
+  const stored = await link.storedClients()
+  say(`${stored} clients; a new day begins`)
+  const latencies: number[] = []
+  const durations: number[] = []
+  for (let day = lastDay + 1; day <= lastDay + sweeps; day++) {
+    const { ms, probes } = await sweepUnderTraffic(link, day)
+    durations.push(ms / 1_000)
+    latencies.push(...probes.map((probe) => probe.ms))
+  }
+  latencies.sort((a, b) => a - b)
+  const mean = Math.round((durations.reduce((sum, one) => sum + one, 0) / sweeps) * 100) / 100
+  say(
+    `sweeps of ${mean} s; ${latencies.length} probes: p50 ${quantile(latencies, 0.5)}, p99 ${quantile(latencies, 0.99)} ms`,
   )
-  const publish = (events: number, seed: number, ratePerSecond?: number) =>
-    generateToLog(
-      { log, registry, topics, ...(ratePerSecond === undefined ? {} : { ratePerSecond }) },
-      { events, clients, seed, firstDay: lastDay, days: 1, lateShare: 0, detailed: true },
-    )
-  const visible = async (ids: readonly string[]): Promise<string[]> => {
-    const query = 'SELECT client_id FROM projector.clients WHERE client_id = ANY($1) AND segment IS NOT NULL'
-    return (await database.query(query, [ids])).rows.map(({ client_id }) => client_id)
-  }
-  const send = (writer: LogWriter, clientId: string) => {
-    const key = Buffer.from(clientId)
-    const value = encoder.encode(probeEvent(clientId))
-    return writer.append(topics.transactions, partitionOf(key, partitions), [{ key, value }])
-  }
-
   return {
-    publish,
-    /** Cut-points, the date, some history, and one probe that has gone through everything. */
-    async prepare() {
-      const now = Date.now()
-      const control = await Control.open(log, topics, registry)
-      const cuts = { recency_days: [12, 32, 71, 179], frequency: [1, 2, 3, 6], monetary_minor: [100_000, 500_000] }
-      await control.publish(
-        ['CutPointsPublished', { ...cuts, basis: 'net', calibrated_as_of: null, published_at: now }],
-        ['DayStarted', { date: lastDay, started_at: now }],
-      )
-      await publish(storedEvents, 1)
-      await this.probe(1)
-    },
-    /** Sends purchases of new clients at an even pace; answers the sorted times until their rows were seen, in ms. */
-    async probe(count: number): Promise<number[]> {
-      const writer = log.writer()
-      const sentAt = new Map<string, number>()
-      const latencies: number[] = []
-      const sending = async () => {
-        const begin = performance.now()
-        for (let i = 0; i < count; i++) {
-          await seconds(Math.max(0, begin + (i / probesPerSecond) * 1_000 - performance.now()) / 1_000)
-          const id = `probe-${count}-${i}`
-          sentAt.set(id, performance.now())
-          await send(writer, id)
-        }
-      }
-      const looking = async () => {
-        const deadline = performance.now() + 120_000
-        while (latencies.length < count && performance.now() < deadline) {
-          for (const id of await visible([...sentAt.keys()])) {
-            latencies.push(Math.round((performance.now() - sentAt.get(id)!) * 10) / 10)
-            sentAt.delete(id)
-          }
-          await seconds(0.002)
-        }
-        if (latencies.length < count) throw new Error(`${count - latencies.length} probes never reached Postgres`)
-      }
-      await Promise.all([sending(), looking()])
-      await writer.close()
-      return latencies.sort((a, b) => a - b)
-    },
+    sweep_clients: stored,
+    sweep_seconds: mean,
+    sweep_probes: latencies.length,
+    sweep_p50_ms: quantile(latencies, 0.5),
+    sweep_p99_ms: quantile(latencies, 0.99),
   }
 }
 
-function probeEvent(clientId: string) {
-  return {
-    transaction_id: clientId,
-    client_id: clientId,
-    kind: 'SALE',
-    occurred_at: lastDay * 86_400_000 + 9 * 3_600_000,
-    amount_minor: 150_000,
-    currency: 'RUB',
-    source: 'pos:bench',
-  } as const
-}
-
-function seconds(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, duration * 1_000))
+/** One new day under even traffic: how long the sweep took, and the probes sent while it ran. */
+async function sweepUnderTraffic(link: PlatformLink, day: number): Promise<{ ms: number; probes: readonly Probe[] }> {
+  let over = false
+  const background = link.traffic(rate, () => !over)
+  // It is waited for below; a failure in the meantime is told there.
+  background.catch(() => {})
+  await seconds(warmUpSeconds)
+  const probing = link.probe(() => !over, sweepProbesPerSecond)
+  const beganMs = performance.now()
+  const sweeping = link.sweep(day).finally(() => {
+    over = true
+  })
+  const [ms, sent, traffic] = await Promise.allSettled([sweeping, probing, background])
+  if (ms.status === 'rejected') throw ms.reason
+  if (sent.status === 'rejected') throw sent.reason
+  if (traffic.status === 'rejected') throw traffic.reason
+  return { ms: ms.value, probes: sent.value.filter(({ sentMs }) => sentMs >= beganMs) }
 }

@@ -3,6 +3,7 @@ import { tempDir } from '../support/temp-dir.ts'
 import type { Bench, BenchTools, Figures } from './bench.ts'
 import { classifierBench } from './classifier.bench.ts'
 import { fileBench } from './file.bench.ts'
+import { compareWithFloors, describeFloors } from './floors.ts'
 import { foldBench } from './fold.bench.ts'
 import { latencyBench } from './latency.bench.ts'
 import { processorBench } from './processor.bench.ts'
@@ -70,5 +71,7 @@ const start = performance.now()
 const results: Record<string, Figures> = {}
 for (const bench of benches)
   if (only.length === 0 || only.includes(bench.name)) results[bench.name] = await runOne(bench, events)
-console.log(JSON.stringify({ ...results, seconds: Math.round((performance.now() - start) / 1_000) }))
+const floors = compareWithFloors(results)
+console.error(['measured against the floors:', ...describeFloors(floors)].join('\n'))
+console.log(JSON.stringify({ ...results, floors, seconds: Math.round((performance.now() - start) / 1_000) }))
 process.exit()

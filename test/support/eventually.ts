@@ -1,18 +1,21 @@
+/** An answer, or none yet. */
+type NotYet<T> = T | false | null | undefined
+
 /**
  * Polls `attempt` until it neither throws nor returns `false`, `null` or `undefined`, and answers what it returned (0 and
  * '' count as answers). After `timeoutMs` (default 5 s) it throws the last error, or says that the condition never held.
  */
 export async function eventually<T>(
-  attempt: () => T | Promise<T>,
+  attempt: () => NotYet<T> | Promise<NotYet<T>>,
   options: { timeoutMs?: number; everyMs?: number; what?: string } = {},
-): Promise<Exclude<T, false | null | undefined>> {
+): Promise<T> {
   const { timeoutMs = 5_000, everyMs = 10, what = 'the condition' } = options
   const deadline = performance.now() + timeoutMs
   for (;;) {
     let failure: unknown
     try {
       const value = await attempt()
-      if (value !== false && value !== null && value !== undefined) return value as Exclude<T, false | null | undefined>
+      if (value !== false && value !== null && value !== undefined) return value
       failure = new Error(`${what} did not hold within ${timeoutMs} ms (last answer: ${String(value)})`)
     } catch (error) {
       failure = error

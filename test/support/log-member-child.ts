@@ -10,7 +10,7 @@ interface Task {
   readonly join: { readonly group: string; readonly topic: string; readonly sessionTimeoutMs: number }
 }
 
-const { log: address, join } = JSON.parse(process.argv[2] ?? '') as Task
+const { log: address, join }: Task = JSON.parse(process.argv[2] ?? '')
 const opened: Record<string, (options: unknown) => Log> = await import(address.module)
 const log = opened[address.open]!(address.options)
 

@@ -16,7 +16,7 @@ interface Task {
   }
 }
 
-const { log: address, work } = JSON.parse(process.argv[2] ?? '') as Task
+const { log: address, work }: Task = JSON.parse(process.argv[2] ?? '')
 const opened: Record<string, (options: unknown) => Log> = await import(address.module)
 const log = opened[address.open]!(address.options)
 

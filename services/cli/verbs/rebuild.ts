@@ -33,13 +33,12 @@ async function rebuild(context: CliContext, projectorUrl: string, projection: st
   if (ordered.attempts > 0) context.output.note(`a rebuild of ${projection} is under way already; following it`)
   const bar = progressBar(100)
   try {
-    const task = await awaitRebuild(
+    return await awaitRebuild(
       projectorUrl,
       ordered.task_id,
       (now) => bar.update(now.progress_percentage, stageOf(now)),
       context.interrupted,
     )
-    return task
   } finally {
     bar.stop()
   }
@@ -48,6 +47,7 @@ async function rebuild(context: CliContext, projectorUrl: string, projection: st
 function stageOf(task: RebuildAnswer): string {
   if (task.status === 'PENDING') return 'waiting for the projector'
   if (task.waiting_for !== null) return `waiting: ${task.waiting_for.code}`
+  if (task.total_records === 0) return 'making tables'
   return `${count(task.applied_records)} of ${count(task.total_records)} records`
 }
 

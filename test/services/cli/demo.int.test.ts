@@ -111,6 +111,19 @@ describe('the demo on a fresh data directory', () => {
   )
 
   it(
+    'builds a projection anew on a directory at rest',
+    async () => {
+      const run = await runLoyalty(['rebuild', 'clickhouse-state', '--json', '--data-dir', data.path])
+      expect(run.stdout.trimEnd().split('\n')).toHaveLength(1)
+      expect(lastJson(run)).toMatchObject({ projection: 'clickhouse-state', status: 'COMPLETED', attempts: 1 })
+      expect(run.stderr).toMatch(/100% [\d,]+ of [\d,]+ records/)
+      const after = (await runLoyalty(['clients', 'export', '--data-dir', data.path])).stdout.trimEnd().split('\n')
+      expect(after).toEqual(exported)
+    },
+    2 * minutes,
+  )
+
+  it(
     'scores by cut-points of its own choice, on a directory at rest',
     async () => {
       const cuts = ['--r', '30,90', '--f', '1,5', '--m', '148400,408100', '--basis', 'gross']

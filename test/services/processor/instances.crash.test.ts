@@ -1,23 +1,38 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { type RunningKafka, startKafka } from '../../support/kafka/shared-kafka.ts'
-import { checkInvariants } from '../../support/loyalty/invariants.ts'
+import { checkInvariants, checkStores, type Outcome } from '../../support/loyalty/invariants.ts'
 import { ProcessorProcess } from '../../support/loyalty/processor-process.ts'
+import { Databases, type Engines, Projections, startEngines } from '../../support/loyalty/projections.ts'
+import { withStores } from '../../support/loyalty/stored.ts'
 import { type LogPlace, StreamWorld } from '../../support/loyalty/stream-world.ts'
 import { jan10, traffic } from '../../support/loyalty/traffic.ts'
-import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const partitions = 3
 
-/** Several processors of one programme, each with a data directory of its own, as on several machines. */
+/** Several processors of one programme, each with a data directory of its own, as on several machines; one projector. */
 class Instances {
   readonly world: StreamWorld
+  readonly #databases: Databases
+  readonly #projections: Projections
   readonly #processors: ProcessorProcess[] = []
   readonly #directories: { remove(): Promise<void> }[] = []
 
-  constructor(world: StreamWorld) {
+  private constructor(world: StreamWorld, databases: Databases) {
     this.world = world
+    this.#databases = databases
+    this.#projections = new Projections(world, databases)
+  }
+
+  static async open(engines: Engines, kafka: string[] | null): Promise<Instances> {
+    const databases = await Databases.create(engines)
+    const place: LogPlace = kafka === null ? { postgres: databases.postgresUrl } : { kafka }
+    const world = await StreamWorld.open(place, { partitions })
+    await world.publisher.cutPoints([10, 20, 30], [1, 2], [5_000])
+    await world.publisher.day(jan10)
+    await world.publisher.transactions(traffic(1))
+    return new Instances(world, databases)
   }
 
   async start(): Promise<ProcessorProcess> {
@@ -38,30 +53,34 @@ class Instances {
     })
   }
 
+  /** Kills what still runs; then the log, the state of every processor, dead or replaced, and both projections are in order. */
+  async check(): Promise<Outcome> {
+    for (const processor of this.#processors) {
+      await processor.kill()
+      await withStores(processor.dataDir, (stores) => checkStores(this.world, stores, { caughtUp: false }))
+    }
+    await this.#projections.check()
+    return checkInvariants(this.world)
+  }
+
   async close(): Promise<void> {
     for (const processor of this.#processors) await processor.kill()
-    for (const directory of this.#directories) await directory.remove()
+    await this.#projections.close()
     await this.world.close()
+    await this.#databases.drop()
+    for (const directory of this.#directories) await directory.remove()
   }
 }
 
-async function open(place: LogPlace): Promise<Instances> {
-  const world = await StreamWorld.open(place, { partitions })
-  await world.publisher.cutPoints([10, 20, 30], [1, 2], [5_000])
-  await world.publisher.day(jan10)
-  await world.publisher.transactions(traffic(1))
-  return new Instances(world)
-}
+let engines: Engines
+beforeAll(async () => {
+  engines = await startEngines()
+})
+afterAll(() => engines?.stop())
 
-function suite(start: () => Promise<LogPlace>): void {
-  let place: LogPlace
-  let instances: Instances
-  beforeAll(async () => {
-    place = await start()
-  })
-
+function suite(brokers: () => string[] | null): void {
   test('three share the partitions; one leaves, one dies; nothing is lost or doubled', async () => {
-    instances = await open(place)
+    const instances = await Instances.open(engines, brokers())
     const { world } = instances
     try {
       const first = await instances.start()
@@ -78,7 +97,7 @@ function suite(start: () => Promise<LogPlace>): void {
       await instances.owns(third, partitions)
       await world.publisher.day(jan10 + 50)
       await world.settled()
-      expect((await checkInvariants(world)).accepted).toBeGreaterThan(300)
+      expect((await instances.check()).accepted).toBeGreaterThan(300)
     } finally {
       await instances.close()
     }
@@ -86,7 +105,7 @@ function suite(start: () => Promise<LogPlace>): void {
 
   for (const when of ['before', 'after'] as const)
     test(`an owner paused past its session and resumed ${when} its successor's first step shows nothing`, async () => {
-      instances = await open(place)
+      const instances = await Instances.open(engines, brokers())
       const { world } = instances
       try {
         const paused = await instances.start()
@@ -105,27 +124,20 @@ function suite(start: () => Promise<LogPlace>): void {
         await world.settled()
         await world.publisher.transactions(traffic(4))
         await world.settled()
-        await checkInvariants(world)
+        await instances.check()
       } finally {
         await instances.close()
       }
     }, 120_000)
 }
 
-describe('on the Postgres log', () => {
-  let postgres: RunningPostgres
-  suite(async () => {
-    postgres = await startPostgres()
-    return { postgres: postgres.url }
-  })
-  afterAll(() => postgres?.stop())
-})
+describe('on the Postgres log', () => suite(() => null))
 
 describe('on Kafka', () => {
   let kafka: RunningKafka
-  suite(async () => {
+  beforeAll(async () => {
     kafka = await startKafka()
-    return { kafka: kafka.brokers }
   })
+  suite(() => kafka.brokers)
   afterAll(() => kafka?.stop())
 })

@@ -1,4 +1,4 @@
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 
 /** Numbers of some requests, https://kafka.apache.org/protocol#protocol_api_keys */
 export const apis = {
@@ -28,16 +28,18 @@ export class KafkaProxy {
   #brokerPort = 0
   #fault: { readonly api: number; readonly kind: Fault; readonly done: () => void } | null = null
 
-  private constructor(server: Server) {
+  private constructor(server: Server, port: number) {
     this.#server = server
-    this.port = (server.address() as AddressInfo).port
+    this.port = port
     server.on('connection', (client) => this.#serve(client))
   }
 
   static async listen(): Promise<KafkaProxy> {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return new KafkaProxy(server)
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('the proxy listens on no port')
+    return new KafkaProxy(server, address.port)
   }
 
   forwardTo(brokerPort: number): void {

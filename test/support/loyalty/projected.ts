@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import type { ClientStateChanged } from '#schemas/events.ts'
-import { readBlocks } from './blocks.ts'
+import { readBlocks, sumKey } from './blocks.ts'
 import { type Change, readChanges, readRows, valuesOf } from './rows.ts'
+import { add, type Sums, settled, total } from './tally.ts'
 import type { World } from './world.ts'
 
 type Row = Readonly<Record<string, unknown>>
@@ -51,9 +52,9 @@ export async function readProjected(pool: Pool, clickhouse: ClickHouseClient): P
     profiles: profiles.rows,
     clients: clients.rows.map(({ client }) => plain(client)),
     states: (await ask(`SELECT * EXCEPT (${timing}) FROM client_state FINAL ORDER BY client_id`)).map(plain),
-    transactions: await ask(`SELECT * EXCEPT (segment_before), toString(transaction_key) AS transaction_key
+    transactions: await ask(`SELECT * EXCEPT (segment_before) REPLACE (toString(transaction_key) AS transaction_key)
       FROM transactions FINAL ORDER BY partition, log_offset`),
-    effects: await ask(`SELECT *, toString(transaction_key) AS transaction_key
+    effects: await ask(`SELECT * REPLACE (toString(transaction_key) AS transaction_key)
       FROM transaction_effects FINAL ORDER BY client_id, log_offset, transaction_key`),
     dailySales: await ask(`SELECT day, store_id, sum(sales) AS sales, sum(gross_minor) AS gross, sum(net_minor) AS net,
       uniqIfMerge(clients) AS clients FROM daily_sales GROUP BY day, store_id ORDER BY day, store_id`),
@@ -83,28 +84,30 @@ export async function readHistory(pool: Pool, clickhouse: ClickHouseClient): Pro
 export async function checkProjected(world: World, projected: Projected, history: ProjectedHistory): Promise<void> {
   const rows: ClientStateChanged[] = []
   const changes: Change[] = []
-  const effects = { sales: 0, gross: 0, net: 0 }
-  let facts = 0
+  const effects: Sums = new Map()
+  const facts: { partition: number; log_offset: number }[] = []
   const partitions = (await world.log.admin.partitions(world.topics.clientState))!
   for (let partition = 0; partition < partitions; partition++) {
     const last = await readRows(world, partition)
     rows.push(...last.values())
     changes.push(...(await readChanges(world, partition, last)))
     const blocks = await readBlocks(world, partition)
-    facts += blocks.factOffsets.length
-    for (const { count, gross, net } of blocks.effects.values()) {
-      effects.sales += count
-      effects.gross += gross
-      effects.net += net
-    }
+    facts.push(...blocks.factOffsets.map((log_offset) => ({ partition, log_offset })))
+    for (const [key, sum] of blocks.effects) add(effects, key, sum)
   }
   const expected = rows.map(valuesOf).sort(byClient)
   assert.deepEqual(projected.clients, expected, 'clients in Postgres are the last rows of the log')
   assert.deepEqual(projected.states, expected, 'client_state in ClickHouse is the last rows of the log')
-  assert.equal(projected.transactions.length, facts, 'transactions in ClickHouse are the facts of the log')
-  assert.equal(sum(projected.dailySales, 'sales'), effects.sales, 'sales by day')
-  assert.equal(sum(projected.dailySales, 'gross'), effects.gross, 'gross by day')
-  assert.equal(sum(projected.dailySales, 'net'), effects.net, 'net by day')
+  assert.deepEqual(
+    projected.transactions.map(({ partition, log_offset }) => ({ partition, log_offset })),
+    facts,
+    'transactions in ClickHouse are the facts of the log',
+  )
+  assert.deepEqual(effectsOf(projected), settled(effects), 'effects in ClickHouse are those of the log')
+  const all = total(effects)
+  assert.equal(sum(projected.dailySales, 'sales'), all.count, 'sales by day')
+  assert.equal(sum(projected.dailySales, 'gross'), all.gross, 'gross by day')
+  assert.equal(sum(projected.dailySales, 'net'), all.net, 'net by day')
   assert.deepEqual(projected.population, populationOf(rows), 'clients by segment')
   assert.deepEqual(
     projected.stored,
@@ -114,6 +117,18 @@ export async function checkProjected(world: World, projected: Projected, history
   const expectedHistory = changes.map(historyOf).sort((a, b) => byClient(a, b) || a.version - b.version)
   assert.deepEqual(history.postgres, expectedHistory, 'history in Postgres')
   assert.deepEqual(history.clickhouse, expectedHistory, 'history in ClickHouse')
+}
+
+function effectsOf({ effects }: Projected): Sums {
+  const sums: Sums = new Map()
+  for (const row of effects) {
+    const key = Buffer.alloc(8)
+    key.writeBigUInt64BE(BigInt(String(row.transaction_key)))
+    const count = Number(row.sales_change)
+    const [gross, net] = [Number(row.gross_change_minor), Number(row.net_change_minor)]
+    add(sums, sumKey(String(row.client_id), key), { count, gross, net })
+  }
+  return settled(sums)
 }
 
 function historyOf({ event, arrivedMs }: Change) {
