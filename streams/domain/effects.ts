@@ -119,7 +119,6 @@ function canonicalOrder(entries: PackedEntries, a: number, b: number): number {
 /** Fills `voidedBy`, which is empty: one pass over the voids of the ledger. */
 function voidsOf(entries: PackedEntries, group: Group): Group {
   const { members, voidedBy } = group
-  const place = new Map(members.map((number, i) => [number, i]))
   for (const _ of members) voidedBy.push(Number.POSITIVE_INFINITY)
   const count = collectCorrections(entries)
   for (let i = 0; i < count; i++) {
@@ -127,8 +126,12 @@ function voidsOf(entries: PackedEntries, group: Group): Group {
     const words = entries.wordsOf(number)
     const at = entries.offsetOf(number)
     if (kindAt(words, at) !== Kind.void) continue
-    const member = place.get(entries.find(words[at + At.refHi]!, words[at + At.refLo]!))
-    if (member !== undefined && number < voidedBy[member]!) voidedBy[member] = number
+    const member = members.findIndex((other) => {
+      const otherWords = entries.wordsOf(other)
+      const otherAt = entries.offsetOf(other)
+      return isRefAt(words, at, otherWords[otherAt]!, otherWords[otherAt + At.idLo]!)
+    })
+    if (member >= 0 && number < voidedBy[member]!) voidedBy[member] = number
   }
   return group
 }

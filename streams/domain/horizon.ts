@@ -5,9 +5,12 @@ import { noPast, type Past } from './past.ts'
 import type { StoreSet } from './store-set.ts'
 import { none, type Values } from './values.ts'
 
-/** Number of entries at which a ledger of this cap folds its oldest receipts away, down to the cap. */
+/**
+ * Number of entries at which a ledger of this cap folds its oldest receipts away, down to the cap: folding sorts and stores
+ * everything that is kept anew, so it is worth waiting for.
+ */
 export function foldingAt(cap: number): number {
-  return cap + Math.ceil(cap / 4)
+  return cap * 2
 }
 
 /**

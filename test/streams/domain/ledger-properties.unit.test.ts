@@ -209,7 +209,7 @@ describe('a ledger beyond its cap', () => {
         const values = valuesOf(ledger, null)
         expect(values).toMatchObject(total(sums))
         expect(sumsOf(values)).toEqual(sumsOf(valuesOf(ledgerOf(accepted), null)))
-        expect(ledger.count).toBeLessThan(30)
+        expect(ledger.count).toBeLessThan(48)
       }),
       runs,
     )
