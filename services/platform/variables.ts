@@ -165,8 +165,8 @@ export const variables = {
     ),
     stepRecords: variable(
       'LOYALTY_STEP_RECORDS',
-      wholeNumber(1, 100_000).default(10_000),
-      'Most transactions that the processor takes in with one transaction of the log.',
+      wholeNumber(1, 100_000).default(40_000),
+      'Most transactions that the processor takes in with one transaction of the log; it takes fewer where they touch many clients.',
     ),
     deadLetterShare: variable(
       'LOYALTY_DEAD_LETTER_SHARE',

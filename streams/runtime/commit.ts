@@ -1,6 +1,6 @@
 import { hasCode, LoyaltyError, messageOf } from '../core/error.ts'
 import { type CrashHook, noCrash } from '../core/hooks.ts'
-import { type PreparedStep, produce, type Slice } from './step.ts'
+import { type PreparedStep, produce } from './step.ts'
 import { decodeMeta, encodeMeta, type StoredMeta } from './stored-meta.ts'
 import { lastPosition } from './takeover.ts'
 import type { Running, TaskDependencies } from './task-parts.ts'
@@ -23,7 +23,6 @@ export async function commitStep<Context>(
   deps: TaskDependencies<Context>,
   running: Running<Context>,
   step: PreparedStep<Context>,
-  slice: Slice,
   bounds: LogBounds,
   enter: (state: TaskState) => void,
 ): Promise<void> {
@@ -35,7 +34,11 @@ export async function commitStep<Context>(
     crash('after-produce')
     producedAt = performance.now()
     crash('before-commit')
-    await running.writer.commit({ group, topic: topics.input, offsets: new Map([[partition, slice.nextOffset]]) })
+    await running.writer.commit({
+      group,
+      topic: topics.input,
+      offsets: new Map([[partition, step.position.transactions]]),
+    })
     crash('commit-sent-reply-lost')
   } catch (error) {
     if (hasCode(error, 'log_fenced')) throw error

@@ -4,6 +4,8 @@ export interface TaskSettings {
   readonly maxStepRecords: number
   /** Most bytes of records folded in one step. */
   readonly maxStepBytes: number
+  /** A step ends with the batch in which it has touched this many clients: they are what it takes in memory. */
+  readonly maxStepClients: number
   /** Clients evaluated in one slice of a sweep. */
   readonly sweepSlice: number
   /** Bytes waiting in a task's inbox above which reading of its partition pauses. */
@@ -23,10 +25,11 @@ export interface TaskSettings {
 }
 
 export const defaultTaskSettings: TaskSettings = {
-  maxStepRecords: 10_000,
-  maxStepBytes: 8 * 1024 * 1024,
+  maxStepRecords: 40_000,
+  maxStepBytes: 16 * 1024 * 1024,
+  maxStepClients: 8_000,
   sweepSlice: 2_000,
-  inboxBytes: 8 * 1024 * 1024,
+  inboxBytes: 16 * 1024 * 1024,
   lingerRecords: 200,
   lingerMs: 10,
   maxLingerMs: 100,

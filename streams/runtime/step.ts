@@ -11,8 +11,6 @@ import type { FoldOutcome, TaskLogic, TaskTopics, Topology, WorkingSet } from '.
 export interface Slice {
   readonly control: readonly LogRecord[]
   readonly batches: readonly LogBatch[]
-  /** Next offset of the input behind this slice. */
-  readonly nextOffset: number
 }
 
 export interface StepEnvironment<Context> {
@@ -23,6 +21,7 @@ export interface StepEnvironment<Context> {
   /** Partitions of the input. */
   readonly partitions: number
   readonly sweepSlice: number
+  readonly maxStepClients: number
   readonly crash: CrashHook
   readonly observer: RuntimeObserver
 }
@@ -32,6 +31,8 @@ export interface PreparedStep<Context> {
   readonly position: TaskPosition
   readonly context: Context
   readonly working: WorkingSet
+  /** The batches of the slice that were folded; those after them are left for the next step. */
+  readonly folded: readonly LogBatch[]
   /** The last record folded, null where there was none. */
   readonly last: FoldedRecord | null
   readonly outputs: readonly { topic: string; records: readonly NewRecord[] }[]
@@ -75,7 +76,7 @@ export async function prepareStep<Context>(
   await working.evaluate()
   const position: TaskPosition = {
     programme: environment.topology.programmeOf(control.context)?.id ?? '',
-    transactions: slice.nextOffset,
+    transactions: folded.nextOffset ?? start.transactions,
     control: control.next,
     sweep,
     step: start.step + 1,
@@ -86,11 +87,16 @@ export async function prepareStep<Context>(
     parts: 1,
   }
   const { topics } = environment
-  const output = working.output({ step: position.step, fromOffset: start.transactions, toOffset: slice.nextOffset })
+  const output = working.output({
+    step: position.step,
+    fromOffset: start.transactions,
+    toOffset: position.transactions,
+  })
   return {
     position,
     context: control.context,
     working,
+    folded: slice.batches.slice(0, folded.batches),
     last: folded.last,
     outputs: [
       { topic: topics.rows, records: output.rows },
@@ -144,7 +150,10 @@ async function foldControl<Context>(
 
 /** What folding a slice came to. */
 interface Folded {
+  batches: number
   records: number
+  /** Next offset of the input behind what was folded, null where nothing was. */
+  nextOffset: number | null
   /** Offsets of dead letters. */
   readonly dead: number[]
   readonly letters: NewRecord[]
@@ -157,8 +166,9 @@ async function foldBatches<Context>(
   working: WorkingSet,
   batches: readonly LogBatch[],
 ): Promise<Folded> {
-  const folded: Folded = { records: 0, dead: [], letters: [], poison: 0, last: null }
+  const folded: Folded = { batches: 0, records: 0, nextOffset: null, dead: [], letters: [], poison: 0, last: null }
   for (const batch of batches) {
+    if (working.size >= environment.maxStepClients) break
     // Decoded here, so that what is folded is garbage before the next batch is decoded.
     const { records } = batch
     for (const record of records) {
@@ -169,7 +179,9 @@ async function foldBatches<Context>(
       }
       if (outcome.kind === 'dead') tellDead(environment, working, record, outcome, folded)
     }
+    folded.batches += 1
     folded.records += records.length
+    folded.nextOffset = batch.nextOffset
     const last = records.at(-1)
     if (last !== undefined) folded.last = { offset: last.offset, hash: recordHash(last) }
   }

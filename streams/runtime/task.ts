@@ -145,14 +145,16 @@ export class Task<Context> {
           logic: running.logic,
           partitions: running.partitions,
           sweepSlice: this.#deps.settings.sweepSlice,
+          maxStepClients: this.#deps.settings.maxStepClients,
         },
         running.position,
         running.context,
         slice,
       )
-      await commitStep(this.#deps, running, step, slice, this.#bounds, (state) => this.#enter(state))
+      this.#inbox.putBack(slice.batches.slice(step.folded.length))
+      await commitStep(this.#deps, running, step, this.#bounds, (state) => this.#enter(state))
     } catch (error) {
-      await this.#again(error, slice, step !== null)
+      await this.#again(error, step?.folded ?? slice.batches, step !== null)
       return
     }
     this.#committedAt = performance.now()
@@ -183,7 +185,7 @@ export class Task<Context> {
       }
       const batches = configured ? this.#inbox.take(this.#bound.records, settings.maxStepBytes) : []
       if (this.#inbox.bytes < settings.inboxBytes / 2) reader.resume(topics.input, partition)
-      return { control, batches, nextOffset: batches.at(-1)?.nextOffset ?? running.position.transactions }
+      return { control, batches }
     }
     return null
   }
@@ -202,16 +204,16 @@ export class Task<Context> {
    * A step failed. What may pass is waited for; what nothing outside explains is tried once more, then in halves, until
    * the record at fault is alone. Errors: everything that needs the task to be closed.
    */
-  async #again(error: unknown, slice: Slice, prepared: boolean): Promise<void> {
+  async #again(error: unknown, batches: readonly LogBatch[], prepared: boolean): Promise<void> {
     const { observer, partition, topics } = this.#deps
     const dropped = hasCode(error, 'step_dropped')
     if ((prepared && !dropped) || hasCode(error, ...stopping)) throw error
-    this.#inbox.putBack(slice.batches)
+    this.#inbox.putBack(batches)
     if (!dropped && !(error instanceof LoyaltyError && error.retriable)) {
       this.#failures += 1
-      const records = slice.batches.reduce((sum, { count }) => sum + count, 0)
+      const records = batches.reduce((sum, { count }) => sum + count, 0)
       if (this.#failures > 1 && !this.#bound.halve(records)) {
-        const offset = slice.batches[0]?.records[0]?.offset ?? null
+        const offset = batches[0]?.records[0]?.offset ?? null
         throw new LoyaltyError(
           'record_at_fault',
           `${topics.input}[${partition}] offset ${offset}: ${messageOf(error)}`,

@@ -47,6 +47,8 @@ export interface TaskLogic<Context> {
 
 /** What one step changes. Nothing outside it is touched before `keep`; dropping it is the whole rollback. */
 export interface WorkingSet {
+  /** Clients touched so far. */
+  readonly size: number
   fold(record: LogRecord): FoldOutcome
   /** Fetches what `fold` lacked. Throws a retriable error while that is out of reach. */
   prepare(record: LogRecord): Promise<void>

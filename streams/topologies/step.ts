@@ -70,6 +70,10 @@ export class LoyaltyStep implements WorkingSet {
     if (context.domain.programme !== null) clients.setCap(context.domain.programme.ledgerCap)
   }
 
+  get size(): number {
+    return this.#touched.size
+  }
+
   fold(record: LogRecord): FoldOutcome {
     const programme = this.#context.domain.programme!
     const intake = takeIn(record, this.#shared.transactions, programme, this.#partition)
