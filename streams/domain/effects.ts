@@ -1,5 +1,5 @@
-import { collectCorrections, corrections } from './corrections.ts'
-import { At, amountAt, hasRefAt, isRefAt, kindAt, timeAt } from './entry.ts'
+import { collectReferring, corrections } from './corrections.ts'
+import { At, amountAt, hasRefAt, kindAt, timeAt } from './entry.ts'
 import type { PackedEntries } from './packed-entries.ts'
 import { Kind } from './transaction.ts'
 
@@ -71,36 +71,27 @@ function groupOf(entries: PackedEntries, number: number): Group | null {
   const kind = kindAt(words, at)
   if (kind === Kind.void) {
     const original = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
-    if (original < 0 || isVoid(entries, original)) return null
+    if (original < 0 || kindOf(entries, original) === Kind.void) return null
     return groupOf(entries, original)
   }
   if (kind === Kind.refund) {
     if (!hasRefAt(words, at)) return voidsOf(entries, { hasSale: false, members: [number], voidedBy: [] })
     const sale = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
-    return sale >= 0 && isSale(entries, sale) ? groupOf(entries, sale) : null
+    return sale >= 0 && kindOf(entries, sale) === Kind.sale ? groupOf(entries, sale) : null
   }
   const refunds = refundsOf(entries, words[at]!, words[at + At.idLo]!)
   return voidsOf(entries, { hasSale: true, members: [number, ...refunds], voidedBy: [] })
 }
 
-function isSale(entries: PackedEntries, number: number): boolean {
-  return kindAt(entries.wordsOf(number), entries.offsetOf(number)) === Kind.sale
-}
-
-function isVoid(entries: PackedEntries, number: number): boolean {
-  return kindAt(entries.wordsOf(number), entries.offsetOf(number)) === Kind.void
+function kindOf(entries: PackedEntries, number: number): number {
+  return kindAt(entries.wordsOf(number), entries.offsetOf(number))
 }
 
 /** Refunds that name the sale with this id, by time, then id: whatever the order of arrival, the same. */
 function refundsOf(entries: PackedEntries, hi: number, lo: number): number[] {
   const refunds: number[] = []
-  const count = collectCorrections(entries)
-  for (let i = 0; i < count; i++) {
-    const number = corrections[i]!
-    const words = entries.wordsOf(number)
-    const at = entries.offsetOf(number)
-    if (isRefAt(words, at, hi, lo) && kindAt(words, at) === Kind.refund) refunds.push(number)
-  }
+  const count = collectReferring(entries, hi, lo)
+  for (let i = 0; i < count; i++) if (kindOf(entries, corrections[i]!) === Kind.refund) refunds.push(corrections[i]!)
   return refunds.sort((a, b) => canonicalOrder(entries, a, b))
 }
 
@@ -116,22 +107,16 @@ function canonicalOrder(entries: PackedEntries, a: number, b: number): number {
   )
 }
 
-/** Fills `voidedBy`, which is empty: one pass over the voids of the ledger. */
+/** Fills `voidedBy`, which is empty. */
 function voidsOf(entries: PackedEntries, group: Group): Group {
   const { members, voidedBy } = group
-  for (const _ of members) voidedBy.push(Number.POSITIVE_INFINITY)
-  const count = collectCorrections(entries)
-  for (let i = 0; i < count; i++) {
-    const number = corrections[i]!
-    const words = entries.wordsOf(number)
-    const at = entries.offsetOf(number)
-    if (kindAt(words, at) !== Kind.void) continue
-    const member = members.findIndex((other) => {
-      const otherWords = entries.wordsOf(other)
-      const otherAt = entries.offsetOf(other)
-      return isRefAt(words, at, otherWords[otherAt]!, otherWords[otherAt + At.idLo]!)
-    })
-    if (member >= 0 && number < voidedBy[member]!) voidedBy[member] = number
+  for (const member of members) {
+    const words = entries.wordsOf(member)
+    const at = entries.offsetOf(member)
+    const count = collectReferring(entries, words[at]!, words[at + At.idLo]!)
+    let first = Number.POSITIVE_INFINITY
+    for (let i = count - 1; i >= 0; i--) if (kindOf(entries, corrections[i]!) === Kind.void) first = corrections[i]!
+    voidedBy.push(first)
   }
   return group
 }

@@ -1,6 +1,6 @@
 import { addSalesOf, chunkSums, isUniform } from './chunk-sums.ts'
 import type { AsOf } from './context.ts'
-import { collectCorrections, corrections } from './corrections.ts'
+import { collectCorrections, corrections, originals } from './corrections.ts'
 import { At, amountAt, earnedAt, entryWords, hasRefAt, kindAt, spentAt, timeAt } from './entry.ts'
 import { addToWindows } from './evaluate-windows.ts'
 import { chunkShift } from './id-index.ts'
@@ -33,30 +33,30 @@ export function scanWithReferences(entries: PackedEntries, asOf: AsOf, stores: S
   refundedOf.fill(0, 0, entries.count)
   touched.fill(0, 0, entries.regions)
   const found = collectCorrections(entries)
-  for (let i = 0; i < found; i++) applyVoid(entries, corrections[i]!, asOf.endMs, out)
-  for (let i = 0; i < found; i++) applyRefund(entries, corrections[i]!, asOf.endMs, out)
+  for (let i = 0; i < found; i++) applyVoid(entries, corrections[i]!, originals[i]!, asOf.endMs, out)
+  for (let i = 0; i < found; i++) applyRefund(entries, corrections[i]!, originals[i]!, asOf.endMs, out)
   for (let region = 0; region < entries.regions; region++) addSales(entries, region, asOf, stores, out)
 }
 
-function applyVoid(entries: PackedEntries, number: number, endMs: number, out: Values): void {
+function applyVoid(entries: PackedEntries, number: number, named: number, endMs: number, out: Values): void {
   const words = entries.wordsOf(number)
   const at = entries.offsetOf(number)
   if (timeAt(words, at) >= endMs) return
   out.transactions++
   if (kindAt(words, at) !== Kind.void) return
-  const original = findKnown(entries, words, at, endMs)
+  const original = known(entries, named, endMs)
   if (original < 0) out.waiting++
   else if (kindOf(entries, original) === Kind.void) out.flags |= Flag.originalOfWrongKind
   else touch(original, voided)
 }
 
-function applyRefund(entries: PackedEntries, number: number, endMs: number, out: Values): void {
+function applyRefund(entries: PackedEntries, number: number, named: number, endMs: number, out: Values): void {
   const words = entries.wordsOf(number)
   const at = entries.offsetOf(number)
   if (kindAt(words, at) !== Kind.refund || (state[number]! & voided) !== 0 || timeAt(words, at) >= endMs) return
   const amount = amountAt(words, at)
   if (hasRefAt(words, at)) {
-    const original = findKnown(entries, words, at, endMs)
+    const original = known(entries, named, endMs)
     if (original < 0) {
       out.waiting++
       return
@@ -137,9 +137,8 @@ function scanSales(entries: PackedEntries, region: number, asOf: AsOf, stores: S
   out.bonusSpentMinor = spent
 }
 
-/** Number of the original that the entry at `at` names, or -1 where it is not there or its day has not come. */
-function findKnown(entries: PackedEntries, words: Uint32Array, at: number, endMs: number): number {
-  const original = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
+/** The original, or -1 where it is not there or its day has not come. */
+function known(entries: PackedEntries, original: number, endMs: number): number {
   if (original < 0 || timeAt(entries.wordsOf(original), entries.offsetOf(original)) >= endMs) return -1
   return original
 }

@@ -1,4 +1,4 @@
-import { collectCorrections, corrections } from './corrections.ts'
+import { collectCorrections, corrections, originals } from './corrections.ts'
 import { At, hasRefAt, timeAt } from './entry.ts'
 import type { Ledger } from './ledger.ts'
 import { noPast, type Past } from './past.ts'
@@ -65,10 +65,8 @@ function receiptsOf(entries: Ledger) {
   const found = entries.hasReferences ? collectCorrections(entries) : 0
   for (let i = 0; i < found; i++) {
     const number = corrections[i]!
-    const words = entries.wordsOf(number)
-    const at = entries.offsetOf(number)
-    if (!hasRefAt(words, at)) continue
-    const original = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
+    if (!hasRefAt(entries.wordsOf(number), entries.offsetOf(number))) continue
+    const original = originals[i]!
     if (original < 0) waiting[rootOf(number)] = 1
     else join(rootOf(number), rootOf(original))
   }

@@ -1,7 +1,7 @@
 import { beforeTheFirstDate } from './context.ts'
-import { collectCorrections, corrections } from './corrections.ts'
+import { collectCorrections, collectReferring, corrections, originals } from './corrections.ts'
 import { type Effects, referencedEffects } from './effects.ts'
-import { At, type Entry, hasRefAt, isRefAt } from './entry.ts'
+import { At, type Entry, hasRefAt } from './entry.ts'
 import { sumUp } from './evaluate.ts'
 import { extendPast, foldingAt, splitByAge } from './horizon.ts'
 import { bytesOf, type ChunkChange, PackedEntries } from './packed-entries.ts'
@@ -142,14 +142,9 @@ export class Ledger extends PackedEntries {
 
   /** How many earlier entries name this newest one. */
   #waitingFor({ idHi, idLo, refHi, refLo }: Entry): number {
+    const found = collectReferring(this, idHi, idLo)
     // The entry is among those looked through, and may name itself.
-    let found = refHi === idHi && refLo === idLo ? -1 : 0
-    const count = collectCorrections(this)
-    for (let i = 0; i < count; i++) {
-      const number = corrections[i]!
-      if (isRefAt(this.wordsOf(number), this.offsetOf(number), idHi, idLo)) found++
-    }
-    return found
+    return refHi === idHi && refLo === idLo ? found - 1 : found
   }
 
   /** Folds the oldest receipts into the past, down to the cap, and lays the others out anew. */
@@ -179,11 +174,9 @@ export class Ledger extends PackedEntries {
     const count = collectCorrections(this)
     for (let i = 0; i < count; i++) {
       const number = corrections[i]!
-      const words = this.wordsOf(number)
-      const at = this.offsetOf(number)
-      if (!hasRefAt(words, at)) continue
+      if (!hasRefAt(this.wordsOf(number), this.offsetOf(number))) continue
       this.#references = true
-      if (this.find(words[at + At.refHi]!, words[at + At.refLo]!) < 0) this.#waiting++
+      if (originals[i]! < 0) this.#waiting++
     }
   }
 

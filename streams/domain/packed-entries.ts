@@ -1,4 +1,5 @@
 import type { ChunkSums } from './chunk-sums.ts'
+import type { ChunkCorrections } from './corrections.ts'
 import { type Entry, entryWords, isIdAt, packEntry } from './entry.ts'
 import { chunkEntries, chunkShift, IdIndex } from './id-index.ts'
 import { allocate, type Piece } from './slab.ts'
@@ -13,8 +14,7 @@ export interface ChunkChange {
 export interface Chunk {
   readonly words: Uint32Array
   sums: ChunkSums | null
-  /** Places, 0 … 63, of the entries that are no sales. */
-  corrections: Uint8Array | null
+  corrections: ChunkCorrections | null
 }
 
 /** Words before the tail in the head; the ledger says what they are. */

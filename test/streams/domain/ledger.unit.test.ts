@@ -158,6 +158,19 @@ describe('forks', () => {
       }
     }
   })
+
+  it('find an original that came where a dropped one had another', () => {
+    const old = Array.from({ length: 63 }, (_, i) => sale(`s${i}`, 10, '2024-01-02'))
+    const base = ledgerOf([...old, refund('r', 'original', 4, '2024-02-02')])
+    const dropped = base.fork()
+    apply(dropped, sale('original', 100, '2024-01-10'))
+    expect(valuesOf(dropped, date)).toMatchObject({ waiting: 0, refundedMinor: 4, monetaryGrossMinor: 730 })
+    const kept = base.fork()
+    apply(kept, sale('another', 3, '2024-01-10'))
+    expect(valuesOf(kept, date)).toMatchObject({ waiting: 1, refundedMinor: 0 })
+    apply(kept, sale('original', 100, '2024-01-10'))
+    expect(valuesOf(kept, date)).toMatchObject({ waiting: 0, refundedMinor: 4, frequency: 65, flags: 0 })
+  })
 })
 
 describe('a stored ledger', () => {
