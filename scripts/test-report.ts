@@ -8,9 +8,31 @@ export interface Tally {
 /** What is read of vitest's JSON report. */
 export interface Report {
   readonly testResults: readonly {
+    readonly name: string
     readonly status: string
-    readonly assertionResults: readonly { readonly status: string }[]
+    /** Why the file failed as a whole. */
+    readonly message?: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages?: readonly string[]
+    }[]
   }[]
+}
+
+/** Lines that say what failed: file, test, and the beginning of the reason. */
+export function failuresOf(report: Report | null): string[] {
+  if (report === null) return ['the run left no report']
+  return report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed')
+    if (failed.length > 0)
+      return failed.map((test) => `${name}: ${test.fullName}: ${beginning(test.failureMessages?.join('; '))}`)
+    return status === 'failed' ? [`${name}: ${beginning(message)}`] : []
+  })
+}
+
+function beginning(reason = ''): string {
+  return reason.replaceAll(/\s+/g, ' ').slice(0, 600)
 }
 
 /**

@@ -9,13 +9,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { checks, root, run } from './checks.ts'
-import { countReport, type Report, type Tally } from './test-report.ts'
+import { countReport, failuresOf, type Report, type Tally } from './test-report.ts'
 import { filesOf, type Tier, tiers } from './tiers.ts'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { tier: { type: 'string' } } })
 const chosen = values.tier?.split(',')
 const ci = process.env.CI === 'true'
 const results: { name: string; tally: Tally; seconds: number; note: string }[] = []
+/** What failed, told again at the end: the output in between is long. */
+const failures: string[] = []
 const scratch = mkdtempSync(join(tmpdir(), 'loyalty-test-'))
 
 process.chdir(root)
@@ -51,7 +53,9 @@ async function runTier(tier: Tier): Promise<void> {
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${output}`],
     ...positionals,
   ])
-  record(tier.name, countReport(readReport(output), code), startedMs, '')
+  const report = readReport(output)
+  failures.push(...failuresOf(report).map((failure) => `${tier.name}: ${failure}`))
+  record(tier.name, countReport(report, code), startedMs, '')
 }
 
 function readReport(path: string): Report | null {
@@ -72,6 +76,7 @@ function heading(text: string): void {
 
 function summarize(): void {
   heading('result')
+  for (const failure of failures) console.log(`failed: ${failure.replace(`${root}/`, '')}`)
   for (const { name, tally, seconds, note } of results) {
     const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : ''
     const counts = `${tally.passed} passed, ${tally.failed} failed${skipped}`

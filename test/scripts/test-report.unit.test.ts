@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { countReport } from '../../scripts/test-report.ts'
+import { countReport, failuresOf } from '../../scripts/test-report.ts'
 
 const file = (status: string, ...tests: string[]) => ({
+  name: 'test/a.unit.test.ts',
   status,
-  assertionResults: tests.map((result) => ({ status: result })),
+  assertionResults: tests.map((result) => ({ fullName: `a test that ${result}`, status: result })),
 })
 
 describe('the count of a test run', () => {
@@ -23,5 +24,19 @@ describe('the count of a test run', () => {
   it('counts an error outside every test, and a run without a report, as a failure', () => {
     expect(countReport({ testResults: [file('passed', 'passed')] }, 1)).toEqual({ passed: 1, failed: 1, skipped: 0 })
     expect(countReport(null, 137)).toEqual({ passed: 0, failed: 1, skipped: 0 })
+  })
+})
+
+describe('what failed', () => {
+  it('is told by file, test and the beginning of the reason', () => {
+    const failed = { fullName: 'a sum is right', status: 'failed', failureMessages: ['expected 1\n   to be 2'] }
+    const report = {
+      testResults: [file('passed', 'passed'), { ...file('failed', 'passed'), assertionResults: [failed] }],
+    }
+    expect(failuresOf(report)).toEqual(['test/a.unit.test.ts: a sum is right: expected 1 to be 2'])
+    const unloaded = { testResults: [{ ...file('failed'), message: 'no such module' }] }
+    expect(failuresOf(unloaded)).toEqual(['test/a.unit.test.ts: no such module'])
+    expect(failuresOf({ testResults: [file('passed', 'passed', 'skipped')] })).toEqual([])
+    expect(failuresOf(null)).toEqual(['the run left no report'])
   })
 })
