@@ -5,11 +5,12 @@ import { crc32 } from 'node:zlib'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { LoyaltyError, messageOf } from '../core/error.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
+import { DiskRoom, type DiskRoomOptions, growthOf } from './disk-room.ts'
 import { faultOf } from './lmdb-file.ts'
 import { lostPower, markFlushed, markUnflushed } from './power-mark.ts'
 import type { Bytes, StateChange, StateStore } from './state-store.ts'
 
-export interface LmdbStoreOptions {
+export interface LmdbStoreOptions extends DiskRoomOptions {
   /** Told when what the directory held was thrown away because it could not be trusted; the store is then empty. */
   readonly onDiscarded?: (reason: string) => void
 }
@@ -19,6 +20,8 @@ const formatVersion = 1
 const dataFile = 'data.mdb'
 const metaKey = Buffer.from('meta')
 const metaHeaderBytes = 5
+/** Unit of `blocks` in what `stat` answers, whatever the file system's own blocks are. */
+const statBlockBytes = 512
 
 const encodings = { keyEncoding: 'binary', encoding: 'binary', cache: false } as const
 
@@ -26,6 +29,9 @@ const encodings = { keyEncoding: 'binary', encoding: 'binary', cache: false } as
  * A store in a directory of its own, kept by LMDB. Commits are atomic and survive the end of the process, however it
  * comes. They are not flushed one by one (that halves the rate): where the system itself went down in between, the next
  * `open` throws the content away, since the log can rebuild it and half-written pages cannot be told from good ones.
+ *
+ * Errors of `open` and `commit`, beside those of the port: `disk_full` (retriable; nothing was written),
+ * `state_failed` (retriable).
  */
 export function openLmdbStore(directory: string, options: LmdbStoreOptions = {}): StateStore {
   return new LmdbStateStore(directory, options)
@@ -35,23 +41,27 @@ interface Opened {
   readonly root: RootDatabase<Buffer, Buffer>
   readonly entries: Database<Buffer, Buffer>
   readonly metas: Database<Buffer, Buffer>
+  readonly pageBytes: number
 }
 
 class LmdbStateStore implements StateStore {
   private readonly directory: string
   private readonly options: LmdbStoreOptions
+  private readonly room: DiskRoom
   private lock: DirectoryLock | undefined
   private db: Opened | undefined
 
   constructor(directory: string, options: LmdbStoreOptions) {
     this.directory = directory
     this.options = options
+    this.room = new DiskRoom(directory, options)
   }
 
   async open(): Promise<void> {
     await mkdir(this.directory, { recursive: true })
     const lock = await lockDirectory(this.directory)
     try {
+      this.room.claim(0)
       const fault = (await lostPower(this.directory))
         ? 'the system went down before it was flushed'
         : await this.tryOpen()
@@ -102,7 +112,7 @@ class LmdbStateStore implements StateStore {
       if (inside === undefined) return await this.commitAside(changes, meta, check)
       root.transactionSync(() => {
         if (check !== undefined && !check(this.storedMeta())) throw this.moved()
-        for (const { key, value } of changes)
+        for (const { key, value } of this.admitted(changes))
           if (value === null) entries.removeSync(asBuffer(key))
           else entries.putSync(asBuffer(key), asBuffer(value))
         metas.putSync(metaKey, encodeMeta(meta))
@@ -124,12 +134,11 @@ class LmdbStateStore implements StateStore {
   ): Promise<void> {
     const { root, entries, metas } = this.opened()
     if (check !== undefined && !check(this.storedMeta())) throw this.moved()
-    // Rendered before the first put: a fault in the middle must not leave half of them behind.
-    const rendered = [...changes]
+    const admitted = this.admitted(changes)
     // A reader left open would keep the pages it sees from being used again, and the file would grow.
     root.resetReadTxn()
     // Most of the driver's promises are one and the same.
-    const puts = rendered.map(({ key, value }) =>
+    const puts = admitted.map(({ key, value }) =>
       value === null ? entries.remove(asBuffer(key)) : entries.put(asBuffer(key), asBuffer(value)),
     )
     puts.push(metas.put(metaKey, encodeMeta(meta)))
@@ -139,6 +148,16 @@ class LmdbStateStore implements StateStore {
       await silence(cause)
       throw this.failed(cause)
     }
+  }
+
+  /**
+   * The changes, rendered before the first is put: a fault in the middle must not leave half of them behind. Errors:
+   * `disk_full`.
+   */
+  private admitted(changes: Iterable<StateChange>): readonly StateChange[] {
+    const rendered = [...changes]
+    this.room.claim(growthOf(rendered, this.usedBytes(), this.opened().pageBytes))
+    return rendered
   }
 
   private moved(): LoyaltyError {
@@ -152,7 +171,7 @@ class LmdbStateStore implements StateStore {
 
   stats(): { entries: number; bytes: number } {
     const { entryCount } = this.opened().entries.getStats() as { entryCount: number }
-    return { entries: entryCount, bytes: statSync(this.dataFile()).size }
+    return { entries: entryCount, bytes: this.usedBytes() }
   }
 
   async close(): Promise<void> {
@@ -215,6 +234,11 @@ class LmdbStateStore implements StateStore {
     throw new LoyaltyError('state_unreadable', `the metadata in ${this.directory} is damaged or of another format`)
   }
 
+  /** Of the disk: the file itself is sparse, and as large as the mapping. */
+  private usedBytes(): number {
+    return statSync(this.dataFile()).blocks * statBlockBytes
+  }
+
   private dataFile(): string {
     return join(this.directory, dataFile)
   }
@@ -251,6 +275,7 @@ function openFiles(directory: string): Opened {
     root,
     entries: root.openDB<Buffer, Buffer>({ name: 'entries', ...encodings }),
     metas: root.openDB<Buffer, Buffer>({ name: 'meta', ...encodings }),
+    pageBytes: (root.getStats() as { pageSize: number }).pageSize,
   }
 }
 
@@ -271,13 +296,13 @@ async function flush(path: string): Promise<void> {
   }
 }
 
-/** LMDB's own errors carry its numeric code. */
 /** The driver hangs a second rejected promise on the error of a commit; nobody else listens to it. */
 async function silence(error: unknown): Promise<void> {
   const { commitError } = error as { commitError?: unknown }
   if (commitError instanceof Promise) await commitError.catch(() => {})
 }
 
+/** LMDB's own errors carry its numeric code. */
 function isLmdbError(error: unknown): boolean {
   return error instanceof Error && typeof (error as { code?: unknown }).code === 'number'
 }

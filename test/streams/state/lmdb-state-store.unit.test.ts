@@ -1,7 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openLmdbStore } from '#streams/state/lmdb-state-store.ts'
+import { type LmdbStoreOptions, openLmdbStore } from '#streams/state/lmdb-state-store.ts'
 import { stateStoreContract } from '../../contracts/state-store-contract.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 
@@ -91,4 +91,101 @@ describe('LMDB state store', () => {
     await store.close()
     await expect(store.commit([], Buffer.from('m'))).rejects.toMatchObject({ code: 'state_closed' })
   })
+
+  test('makes one transaction of LMDB of a commit, whatever its size', async () => {
+    const store = await openStore()
+    for (const count of [0, 2, 20_000]) {
+      const before = await lastTransaction(join(dir.path, 'data.mdb'))
+      const changes = Array.from({ length: count }, (_, index) => ({
+        key: Buffer.from(`key-${index}`),
+        value: Buffer.alloc(200, count),
+      }))
+      await store.commit(changes, Buffer.from('meta'))
+      expect(await lastTransaction(join(dir.path, 'data.mdb')), `${count} changes`).toBe(before + 1)
+    }
+    await store.close()
+  })
+
+  test('tells how much of the disk it uses, not how large its sparse file is', async () => {
+    const store = await stored()
+    const before = store.stats().bytes
+    const values = Array.from({ length: 1_000 }, (_, index) => ({
+      key: Buffer.from(`key-${index}`),
+      value: Buffer.alloc(1_000, index),
+    }))
+    await store.commit(values, Buffer.from('more'))
+    const { bytes } = store.stats()
+    expect(bytes - before).toBeGreaterThan(1_000_000)
+    expect(bytes).toBeLessThan(2_500_000)
+    expect((await stat(join(dir.path, 'data.mdb'))).blocks * 512).toBe(bytes)
+    await store.close()
+  })
 })
+
+describe('LMDB state store on a disk that fills up', () => {
+  const mebibyte = 1 << 20
+  let dir: TempDir
+  let free: number | null
+  const openStore = async (options: LmdbStoreOptions = {}) => {
+    const store = openLmdbStore(dir.path, { freeBytes: () => free, ...options })
+    await store.open()
+    return store
+  }
+  const put = (bytes: number) => [{ key: Buffer.from('a'), value: Buffer.alloc(bytes, 'x') }]
+
+  beforeEach(async () => {
+    dir = await tempDir()
+    free = 100 * mebibyte
+  })
+  afterEach(() => dir.remove())
+
+  for (const [path, inside] of [
+    ['beside the event loop', undefined],
+    ['inside the turn', () => {}],
+  ] as const)
+    test(`refuses a commit ${path} for which there may be no room, and takes it once there is`, async () => {
+      const store = await openStore()
+      await store.commit(put(10), Buffer.from('first'))
+      free = 66 * mebibyte
+      await expect(store.commit(put(3 * mebibyte), Buffer.from('second'), undefined, inside)).rejects.toMatchObject({
+        code: 'disk_full',
+        retriable: true,
+        message: expect.stringMatching(new RegExp(`${dir.path} has 66\\.0 MiB free.*Make room`)),
+        details: { directory: dir.path, freeBytes: free, reserveBytes: 64 * mebibyte },
+      })
+      expect([store.get(Buffer.from('a'))!.length, String(store.meta())]).toEqual([10, 'first'])
+      await store.commit(put(mebibyte), Buffer.from('small enough'), undefined, inside)
+      free = 100 * mebibyte
+      await store.commit(put(3 * mebibyte), Buffer.from('second'), undefined, inside)
+      expect([store.get(Buffer.from('a'))!.length, String(store.meta())]).toEqual([3 * mebibyte, 'second'])
+      await store.close()
+    })
+
+  test('is not opened below its reserve, and can be once there is room', async () => {
+    await (await openStore()).close()
+    free = 63 * mebibyte
+    await expect(openStore()).rejects.toMatchObject({ code: 'disk_full', retriable: true })
+    await (await openStore({ reserveBytes: 16 * mebibyte })).close()
+    free = 64 * mebibyte
+    await (await openStore()).close()
+  })
+
+  test('goes on where the file system does not say what is free', async () => {
+    free = null
+    const store = await openStore()
+    await store.commit(put(mebibyte), Buffer.from('meta'))
+    await store.close()
+  })
+
+  test('asks the real file system by itself', async () => {
+    const huge = { reserveBytes: Number.MAX_SAFE_INTEGER }
+    const store = openLmdbStore(dir.path, huge)
+    await expect(store.open()).rejects.toMatchObject({ code: 'disk_full', details: { freeBytes: expect.any(Number) } })
+  })
+})
+
+/** Number of the last committed transaction: the larger one of the two meta pages. */
+async function lastTransaction(path: string): Promise<number> {
+  const file = await readFile(path)
+  return Math.max(...[0, 4_096].map((page) => Number(file.readBigUInt64LE(page + 152))))
+}
