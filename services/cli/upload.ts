@@ -10,6 +10,21 @@ import { inOrder } from './report.ts'
 
 /** Uploads over the API, as any other program would make them. */
 
+/** Why a task stands still that goes on by itself once it can. */
+export interface Waiting {
+  readonly code: string
+  readonly message: string
+  /** ISO time. */
+  readonly since: string
+}
+
+export interface TaskProgress {
+  readonly percentage: number
+  readonly phase: string
+  /** Null while the task gets on. */
+  readonly waiting: Waiting | null
+}
+
 interface TaskAnswer {
   readonly task_id: string
   readonly status: Status
@@ -17,6 +32,7 @@ interface TaskAnswer {
   readonly phase: string
   readonly report: UploadReport | null
   readonly failure: { readonly code: string; readonly message: string } | null
+  readonly waiting: Waiting | null
 }
 
 interface UploadAnswer {
@@ -40,22 +56,22 @@ export async function sendFile(apiUrl: string, path: string, profile: string | u
 }
 
 /**
- * Waits for a task to end and answers its report. Errors: the code under which the task failed; `interrupted` (the task
- * goes on).
+ * Waits for a task to end, however long it stands still, and answers its report. Errors: the code under which the task
+ * failed; `interrupted` (the task goes on).
  */
 export function awaitTask(
   apiUrl: string,
   taskId: string,
-  onProgress: (percentage: number, phase: string) => void,
+  onProgress: (progress: TaskProgress) => void,
   signal: AbortSignal,
 ): Promise<UploadReport> {
   const ended = (task: TaskAnswer) => {
-    onProgress(task.progress_percentage, task.phase)
-    if (task.status === 'COMPLETED' && task.report !== null) return inOrder(task.report)
-    if (task.status !== 'FAILED') return undefined
-    throw new LoyaltyError(task.failure?.code ?? 'upload_failed', task.failure?.message ?? 'the upload failed', {
-      details: { taskId },
-    })
+    if (task.status === 'FAILED')
+      throw new LoyaltyError(task.failure?.code ?? 'upload_failed', task.failure?.message ?? 'the upload failed', {
+        details: { taskId },
+      })
+    onProgress({ percentage: task.progress_percentage, phase: task.phase, waiting: task.waiting })
+    return task.status === 'COMPLETED' && task.report !== null ? inOrder(task.report) : undefined
   }
   return follow<TaskAnswer, UploadReport>(`${apiUrl}/api/v1/management/tasks/${taskId}/status`, ended, signal)
 }

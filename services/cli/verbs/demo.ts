@@ -6,6 +6,7 @@ import type { CliContext, CommonOptions } from '../context.ts'
 import { reportLines } from '../report.ts'
 import { environmentOf } from '../session.ts'
 import { awaitTask, findUpload, sendFile } from '../upload.ts'
+import { waitingNotes } from '../waiting.ts'
 import { awaitWithBar } from './ingest.ts'
 import { describe, startHere, untilInterrupted } from './start.ts'
 
@@ -58,7 +59,7 @@ async function feed(context: CliContext, apiUrl: string) {
   const stored = await findUpload(apiUrl, sample)
   if (stored === null) return awaitWithBar(context, apiUrl, await sendFile(apiUrl, sample, profile))
   output.note('the sample is stored already; this is the report of its upload')
-  return awaitTask(apiUrl, stored, () => {}, interrupted)
+  return awaitTask(apiUrl, stored, waitingNotes(output.note), interrupted)
 }
 
 function tell({ output }: CliContext, options: Options, report: Awaited<ReturnType<typeof awaitTask>>): void {

@@ -3,7 +3,8 @@ import type { CliContext, CommonOptions } from '../context.ts'
 import { progressBar } from '../progress.ts'
 import { reportLines } from '../report.ts'
 import { withSession } from '../session.ts'
-import { awaitTask, sendFile } from '../upload.ts'
+import { awaitTask, sendFile, type TaskProgress } from '../upload.ts'
+import { stageOf, waitingNotes } from '../waiting.ts'
 
 interface Options extends CommonOptions {
   readonly profile?: string
@@ -21,7 +22,7 @@ export function ingestVerb(program: Command, context: CliContext): void {
     .option('--json', 'print the report as one JSON object on the last line')
     .addHelpText(
       'after',
-      '\nExamples:\n  npm run -s loyalty -- ingest samples/online_retail.csv.gz --profile online-retail --wait\n',
+      '\nAn upload that cannot go on (a processor is away) says why and is waited for; Ctrl-C ends the waiting.\n\nExamples:\n  npm run -s loyalty -- ingest samples/online_retail.csv.gz --profile online-retail --wait\n',
     )
     .action(async (file: string, options: Options) => {
       const { output } = context
@@ -43,16 +44,16 @@ export function ingestVerb(program: Command, context: CliContext): void {
     })
 }
 
-/** Waits for a task behind a bar. */
+/** Waits for a task behind a bar; above it stands why, where the task itself waits. */
 export async function awaitWithBar(context: CliContext, apiUrl: string, taskId: string) {
   const bar = progressBar(100)
+  const noteWaiting = waitingNotes((line) => bar.apart(() => context.output.note(line)))
+  const onProgress = (progress: TaskProgress) => {
+    noteWaiting(progress)
+    bar.update(progress.percentage, stageOf(progress))
+  }
   try {
-    const report = await awaitTask(
-      apiUrl,
-      taskId,
-      (percentage, phase) => bar.update(percentage, phase),
-      context.interrupted,
-    )
+    const report = await awaitTask(apiUrl, taskId, onProgress, context.interrupted)
     bar.update(100, 'done')
     return report
   } finally {
