@@ -50,32 +50,3 @@ export class DeadLetterBreaker {
     }
   }
 }
-
-/**
- * Halves the step after a failure that nothing outside explains, until the record at fault is alone (runtime.md §3).
- */
-export class StepBound {
-  readonly #full: number
-  #bound: number
-
-  constructor(maxStepRecords: number) {
-    this.#full = maxStepRecords
-    this.#bound = maxStepRecords
-  }
-
-  get records(): number {
-    return this.#bound
-  }
-
-  /** A step of `records` records failed. Answers false when it held one record only: nothing is left to halve. */
-  halve(records: number): boolean {
-    if (records <= 1) return false
-    this.#bound = Math.max(1, Math.floor(Math.min(this.#bound, records) / 2))
-    return true
-  }
-
-  /** A step succeeded: grow back. */
-  succeeded(): void {
-    this.#bound = Math.min(this.#full, this.#bound * 2)
-  }
-}

@@ -2,6 +2,9 @@ import { LoyaltyError } from '../core/error.ts'
 import type { Bytes, Log } from '../log/log.ts'
 import { readLast } from '../log/range.ts'
 
+/** What began a sweep: a change of the context, or of what evaluation depends on beside it. */
+export type SweepCause = 'context' | 'evaluation'
+
 /**
  * Position of a task, as the header of its last committed block holds it (runtime.md §2). It is the truth about the task:
  * whoever wants to know how far a task is reads this, never the group offset.
@@ -15,6 +18,13 @@ export interface TaskPosition {
   readonly control: number
   /** Key of the last client a running sweep has passed, in hex ('' = just begun), or null where no sweep runs. */
   readonly sweep: string | null
+  /** Why the sweep runs, null where none does; missing in older blocks, whose sweeps were all begun by the context. */
+  readonly sweepCause?: SweepCause | null
+  /**
+   * Name of what this step's evaluation depended on beside ledgers and context, null for nothing: once no sweep runs, all
+   * rows were evaluated with it. Missing in older blocks.
+   */
+  readonly evaluatedWith?: string | null
   /** Number of the step that wrote this block; the first is 1. */
   readonly step: number
   /** Random id of this try of the step. */
@@ -26,6 +36,11 @@ export interface TaskPosition {
   /** 1-based part of the block and number of parts; the last part is the newest record. */
   readonly part: number
   readonly parts: number
+}
+
+/** A position's sweep as the key behind which clients are taken; null for the first. */
+export function cursorOf(sweep: string | null): Bytes | null {
+  return sweep === null || sweep === '' ? null : Buffer.from(sweep, 'hex')
 }
 
 /** Header of every block in `accepted`: the position as JSON in UTF-8. */

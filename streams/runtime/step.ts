@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { CrashHook } from '../core/hooks.ts'
 import type { RuntimeObserver } from '../core/observer.ts'
 import type { LogBatch, LogRecord, NewRecord, TransactionalWriter } from '../log/log.ts'
-import { encodePosition, positionHeader, type TaskPosition } from './position.ts'
+import { cursorOf, encodePosition, positionHeader, type SweepCause, type TaskPosition } from './position.ts'
 import { type FoldedRecord, recordHash } from './stored-meta.ts'
 import { assertPartitions } from './takeover.ts'
 import type { FoldOutcome, TaskLogic, TaskTopics, Topology, WorkingSet } from './topology.ts'
@@ -11,6 +11,8 @@ import type { FoldOutcome, TaskLogic, TaskTopics, Topology, WorkingSet } from '.
 export interface Slice {
   readonly control: readonly LogRecord[]
   readonly batches: readonly LogBatch[]
+  /** Most clients of a sweep to take, 0 for none. */
+  readonly clients: number
 }
 
 export interface StepEnvironment<Context> {
@@ -20,7 +22,6 @@ export interface StepEnvironment<Context> {
   readonly partition: number
   /** Partitions of the input. */
   readonly partitions: number
-  readonly sweepSlice: number
   readonly maxStepClients: number
   readonly crash: CrashHook
   readonly observer: RuntimeObserver
@@ -67,18 +68,18 @@ export async function prepareStep<Context>(
   const folded = await foldBatches(environment, working, slice.batches)
   crash('after-fold')
   const foldedAt = performance.now()
-  let sweep = control.sweep
-  if (sweep !== null) {
-    const cursor = working.sweep(sweep === '' ? null : Buffer.from(sweep, 'hex'), environment.sweepSlice)
-    sweep = cursor === null ? null : Buffer.from(cursor).toString('hex')
-    crash('inside-sweep-slice')
-  }
+  const before = start.evaluatedWith ?? null
+  const evaluatedWith = await working.equip(before)
+  const changed = evaluatedWith !== before && !control.begun
+  const sweep = changed ? begunByEvaluation : takeClients(environment, working, control.sweep, slice.clients)
   await working.evaluate()
   const position: TaskPosition = {
     programme: environment.topology.programmeOf(control.context)?.id ?? '',
     transactions: folded.nextOffset ?? start.transactions,
     control: control.next,
-    sweep,
+    sweep: sweep.cursor,
+    sweepCause: sweep.cursor === null ? null : sweep.cause,
+    evaluatedWith,
     step: start.step + 1,
     attempt: randomBytes(8).toString('hex'),
     foldVersion: environment.topology.foldVersion,
@@ -111,7 +112,7 @@ export async function prepareStep<Context>(
       reclassified: output.reclassifications.length,
       dead: folded.dead.length,
       poison: folded.poison,
-      swept: control.sweep !== null,
+      swept: sweep.swept,
     },
     foldMs: foldedAt - begunAt,
     evaluateMs: performance.now() - foldedAt,
@@ -129,23 +130,50 @@ export async function produce<Context>(
   await Promise.all(sent.map(({ topic, records }) => writer.append(topic, partition, records)))
 }
 
+/** A sweep as a position holds it. */
+interface Sweep {
+  readonly cursor: string | null
+  readonly cause: SweepCause
+}
+
+/** The sweep after a step, and whether the step took clients of it. */
+type SweepTaken = Sweep & { readonly swept: boolean }
+
+/** The next step takes its first clients: then also a takeover knows why they are evaluated. */
+const begunByEvaluation: SweepTaken = { cursor: '', cause: 'evaluation', swept: false }
+
 async function foldControl<Context>(
   environment: StepEnvironment<Context>,
   before: Context,
   start: TaskPosition,
   slice: Slice,
-): Promise<{ context: Context; sweep: string | null; next: number }> {
+): Promise<{ context: Context; sweep: Sweep; begun: boolean; next: number }> {
   let context = before
-  let { sweep, control: next } = start
+  let sweep: Sweep = { cursor: start.sweep, cause: start.sweepCause ?? 'context' }
+  let begun = false
+  let next = start.control
   for (const record of slice.control) {
     const folded = await environment.topology.foldControl(context, record)
     context = folded.context
-    if (folded.sweep) sweep = ''
+    begun ||= folded.sweep
     next = record.offset + 1
     assertPartitions(environment.topology.programmeOf(context), environment.partitions)
     environment.crash('inside-context-change')
   }
-  return { context, sweep, next }
+  if (begun) sweep = { cursor: '', cause: 'context' }
+  return { context, sweep, begun, next }
+}
+
+function takeClients<Context>(
+  { crash }: StepEnvironment<Context>,
+  working: WorkingSet,
+  { cursor, cause }: Sweep,
+  limit: number,
+): SweepTaken {
+  if (cursor === null || limit === 0) return { cursor, cause, swept: false }
+  const last = working.sweep(cursorOf(cursor), limit, cause)
+  crash('inside-sweep-slice')
+  return { cursor: last === null ? null : Buffer.from(last).toString('hex'), cause, swept: true }
 }
 
 /** What folding a slice came to. */

@@ -69,6 +69,8 @@ async function beginning<Context>(deps: TaskDependencies<Context>): Promise<Task
     transactions,
     control: 0,
     sweep: null,
+    sweepCause: null,
+    evaluatedWith: null,
     step: 0,
     attempt: '',
     foldVersion: deps.topology.foldVersion,

@@ -1,7 +1,8 @@
 import { hasCode, LoyaltyError, messageOf } from '../core/error.ts'
 import type { LogBatch } from '../log/log.ts'
 import { commitStep, type LogBounds } from './commit.ts'
-import { Backoff, DeadLetterBreaker, StepBound } from './failure-policy.ts'
+import { Backoff, DeadLetterBreaker } from './failure-policy.ts'
+import { FaultSearch, faultOf, takenBy } from './fault-search.ts'
 import { Inbox } from './inbox.ts'
 import type { TaskPosition } from './position.ts'
 import { Signal } from './signal.ts'
@@ -13,12 +14,17 @@ import { assertTransition, type TaskState } from './task-state.ts'
 /** After these a task stays stopped until its process is restarted: going on would repeat the fault or hide it. */
 const stopping = [
   'record_at_fault',
+  'client_at_fault',
+  'control_at_fault',
   'too_many_dead_letters',
   'partitions_mismatch',
   'log_offset_out_of_range',
   'restore_diverged',
   'illegal_transition',
 ] as const
+
+/** Control records folded in one step. */
+const mostControl = 1_000
 
 /** The owner of one partition: takes it over, runs steps, recovers from failures (runtime.md §3–4). */
 export class Task<Context> {
@@ -28,13 +34,12 @@ export class Task<Context> {
   readonly #wake = new Signal()
   readonly #backoff: Backoff
   readonly #breaker: DeadLetterBreaker
-  readonly #bound: StepBound
+  readonly #search: FaultSearch
   #state: TaskState = 'unassigned'
   #running: Running<Context> | null = null
   #reading = false
   #held = false
   #closing = false
-  #failures = 0
   #committedAt = 0
   #lastStepMs = 0
   #bounds: LogBounds = { rows: 0, blocks: 0 }
@@ -43,7 +48,8 @@ export class Task<Context> {
     this.#deps = { ...deps, signal: this.#abort.signal }
     this.#backoff = new Backoff(deps.settings)
     this.#breaker = new DeadLetterBreaker(deps.settings)
-    this.#bound = new StepBound(deps.settings.maxStepRecords)
+    const { sweepSlice, maxStepRecords } = deps.settings
+    this.#search = new FaultSearch({ control: mostControl, clients: sweepSlice, records: maxStepRecords })
   }
 
   get partition(): number {
@@ -86,8 +92,8 @@ export class Task<Context> {
     this.#wake.raise()
   }
 
-  /** New control records have been read. */
-  controlChanged(): void {
+  /** A step may be due: control records have been read, or evaluation depends on something else. */
+  look(): void {
     this.#wake.raise()
   }
 
@@ -137,6 +143,7 @@ export class Task<Context> {
     const slice = await this.#collect(running)
     if (slice === null) return
     const begunAt = performance.now()
+    const sweeping = running.position.sweep !== null
     let step: PreparedStep<Context> | null = null
     try {
       step = await prepareStep(
@@ -144,7 +151,6 @@ export class Task<Context> {
           ...this.#deps,
           logic: running.logic,
           partitions: running.partitions,
-          sweepSlice: this.#deps.settings.sweepSlice,
           maxStepClients: this.#deps.settings.maxStepClients,
         },
         running.position,
@@ -154,14 +160,13 @@ export class Task<Context> {
       this.#inbox.putBack(slice.batches.slice(step.folded.length))
       await commitStep(this.#deps, running, step, this.#bounds, (state) => this.#enter(state))
     } catch (error) {
-      await this.#again(error, step?.folded ?? slice.batches, step !== null)
+      await this.#again(error, running, step === null ? slice : { ...slice, batches: step.folded }, step !== null)
       return
     }
     this.#committedAt = performance.now()
     this.#lastStepMs = this.#committedAt - begunAt
-    this.#failures = 0
     this.#backoff.reset()
-    this.#bound.succeeded()
+    this.#search.succeeded(takenBy(slice, sweeping))
     this.#breaker.count(step.counts.records, step.counts.poison)
   }
 
@@ -172,7 +177,8 @@ export class Task<Context> {
       if (this.#fault !== null) throw this.#fault
       const control = feed.from(running.position.control)
       const configured = topology.programmeOf(running.context) !== null
-      const urgent = control.length > 0 || running.position.sweep !== null
+      const sweeping = running.position.sweep !== null
+      const urgent = control.length > 0 || sweeping || this.#evaluationChanged(running)
       const waiting = configured ? this.#inbox.count : 0
       if (this.#held || (!urgent && waiting === 0)) {
         await this.#wake.raised()
@@ -183,11 +189,18 @@ export class Task<Context> {
         await this.#wake.raisedWithin(lingerMs)
         continue
       }
-      const batches = configured ? this.#inbox.take(this.#bound.records, settings.maxStepBytes) : []
+      const limits = this.#search.limits({ control: control.length, clients: sweeping ? 1 : 0, records: waiting })
+      const batches = waiting === 0 ? [] : this.#inbox.take(limits.records, settings.maxStepBytes)
       if (this.#inbox.bytes < settings.inboxBytes / 2) reader.resume(topics.input, partition)
-      return { control, batches }
+      return { control: control.slice(0, limits.control), batches, clients: limits.clients }
     }
     return null
+  }
+
+  /** Whether evaluation is known to depend on something else than at the position: a step is due that begins a sweep. */
+  #evaluationChanged({ context, position }: Running<Context>): boolean {
+    const known = this.#deps.topology.evaluation.known(context)
+    return known !== undefined && known !== (position.evaluatedWith ?? null)
   }
 
   /**
@@ -201,28 +214,17 @@ export class Task<Context> {
   }
 
   /**
-   * A step failed. What may pass is waited for; what nothing outside explains is tried once more, then in halves, until
-   * the record at fault is alone. Errors: everything that needs the task to be closed.
+   * A step failed. What may pass is waited for; what nothing outside explains is tried once more, then in parts and
+   * halves, until what is at fault is alone. Errors: everything that needs the task to be closed.
    */
-  async #again(error: unknown, batches: readonly LogBatch[], prepared: boolean): Promise<void> {
-    const { observer, partition, topics } = this.#deps
+  async #again(error: unknown, running: Running<Context>, slice: Slice, prepared: boolean): Promise<void> {
+    const { observer, partition } = this.#deps
     const dropped = hasCode(error, 'step_dropped')
     if ((prepared && !dropped) || hasCode(error, ...stopping)) throw error
-    this.#inbox.putBack(batches)
+    this.#inbox.putBack(slice.batches)
     if (!dropped && !(error instanceof LoyaltyError && error.retriable)) {
-      this.#failures += 1
-      const records = batches.reduce((sum, { count }) => sum + count, 0)
-      if (this.#failures > 1 && !this.#bound.halve(records)) {
-        const offset = batches[0]?.records[0]?.offset ?? null
-        throw new LoyaltyError(
-          'record_at_fault',
-          `${topics.input}[${partition}] offset ${offset}: ${messageOf(error)}`,
-          {
-            cause: error,
-            details: { offset },
-          },
-        )
-      }
+      const part = this.#search.failed(takenBy(slice, running.position.sweep !== null))
+      if (part !== null) throw faultOf(part, this.#deps, running, slice, error)
     }
     observer.warning('step_again', messageOf(error), {
       partition,
@@ -232,12 +234,13 @@ export class Task<Context> {
   }
 
   #startReading(running: Running<Context>): void {
-    const { reader, topics, partition } = this.#deps
+    const { reader, topics, partition, topology } = this.#deps
     this.#fault = null
     this.#inbox.reset(running.position.transactions)
     this.#reading = true
     reader.seek(topics.input, partition, running.position.transactions)
     reader.resume(topics.input, partition)
+    topology.evaluation.find(running.context, running.position.evaluatedWith ?? null)
   }
 
   /** Gives up everything held. A new owner, or the next takeover, fences whatever is still open in the log. */

@@ -1,5 +1,6 @@
 import type { Bytes, LogRecord, NewRecord } from '../log/log.ts'
 import type { StateChange, StateStore } from '../state/state-store.ts'
+import type { SweepCause } from './position.ts'
 
 /** What the runtime has to know of a programme. */
 export interface Programme {
@@ -52,8 +53,16 @@ export interface WorkingSet {
   fold(record: LogRecord): FoldOutcome
   /** Fetches what `fold` lacked. Throws a retriable error while that is out of reach. */
   prepare(record: LogRecord): Promise<void>
-  /** Puts at most `limit` clients after the cursor (in key order) up for evaluation; answers the new cursor, null at the end. */
-  sweep(after: Bytes | null, limit: number): Bytes | null
+  /**
+   * Gets hold of what evaluation depends on beside ledgers and context, before `sweep` and `evaluate`; answers its name,
+   * null for nothing. `before`: what the position names. Throws a retriable error while it is out of reach.
+   */
+  equip(before: string | null): Promise<string | null>
+  /**
+   * Puts at most `limit` clients after the cursor (in key order) up for evaluation; answers the new cursor – the key of
+   * the last of them – or null at the end.
+   */
+  sweep(after: Bytes | null, limit: number, cause: SweepCause): Bytes | null
   /** Evaluates every client touched, once each. Errors of the classifier are thrown. */
   evaluate(): Promise<void>
   output(identity: StepIdentity): StepOutput
@@ -66,6 +75,19 @@ export interface WorkingSet {
   keep(): void
 }
 
+/**
+ * What evaluation depends on beside ledgers and context, such as files of a model: it may change without a record of
+ * control. A task whose position names another than is known makes a step, which begins a sweep.
+ */
+export interface EvaluationWatch<Context> {
+  /** Name of what a step would be equipped with under the context; null for nothing, undefined while it is not known. */
+  known(context: Context): string | null | undefined
+  /** Begins to find out what `known` does not say yet. `before`: what the task's position names. Never throws. */
+  find(context: Context, before: string | null): void
+  /** Calls back whenever `known` may answer otherwise than before. Answers how to end that. */
+  watch(listener: () => void): () => void
+}
+
 /** Joins a domain to the runtime. */
 export interface Topology<Context> {
   /** Grows when the fold or its encoding changes; state of another version is rebuilt. */
@@ -75,6 +97,7 @@ export interface Topology<Context> {
   foldControl(context: Context, record: LogRecord): Promise<{ context: Context; sweep: boolean }>
   /** Null until the programme is configured: no transaction is read before. */
   programmeOf(context: Context): Programme | null
+  readonly evaluation: EvaluationWatch<Context>
   openTask(partition: number, store: StateStore): TaskLogic<Context>
 }
 

@@ -41,6 +41,7 @@ export class Worker<Context> {
   #pumping: Promise<void> | null = null
   #changing: Promise<void> = Promise.resolve()
   #boundsAt = 0
+  #unwatch: () => void = () => {}
   #joined = false
   #pumpEnded = false
   #closing = false
@@ -64,6 +65,7 @@ export class Worker<Context> {
   async start(): Promise<void> {
     this.#reader.seek(this.#deps.topics.control, 0, 0)
     this.#pumping = this.#pump()
+    this.#unwatch = this.#deps.topology.evaluation.watch(() => this.#look())
     const { group, topics, sessionTimeoutMs } = this.#deps
     this.#membership = await this.#deps.log.join({
       group,
@@ -79,6 +81,7 @@ export class Worker<Context> {
   /** Ends every task after its current step, then leaves the group. */
   async close(): Promise<void> {
     this.#closing = true
+    this.#unwatch()
     this.#owned = new Set()
     await this.#changing
     await this.#closeTasks([...this.#tasks.keys()])
@@ -177,7 +180,11 @@ export class Worker<Context> {
       value: record.value && Buffer.from(record.value),
     }))
     this.#feed.add(copies, nextOffset)
-    for (const { task } of this.#tasks.values()) task.controlChanged()
+    this.#look()
+  }
+
+  #look(): void {
+    for (const { task } of this.#tasks.values()) task.look()
   }
 
   #failTask(error: LoyaltyError): void {

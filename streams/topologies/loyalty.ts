@@ -7,9 +7,10 @@ import type { ClassifierLoader } from '../classifier/classifier.ts'
 import { foldVersion } from '../domain/ledger.ts'
 import type { TaskLogic, TaskTopics, Topology } from '../runtime/topology.ts'
 import { ClientStore } from './client-store.ts'
-import { controlEventOf, emptyContext, foldContext, type LoyaltyContext, type ModelFailure, Models } from './context.ts'
+import { controlEventOf, emptyContext, foldContext, type LoyaltyContext } from './context.ts'
 import { type ClassifierObserver, Evaluator } from './evaluation.ts'
 import type { TransactionDecoder } from './intake.ts'
+import { type ModelFailure, Models } from './models.ts'
 import { RowWriter } from './rows.ts'
 import { LoyaltyStep } from './step.ts'
 import type { ControlEvents } from './wire.ts'
@@ -27,6 +28,8 @@ export interface LoyaltyDependencies {
   /** Memory for decoded clients, per task. */
   readonly cacheBytes: number
   readonly onModelFailure: ModelFailure
+  /** After what time a model that could not be loaded is tried again; default 10 s. */
+  readonly modelRetryMs?: number
   readonly onControlIgnored: (offset: number, detail: string) => void
   readonly onClassified: ClassifierObserver
 }
@@ -61,11 +64,12 @@ export function loyaltyTopology(deps: LoyaltyDependencies): Topology<LoyaltyCont
     'CutPointsPublished',
     'ModelActivated',
   )
+  const models = new Models(deps.classifiers, deps.onModelFailure, deps.modelRetryMs)
   const shared: LoyaltyShared = {
     ...deps,
+    models,
     transactions: reducedDecoder(registry, 'TransactionRecorded', ['attributes']),
     states: stateDecoder(registry),
-    models: new Models(deps.classifiers, deps.onModelFailure),
     rows: new RowWriter(deps.schemaIds.ClientStateChanged),
   }
   return {
@@ -82,6 +86,14 @@ export function loyaltyTopology(deps: LoyaltyDependencies): Topology<LoyaltyCont
     },
     programmeOf: ({ domain: { programme } }) =>
       programme && { id: programme.programmeId, partitions: programme.partitions },
+    evaluation: {
+      // Before the first date nobody is classified.
+      known: ({ domain, models: activated }) => (domain.asOf.date === null ? null : models.known(activated)),
+      find({ domain, models: activated }, before) {
+        if (domain.asOf.date !== null) models.newest(activated, before).catch(() => {})
+      },
+      watch: (listener) => models.watch(listener),
+    },
     openTask(partition, store): TaskLogic<LoyaltyContext> {
       const clients = new ClientStore(store, deps.cacheBytes)
       const evaluator = new Evaluator(deps.onClassified)
@@ -92,7 +104,7 @@ export function loyaltyTopology(deps: LoyaltyDependencies): Topology<LoyaltyCont
         dropCache: () => clients.drop(),
       }
     },
-    close: () => shared.models.close(),
+    close: () => models.close(),
   }
 }
 

@@ -6,6 +6,7 @@ import { type Effects, newEffects } from '../domain/effects.ts'
 import { entryOf, newEntry } from '../domain/entry.ts'
 import { Kind, type Transaction } from '../domain/transaction.ts'
 import type { LogRecord, NewRecord } from '../log/log.ts'
+import type { SweepCause } from '../runtime/position.ts'
 import type { FoldOutcome, StepIdentity, StepOutput, WorkingSet } from '../runtime/topology.ts'
 import type { StateChange } from '../state/state-store.ts'
 import type { Client, EmittedRow } from './client.ts'
@@ -14,6 +15,7 @@ import type { LoyaltyContext } from './context.ts'
 import type { Evaluator } from './evaluation.ts'
 import { takeIn, writerOf } from './intake.ts'
 import type { LoyaltyShared } from './loyalty.ts'
+import type { ModelInForce } from './models.ts'
 import { StepFacts, transactionKey } from './step-facts.ts'
 import type { StreamedTransaction } from './wire.ts'
 
@@ -49,6 +51,9 @@ export class LoyaltyStep implements WorkingSet {
   readonly #facts: StepFacts
   readonly #rows: NewRecord[] = []
   readonly #reclassifications: NewRecord[] = []
+  #inForce: ModelInForce | null = null
+  /** Why clients that no transaction touched are evaluated. */
+  #sweepCause: ReclassificationCause
   #evaluated = 0
 
   constructor(
@@ -66,6 +71,7 @@ export class LoyaltyStep implements WorkingSet {
     this.#evaluator = evaluator
     this.#context = context
     this.#restoring = restoring
+    this.#sweepCause = context.cause
     this.#facts = new StepFacts(block)
     if (context.domain.programme !== null) clients.setCap(context.domain.programme.ledgerCap)
   }
@@ -105,7 +111,15 @@ export class LoyaltyStep implements WorkingSet {
     if (schemaId !== null) await this.#shared.transactions.ensure(schemaId)
   }
 
-  sweep(after: Uint8Array | null, limit: number): Uint8Array | null {
+  async equip(before: string | null): Promise<string | null> {
+    const { domain, models } = this.#context
+    // Nothing is classified before the first date.
+    if (domain.asOf.date !== null) this.#inForce = await this.#shared.models.newest(models, before)
+    return this.#inForce?.name ?? null
+  }
+
+  sweep(after: Uint8Array | null, limit: number, cause: SweepCause): Uint8Array | null {
+    if (cause === 'evaluation') this.#sweepCause = 'model'
     const { clients, cursor } = this.#clients.scan(after, limit)
     for (const client of clients) (this.#touched.get(client.id) ?? this.#lay(client.fork())).due = true
     return cursor
@@ -113,8 +127,8 @@ export class LoyaltyStep implements WorkingSet {
 
   async evaluate(): Promise<void> {
     const due = [...this.#touched.values()].filter(({ due }) => due)
-    const { domain, models } = this.#context
-    const classifier = domain.asOf.date === null ? null : await this.#shared.models.newest(models)
+    const { domain } = this.#context
+    const classifier = this.#inForce?.classifier ?? null
     const { values, standings } = await this.#evaluator.run(
       due.map(({ client }) => client),
       this.#context,
@@ -259,7 +273,7 @@ export class LoyaltyStep implements WorkingSet {
       after: after.segment,
       score_before: before?.loyaltyScore ?? null,
       score_after: after.loyaltyScore,
-      cause: transactionIds.length === 0 ? this.#context.cause : causes[gravest]!,
+      cause: transactionIds.length === 0 ? this.#sweepCause : causes[gravest]!,
       transaction_ids: transactionIds,
       model_id: model?.id ?? null,
       model_version: model?.version ?? null,

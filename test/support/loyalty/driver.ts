@@ -23,9 +23,15 @@ export interface DriverOptions {
   readonly classifiers?: ClassifierLoader
   readonly settings?: Partial<TaskSettings>
   readonly nowMs?: () => number
+  /** After what time a model that could not be loaded is tried again; default: that of the topology. */
+  readonly modelRetryMs?: number
+  /** Beside noting the warning; what it throws is thrown in the fold of control. */
+  readonly onControlIgnored?: (offset: number) => void
 }
 
 export interface WorkerOptions {
+  /** Models as the process of this worker has them; default: the driver's. */
+  readonly classifiers?: ClassifierLoader
   readonly crash?: CrashHook
   /** A further connection to the log, as another process has; default: the driver's own. */
   readonly log?: MemoryLog
@@ -46,16 +52,18 @@ export class TopologyDriver implements World {
   readonly warnings: { code: string; message: string }[] = []
   readonly steps: StepReport[] = []
   readonly stopped: { partition: number; code: string }[] = []
+  /** What was said of each of them. */
+  readonly stopMessages: string[] = []
   readonly #stores = new Map<number, StateStore>()
-  readonly #settings: Partial<TaskSettings>
-  readonly #workers = new Set<Worker<LoyaltyContext>>()
+  readonly #options: DriverOptions
+  readonly #workers = new Map<Worker<LoyaltyContext>, { close(): Promise<void> }>()
 
   private constructor(log: MemoryLog, publisher: Publisher, registry: MemoryRegistry, options: DriverOptions) {
     this.log = log
     this.publisher = publisher
     this.registry = registry
     this.classifiers = options.classifiers ?? ruleLoader()
-    this.#settings = { lingerMs: 0, maxLingerMs: 0, backoffMs: 1, maxBackoffMs: 20, ...options.settings }
+    this.#options = options
   }
 
   static async open(options: DriverOptions = {}): Promise<TopologyDriver> {
@@ -71,13 +79,17 @@ export class TopologyDriver implements World {
       registry: this.registry,
       encoders: encodersOf(ids),
       schemaIds: ids,
-      classifiers: this.classifiers,
+      classifiers: options.classifiers ?? this.classifiers,
       inputTopic: this.topics.transactions,
       cacheBytes: 1_000_000,
       onModelFailure: (model, error) =>
         this.warnings.push({ code: error.code, message: `${model.version}: ${error.message}` }),
-      onControlIgnored: (_offset, detail) => this.warnings.push({ code: 'control_ignored', message: detail }),
+      onControlIgnored: (offset, detail) => {
+        this.warnings.push({ code: 'control_ignored', message: detail })
+        this.#options.onControlIgnored?.(offset)
+      },
       onClassified: () => {},
+      ...(this.#options.modelRetryMs === undefined ? {} : { modelRetryMs: this.#options.modelRetryMs }),
     })
     const { topics } = this
     const worker = new Worker<LoyaltyContext>({
@@ -87,10 +99,10 @@ export class TopologyDriver implements World {
       group: 'processor',
       observer: this.#observer(),
       crash: options.crash ?? noCrash,
-      settings: this.#settings,
+      settings: { lingerMs: 0, maxLingerMs: 0, backoffMs: 1, maxBackoffMs: 20, ...this.#options.settings },
       openStore: (partition) => storeOf(options.stores ?? this.#stores, partition),
     })
-    this.#workers.add(worker)
+    this.#workers.set(worker, topology)
     await worker.start()
     return worker
   }
@@ -120,7 +132,10 @@ export class TopologyDriver implements World {
   }
 
   async close(): Promise<void> {
-    for (const worker of this.#workers) await worker.close()
+    for (const [worker, topology] of this.#workers) {
+      await worker.close()
+      await topology.close()
+    }
   }
 
   #observer(): RuntimeObserver {
@@ -130,7 +145,10 @@ export class TopologyDriver implements World {
       restoring() {},
       deadLetter() {},
       warning: (code, message) => this.warnings.push({ code, message }),
-      stopped: (partition, code) => this.stopped.push({ partition, code }),
+      stopped: (partition, code, message) => {
+        this.stopped.push({ partition, code })
+        this.stopMessages.push(message)
+      },
     }
   }
 }
