@@ -12,6 +12,7 @@ import { Worker } from '#streams/runtime/worker.ts'
 import type { StateStore } from '#streams/state/state-store.ts'
 import type { LoyaltyContext } from '#streams/topologies/context.ts'
 import { loyaltyTopology, taskTopicsOf } from '#streams/topologies/loyalty.ts'
+import { modelName } from '#streams/topologies/models.ts'
 import { equipServer, listen, type ReadinessCheck } from '../platform/http.ts'
 import type { Logger } from '../platform/logging.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -34,6 +35,8 @@ export interface ProcessorDependencies {
   /** Memory for decoded clients, all tasks together; default 128 MiB. */
   readonly cacheBytes?: number
   readonly settings?: Partial<TaskSettings>
+  /** After what time a model that could not be loaded is tried again; default 10 s. */
+  readonly modelRetryMs?: number
   readonly sessionTimeoutMs?: number
   readonly crash?: CrashHook
 }
@@ -62,6 +65,7 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
     classifiers: deps.classifiers,
     inputTopic: topics.transactions,
     cacheBytes: (deps.cacheBytes ?? defaultCacheBytes) / partitions,
+    ...(deps.modelRetryMs === undefined ? {} : { modelRetryMs: deps.modelRetryMs }),
     onModelFailure: (model, error) =>
       logger.error(
         { model: model.id, version: model.version, code: error.code },
@@ -142,6 +146,8 @@ function describe(task: LoyaltyTask, meter: LagMeter, faults: Faults) {
     lag_seconds: lag?.seconds ?? null,
     as_of: context?.domain.asOf.date == null ? null : isoOfDay(context.domain.asOf.date),
     model: context?.domain.model ?? null,
+    // Another than `model` while that one cannot be loaded; null before the first date.
+    model_in_force: context?.models.find((model) => modelName(model) === position?.evaluatedWith) ?? null,
     state_entries: stateSize?.entries ?? null,
     state_bytes: stateSize?.bytes ?? null,
   }
