@@ -6,6 +6,7 @@ export interface ProgramSpec {
   readonly name: string
   /** Path of its main.ts. */
   readonly entry: string
+  readonly nodeOptions?: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   /** Its log lines are added to this file. */
   readonly logFile: string
@@ -85,10 +86,14 @@ export class ChildProgram {
   }
 
   #launch(): Promise<void> {
-    const { name, entry, env, logFile, readyTimeoutMs = 60_000 } = this.#spec
+    const { name, entry, nodeOptions = [], env, logFile, readyTimeoutMs = 60_000 } = this.#spec
     rotate(logFile)
     const log = openSync(logFile, 'a')
-    const child = spawn(process.execPath, [entry], { env, detached: true, stdio: ['ignore', log, log, 'ipc'] })
+    const child = spawn(process.execPath, [...nodeOptions, entry], {
+      env,
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+    })
     closeSync(log)
     this.#child = child
     const startedMs = performance.now()

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Config, type Environment, isExplicit, toEnvironment } from '../platform/config.ts'
 import { lockDirectory } from './chdb/directory-lock.ts'
@@ -8,6 +8,7 @@ import { checkDirectoryFacts, rememberDirectoryFacts } from './directory-facts.t
 import { type Engine, openClickHouseEngine, openPostgresEngine } from './engines.ts'
 import { interrupted, unlessInterrupted } from './interrupted.ts'
 import { choosePort } from './ports.ts'
+import { programSpec } from './program-spec.ts'
 import { removeRunFile, writeRunFile } from './run-file.ts'
 
 /** The programs in the order in which they start; they stop in the reverse order. */
@@ -160,11 +161,9 @@ async function withPorts(config: Config, { env, tell }: PlatformOptions): Promis
 }
 
 function programsOf(config: Config, options: PlatformOptions): Record<ProgramName, ChildProgram> {
-  const services = dirname(import.meta.dirname)
   const env = { ...options.env, ...toEnvironment(config) }
   const entries = programNames.map((name) => {
-    const logFile = join(config.dataDir, 'logs', `${name}.log`)
-    const spec = { name, entry: join(services, name, 'main.ts'), env, logFile }
+    const spec = programSpec(name, env, join(config.dataDir, 'logs'))
     return [name, new ChildProgram(spec, (event) => tellOf(name, event, options.tell))]
   })
   return Object.fromEntries(entries)

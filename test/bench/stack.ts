@@ -7,6 +7,7 @@ import { type Config, readConfig, toEnvironment } from '#services/platform/confi
 import { createLogger } from '#services/platform/logging.ts'
 import { ChildProgram } from '#services/standalone/child-program.ts'
 import { startEmbeddedPostgres } from '#services/standalone/embedded-postgres.ts'
+import { programSpec } from '#services/standalone/program-spec.ts'
 import { openLog } from '#services/wiring/log.ts'
 import { defaultModel } from '#services/wiring/models.ts'
 import { createTopics } from '#services/wiring/setup.ts'
@@ -17,7 +18,6 @@ import { treeUsageOf, type Usage, usageOf } from './process-meter.ts'
 
 export type LogKind = 'kafka' | 'postgres'
 
-const services = join(import.meta.dirname, '../../services')
 export const partitions = 4
 /** The day as of which everything is evaluated: the last of the generator's year. */
 export const lastDay = 20_087
@@ -50,12 +50,7 @@ export async function openStack(kind: LogKind, tools: BenchTools): Promise<Stack
   await createTopics(given, logger)
   const start = async (config: Config, name: string) => {
     const program = new ChildProgram(
-      {
-        name,
-        entry: join(services, name, 'main.ts'),
-        env: { ...process.env, ...toEnvironment(config) },
-        logFile: join(dir.path, 'logs', `${name}.log`),
-      },
+      programSpec(name, { ...process.env, ...toEnvironment(config) }, join(dir.path, 'logs')),
       (event) => {
         if (event.kind === 'ended') say(`${name} ended by itself (${event.outcome})`)
       },
