@@ -235,7 +235,7 @@ test('a position that does not name its model yet brings one sweep, after which 
   await driver.check()
 })
 
-test('before the first date no model is asked for and none is named', async () => {
+test('before the first date no model is asked for and none is named; the date is the cause of what it brings', async () => {
   const shelf = new Shelf()
   driver = await TopologyDriver.open({ classifiers: shelf, modelRetryMs: 5 })
   const { publisher } = driver
@@ -247,6 +247,9 @@ test('before the first date no model is asked for and none is named', async () =
   expect(shelf.asked).toEqual([])
   expect(worker.tasks.map(({ position }) => position?.evaluatedWith)).toEqual([null, null])
   expect(driver.steps.some(({ swept }) => swept)).toBe(false)
+  await publisher.day(jan10)
+  await evaluatedWith(worker, '1')
+  expect(await causes(driver)).toEqual({ time: clients.length })
 })
 
 describe('the models of a process', () => {
