@@ -5,7 +5,11 @@ import { LoyaltyError, messageOf } from '../core/error.ts'
 import type { Classifier, ClassifierLoader, ModelIdentity } from './classifier.ts'
 import { type ModelCard, parseModelCard, refusal } from './model-card.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
+import { sizedClassifier } from './sized-classifier.ts'
 import { openThreadedClassifier } from './threaded-classifier.ts'
+
+/** About a millisecond of the caller's time. */
+const mostRowsHere = 256
 
 export interface FileClassifierLoaderOptions {
   /** Holds `<id>/<version>/{model.onnx,card.json}`. */
@@ -13,7 +17,7 @@ export interface FileClassifierLoaderOptions {
   /** Names of the features and segments the programme knows; a card with others is refused. Absent: not checked. */
   readonly knownFeatures?: ReadonlySet<string>
   readonly knownSegments?: ReadonlySet<string>
-  /** Whether each model computes on a thread of its own; default: on the caller's. */
+  /** Whether each model computes more than a few rows on a thread of its own; default: all of them on the caller's. */
   readonly threaded?: boolean
 }
 
@@ -75,7 +79,14 @@ async function loadFromFiles(
   const bytes = await readModelFile(path)
   const digest = createHash('sha256').update(bytes).digest('hex')
   if (digest !== card.sha256) throw refusal('digest', `${path} has digest ${digest}, its card says ${card.sha256}`)
-  return options.threaded === true ? openThreadedClassifier(card, bytes) : openOnnxClassifier(card, bytes)
+  const here = await openOnnxClassifier(card, bytes)
+  if (options.threaded !== true) return here
+  try {
+    return sizedClassifier(here, await openThreadedClassifier(card, bytes), mostRowsHere)
+  } catch (error) {
+    await here.close()
+    throw error
+  }
 }
 
 /** The card of one model. Errors: `model_unavailable`, `model_refused`. */

@@ -26,7 +26,7 @@ export async function commitStep<Context>(
   bounds: LogBounds,
   enter: (state: TaskState) => void,
 ): Promise<void> {
-  const { group, topics, partition, crash, observer } = deps
+  const { partition, crash, observer } = deps
   const begunAt = performance.now()
   let producedAt = begunAt
   try {
@@ -34,11 +34,12 @@ export async function commitStep<Context>(
     crash('after-produce')
     producedAt = performance.now()
     crash('before-commit')
-    await running.writer.commit({
-      group,
-      topic: topics.input,
-      offsets: new Map([[partition, step.position.transactions]]),
-    })
+    const { groupOffset } = running
+    const { transactions } = step.position
+    if (groupOffset.due) {
+      await running.writer.commit(groupOffset.at(transactions))
+      groupOffset.told(transactions)
+    } else await running.writer.commit()
     crash('commit-sent-reply-lost')
   } catch (error) {
     if (hasCode(error, 'log_fenced')) throw error

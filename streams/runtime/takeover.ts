@@ -2,6 +2,7 @@ import { LoyaltyError } from '../core/error.ts'
 import type { Log } from '../log/log.ts'
 import { readLast } from '../log/range.ts'
 import type { StateStore } from '../state/state-store.ts'
+import { GroupOffset } from './group-offset.ts'
 import { decodePosition, type TaskPosition } from './position.ts'
 import { restore } from './restore.ts'
 import type { Running, TaskDependencies } from './task-parts.ts'
@@ -53,7 +54,8 @@ export async function takeOver<Context>(
       foldVersion: topology.foldVersion,
       transactions: position.transactions,
     })
-    return { store, logic, writer, position, context, meta, partitions }
+    const groupOffset = new GroupOffset(deps.group, topics.input, partition, position.transactions)
+    return { store, logic, writer, position, context, meta, partitions, groupOffset }
   } catch (error) {
     await writer.close().catch(() => {})
     await store?.close().catch(() => {})
@@ -98,21 +100,18 @@ export function assertPartitions(programme: Programme | null, partitions: number
   )
 }
 
-/** The group offset is for lag tooling only; one that differs is told, and the next step's commit mends it. */
+/** The group offset is for lag tooling only and may be a little behind; one that is missing or ahead is worth a word. */
 async function reportGroupOffset<Context>(deps: TaskDependencies<Context>, last: TaskPosition | null): Promise<void> {
   const { log, group, topics, partition, observer } = deps
   if (last === null) return
   const stored = (await log.admin.groupOffsets(group, topics.input)).get(partition)
   if (stored === last.transactions) return
-  observer.warning(
-    'group_offset_differs',
-    `group offset of partition ${partition} is ${stored ?? 'missing'}, the block says ${last.transactions}`,
-    {
-      partition,
-      stored: stored ?? null,
-      position: last.transactions,
-    },
-  )
+  if (stored === undefined || stored > last.transactions)
+    observer.warning(
+      'group_offset_differs',
+      `group offset of partition ${partition} is ${stored ?? 'missing'}, the block says ${last.transactions}`,
+      { partition, stored: stored ?? null, position: last.transactions },
+    )
   await log.admin
     .setGroupOffsets({ group, topic: topics.input, offsets: new Map([[partition, last.transactions]]) })
     .catch(() => {})

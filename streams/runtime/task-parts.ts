@@ -3,6 +3,7 @@ import type { RuntimeObserver } from '../core/observer.ts'
 import type { Log, LogReader, TransactionalWriter } from '../log/log.ts'
 import type { StateStore } from '../state/state-store.ts'
 import type { ControlFeed } from './control-feed.ts'
+import type { GroupOffset } from './group-offset.ts'
 import type { TaskPosition } from './position.ts'
 import type { TaskSettings } from './settings.ts'
 import type { StoredMeta } from './stored-meta.ts'
@@ -41,4 +42,5 @@ export interface Running<Context> {
   context: Context
   /** What the store holds. */
   meta: StoredMeta
+  readonly groupOffset: GroupOffset
 }

@@ -3,6 +3,7 @@ import type { LogBatch } from '../log/log.ts'
 import { commitStep, type LogBounds } from './commit.ts'
 import { Backoff, DeadLetterBreaker } from './failure-policy.ts'
 import { FaultSearch, faultOf, takenBy } from './fault-search.ts'
+import { tellGroup } from './group-offset.ts'
 import { Inbox } from './inbox.ts'
 import type { TaskPosition } from './position.ts'
 import { Signal } from './signal.ts'
@@ -131,6 +132,8 @@ export class Task<Context> {
         this.#startReading(running)
         while (!this.#closing) await this.#work(running)
         this.#enter('draining')
+        // A successor that was quicker has shut us out, and tells itself.
+        await tellGroup(running).catch(() => {})
         await this.#release()
         this.#enter('unassigned')
       } catch (error) {
@@ -181,7 +184,7 @@ export class Task<Context> {
       const urgent = control.length > 0 || sweeping || this.#evaluationChanged(running)
       const waiting = configured ? this.#inbox.count : 0
       if (this.#held || (!urgent && waiting === 0)) {
-        await this.#wake.raised()
+        await this.#rest(running)
         continue
       }
       const lingerMs = urgent || waiting >= settings.lingerRecords ? 0 : this.#lingerLeft()
@@ -195,6 +198,15 @@ export class Task<Context> {
       return { control: control.slice(0, limits.control), batches, clients: limits.clients }
     }
     return null
+  }
+
+  /** Waits for something to do. Tells the group meanwhile where the task is; errors: those of a commit. */
+  async #rest(running: Running<Context>): Promise<void> {
+    const { groupOffset, position } = running
+    const leftMs = this.#held ? Number.POSITIVE_INFINITY : groupOffset.leftMs(position.transactions)
+    if (leftMs === Number.POSITIVE_INFINITY) return this.#wake.raised()
+    if (leftMs > 0) return this.#wake.raisedWithin(leftMs)
+    await tellGroup(running)
   }
 
   /** Whether evaluation is known to depend on something else than at the position: a step is due that begins a sweep. */
