@@ -53,6 +53,7 @@ export function clickhouseEngine<B extends Batch>(options: ClickHouseEngineOptio
     version,
     handles: projection.handles,
     lingerMs: options.lingerMs ?? 250,
+    mostLingerMs: Math.max(options.lingerMs ?? 0, 1_000),
     maxRows: options.maxRows ?? 100_000,
     begin: projection.begin,
 

@@ -32,6 +32,8 @@ export interface Engine<B extends Batch> {
   readonly handles: readonly Source[]
   /** How long a batch may wait for more, and how many rows it may have. */
   readonly lingerMs: number
+  /** The same where writing takes long. */
+  readonly mostLingerMs: number
   readonly maxRows: number
   begin(): B
   /** Brings the store's schema up to date; harmless when repeated. */

@@ -18,6 +18,8 @@ export interface FeedOptions<B extends Batch> {
   readonly positions: readonly PartitionOffset[]
   /** How long a batch may wait for more; 0 applies what is there as soon as the batch before is applied. */
   readonly lingerMs: number
+  /** The same where applying takes long; default: no longer. */
+  readonly mostLingerMs?: number
   readonly maxRows: number
   /** Makes a batch durable together with the offsets after `ranges`. Never called twice at a time. */
   readonly apply: (batch: B, ranges: readonly Range[]) => Promise<void>
@@ -60,12 +62,14 @@ export class Feed<B extends Batch> {
   #ended = false
   #idle = false
   #oldestPendingMs: number | null = null
+  /** How long the last batch took to apply. */
+  #applyMs = 0
 
   constructor(options: FeedOptions<B>) {
     this.#options = options
     const share = Math.floor(bytesInFlight / Math.max(1, options.positions.length))
     const maxBytesPerPartition = Math.min(4 * 1024 * 1024, Math.max(256 * 1024, share))
-    this.#reader = options.log.reader({ maxBytesPerPartition })
+    this.#reader = options.log.reader({ maxBytesPerPartition, gatherMs: options.lingerMs })
     for (const { topic, partition, nextOffset } of options.positions) {
       this.#applied.set(keyOf(topic, partition), nextOffset)
       this.#reader.seek(topic, partition, nextOffset)
@@ -160,14 +164,17 @@ export class Feed<B extends Batch> {
   }
 
   async #apply({ batch, ranges }: Gathered<B>): Promise<void> {
+    const startedAt = performance.now()
     await this.#options.apply(batch, ranges)
+    this.#applyMs = performance.now() - startedAt
     for (const { topic, partition, to } of ranges) this.#applied.set(keyOf(topic, partition), to)
     this.#oldestPendingMs = null
   }
 
   /** A batch that may be applied, or null when there was nothing to take before a pause, a stop, or the poll's end. */
   async #gather(mayEnd: () => boolean): Promise<Gathered<B> | null> {
-    const { maxRows, lingerMs, projection } = this.#options
+    const { maxRows, projection } = this.#options
+    const lingerMs = this.#lingerMs
     const batch = projection.begin()
     const ranges = new Map<string, Range>()
     let startedAt = 0
@@ -190,6 +197,15 @@ export class Feed<B extends Batch> {
     }
     for (const { topic, partition, to } of ranges.values()) this.#taken.set(keyOf(topic, partition), to)
     return { batch, ranges: [...ranges.values()] }
+  }
+
+  /**
+   * Milliseconds to wait for more than what came in, which may have been gathered in the log already. Applying shall take
+   * a fifth of the time: a store that is slow per batch rather than per row is given fewer and larger ones.
+   */
+  get #lingerMs(): number {
+    const { lingerMs, mostLingerMs = lingerMs } = this.#options
+    return Math.min(mostLingerMs, Math.max(lingerMs, 4 * this.#applyMs))
   }
 
   async #poll(waitMs: number): Promise<void> {

@@ -49,6 +49,7 @@ export function postgresEngine<B extends Batch>(options: PostgresEngineOptions<B
     version,
     handles: projection.handles,
     lingerMs: 0,
+    mostLingerMs: 0,
     maxRows: options.maxRows ?? 20_000,
     begin: projection.begin,
 

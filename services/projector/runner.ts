@@ -205,6 +205,7 @@ export class ProjectionRunner<B extends Batch> {
       projection: engine,
       positions,
       lingerMs: engine.lingerMs,
+      mostLingerMs: engine.mostLingerMs,
       maxRows: engine.maxRows,
       reject,
       apply: async (batch, ranges) => {

@@ -79,6 +79,11 @@ export interface LogReader {
 export interface ReaderOptions {
   /** Bytes fetched per partition and poll; default 4 MiB. */
   readonly maxBytesPerPartition?: number
+  /**
+   * Milliseconds that records may wait in the log for others, where it can keep them back; default 0. For readers that
+   * work in large batches: whoever is told of every record asks for every record.
+   */
+  readonly gatherMs?: number
 }
 
 /** Appends outside transactions, durably and in order, at most once per call even when the adapter retries. */

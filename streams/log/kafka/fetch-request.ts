@@ -21,6 +21,8 @@ export interface FetchTarget {
 
 export interface FetchLimits {
   readonly maxWaitMs: number
+  /** Answered at once when there is so much; otherwise after `maxWaitMs`. */
+  readonly minBytes: number
   readonly maxBytes: number
   readonly maxBytesPerPartition: number
 }
@@ -41,7 +43,7 @@ export function fetchRequest(
     request: encodeFetch({
       replicaId: -1,
       maxWaitTime: limits.maxWaitMs,
-      minBytes: 1,
+      minBytes: limits.minBytes,
       maxBytes: limits.maxBytes,
       isolationLevel: 1,
       topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),

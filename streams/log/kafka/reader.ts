@@ -11,6 +11,8 @@ import { PartitionCursor } from './partition-cursor.ts'
 const idleWaitMs = 500
 /** The same while some partition is left out because enough of it lies here unread. */
 const busyWaitMs = 5
+/** So much is worth an answer also to a reader that likes to wait. */
+const gatheredBytes = 1024 * 1024
 const maxResponseBytes = 16 * 1024 * 1024
 /** A topic unknown to the broker for so long is missing; before, the news of it may be under way. */
 const missingAfterMs = 1_500
@@ -34,6 +36,7 @@ interface Fetch {
 export class KafkaReader implements LogReader {
   readonly #client: KafkaClient
   readonly #maxBytes: number
+  readonly #gatherMs: number
   readonly #partitions = new Map<string, PartitionCursor>()
   readonly #fetches = new Map<number, Fetch>()
   /** Nodes not to be asked before their timer has gone off. */
@@ -52,6 +55,7 @@ export class KafkaReader implements LogReader {
   constructor(client: KafkaClient, options: ReaderOptions = {}) {
     this.#client = client
     this.#maxBytes = options.maxBytesPerPartition ?? 4 * 1024 * 1024
+    this.#gatherMs = options.gatherMs ?? 0
   }
 
   seek(topic: string, partition: number, offset: number): void {
@@ -155,7 +159,7 @@ export class KafkaReader implements LogReader {
     for (const [node, partitions] of wanted) {
       const running = this.#fetches.get(node)
       if (running === undefined) {
-        if (!this.#backOff.has(node)) void this.#fetch(node, partitions, full.has(node) ? busyWaitMs : idleWaitMs)
+        if (!this.#backOff.has(node)) void this.#fetch(node, partitions, full.has(node) ? busyWaitMs : this.#idleWaitMs)
       } else if (
         running.broker !== null &&
         running.waitMs > busyWaitMs &&
@@ -191,13 +195,18 @@ export class KafkaReader implements LogReader {
     setImmediate(() => this.#pump())
   }
 
+  get #idleWaitMs(): number {
+    return this.#gatherMs > 0 ? Math.min(this.#gatherMs, idleWaitMs) : idleWaitMs
+  }
+
   #request(partitions: readonly PartitionCursor[], waitMs: number) {
     // Another one is first each time: the broker sends a batch that is larger than the limit only from the first.
     const turn = this.#rotation++ % partitions.length
     const targets = [...partitions.slice(turn), ...partitions.slice(0, turn)].map(
       ({ topic, partition, fetchPosition }) => ({ topic, partition, offset: fetchPosition }),
     )
-    const limits = { maxWaitMs: waitMs, maxBytes: maxResponseBytes, maxBytesPerPartition: this.#maxBytes }
+    const minBytes = this.#gatherMs > 0 ? gatheredBytes : 1
+    const limits = { maxWaitMs: waitMs, minBytes, maxBytes: maxResponseBytes, maxBytesPerPartition: this.#maxBytes }
     return fetchRequest(targets, limits)
   }
 
