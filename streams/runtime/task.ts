@@ -8,6 +8,7 @@ import { Inbox } from './inbox.ts'
 import type { TaskPosition } from './position.ts'
 import { Signal } from './signal.ts'
 import { type PreparedStep, prepareStep, type Slice } from './step.ts'
+import { SweepPace } from './sweep-pace.ts'
 import { takeOver } from './takeover.ts'
 import type { Running, TaskDependencies } from './task-parts.ts'
 import { assertTransition, type TaskState } from './task-state.ts'
@@ -36,6 +37,7 @@ export class Task<Context> {
   readonly #backoff: Backoff
   readonly #breaker: DeadLetterBreaker
   readonly #search: FaultSearch
+  readonly #pace: SweepPace
   #state: TaskState = 'unassigned'
   #running: Running<Context> | null = null
   #reading = false
@@ -50,6 +52,7 @@ export class Task<Context> {
     this.#backoff = new Backoff(deps.settings)
     this.#breaker = new DeadLetterBreaker(deps.settings)
     const { sweepSlice, maxStepRecords } = deps.settings
+    this.#pace = new SweepPace(sweepSlice)
     this.#search = new FaultSearch({ control: mostControl, clients: sweepSlice, records: maxStepRecords })
   }
 
@@ -170,6 +173,7 @@ export class Task<Context> {
     this.#lastStepMs = this.#committedAt - begunAt
     this.#backoff.reset()
     this.#search.succeeded(takenBy(slice, sweeping))
+    this.#pace.stepped(step.counts.records, step.counts.swept, this.#lastStepMs)
     this.#breaker.count(step.counts.records, step.counts.poison)
   }
 
@@ -181,21 +185,28 @@ export class Task<Context> {
       const control = feed.from(running.position.control)
       const configured = topology.programmeOf(running.context) !== null
       const sweeping = running.position.sweep !== null
-      const urgent = control.length > 0 || sweeping || this.#evaluationChanged(running)
+      const sweepIn = sweeping ? this.#pace.waitMs : Number.POSITIVE_INFINITY
+      const urgent = control.length > 0 || sweepIn === 0 || this.#evaluationChanged(running)
       const waiting = configured ? this.#inbox.count : 0
       if (this.#held || (!urgent && waiting === 0)) {
-        await this.#rest(running)
+        if (this.#held || !sweeping) await this.#rest(running)
+        else await this.#wake.raisedWithin(sweepIn)
         continue
       }
       const lingerMs = urgent || waiting >= settings.lingerRecords ? 0 : this.#lingerLeft()
       if (lingerMs > 0) {
-        await this.#wake.raisedWithin(lingerMs)
+        await this.#wake.raisedWithin(Math.min(lingerMs, sweepIn))
         continue
       }
-      const limits = this.#search.limits({ control: control.length, clients: sweeping ? 1 : 0, records: waiting })
+      const limits = this.#search.limits({
+        ...{ control: control.length, records: waiting },
+        clients: sweepIn === 0 ? 1 : 0,
+      })
       const batches = waiting === 0 ? [] : this.#inbox.take(limits.records, settings.maxStepBytes)
       if (this.#inbox.bytes < settings.inboxBytes / 2) reader.resume(topics.input, partition)
-      return { control: control.slice(0, limits.control), batches, clients: limits.clients }
+      // A sweep that control begins in this step starts at once.
+      const clients = sweeping && sweepIn > 0 ? 0 : Math.min(limits.clients, this.#pace.slice)
+      return { control: control.slice(0, limits.control), batches, clients }
     }
     return null
   }
