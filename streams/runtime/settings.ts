@@ -31,7 +31,7 @@ export const defaultTaskSettings: TaskSettings = {
   sweepSlice: 2_000,
   inboxBytes: 16 * 1024 * 1024,
   lingerRecords: 200,
-  lingerMs: 10,
+  lingerMs: 40,
   maxLingerMs: 100,
   deadLetterShare: 0.2,
   deadLetterWindow: 10_000,

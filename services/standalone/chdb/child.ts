@@ -8,6 +8,7 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setPriority } from 'node:os'
 import { messageOf } from '#streams/core/error.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { type Engine, openEngine } from './engine.ts'
@@ -20,6 +21,8 @@ const ending = new AbortController()
 process.on('message', (message) => {
   if (message === 'stop') ending.abort()
 })
+// Before the engine has threads, which inherit it: neither a merge nor a report shall keep purchases waiting.
+setPriority(10)
 process.on('disconnect', () => ending.abort())
 if (!process.connected) ending.abort()
 
