@@ -20,6 +20,11 @@ const formatVersion = 1
 const dataFile = 'data.mdb'
 const metaKey = Buffer.from('meta')
 const metaHeaderBytes = 5
+/**
+ * Address space for a store, from the start: the driver enlarges a map by adding a larger one and keeps the old ones, and
+ * what is mapped twice counts twice in the memory of the process. Disk is taken only for what is used.
+ */
+const mappedBytes = 4 * 1024 ** 3
 /** Unit of `blocks` in what `stat` answers, whatever the file system's own blocks are. */
 const statBlockBytes = 512
 
@@ -265,6 +270,7 @@ function openFiles(directory: string): Opened {
     noSubdir: false,
     maxDbs: 2,
     noSync: true,
+    mapSize: mappedBytes,
     // Pages are changed in place in the mapping: half the time of copying each and writing it out.
     useWritemap: true,
     overlappingSync: false,
