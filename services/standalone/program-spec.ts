@@ -2,10 +2,10 @@ import { dirname, join } from 'node:path'
 import type { ProgramSpec } from './child-program.ts'
 
 /**
- * What Node is told for a program. Half of what the processor makes lives as long as a step: with young generations of twice
- * the usual size more of it dies before it is copied (measured by `npm run bench -- --only kafka-zipf`).
+ * What Node is told for a program. Half of what the processor makes lives as long as a step: with young generations of four
+ * times the usual size more of it dies before it is copied (measured by `npm run bench -- --only kafka-zipf`).
  */
-const nodeOptions: Readonly<Record<string, readonly string[]>> = { processor: ['--max-semi-space-size=32'] }
+const nodeOptions: Readonly<Record<string, readonly string[]>> = { processor: ['--max-semi-space-size=64'] }
 
 /** How to start the program of this name. */
 export function programSpec(

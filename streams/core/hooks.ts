@@ -23,3 +23,8 @@ export type CrashPoint = (typeof crashPoints)[number]
 export type CrashHook = (point: CrashPoint) => void
 
 export const noCrash: CrashHook = () => {}
+
+/** A hook for the inside of a store's transaction, which keeps it on this thread: none where nothing would crash. */
+export function insideHook(crash: CrashHook, point: CrashPoint): (() => void) | undefined {
+  return crash === noCrash ? undefined : () => crash(point)
+}

@@ -30,11 +30,11 @@ export function newEffects(): Effects {
 /**
  * Effects of the newest entry where references play a part: the difference of what its group counted for without it and
  * counts for with it. A group is a sale, the refunds that name it and the voids of either; entries only ever get appended,
- * so "without" is a matter of the number.
+ * so "without" is a matter of the number. `isNamed`: whether an entry before the newest names it.
  */
-export function referencedEffects(entries: PackedEntries, out: Effects): void {
+export function referencedEffects(entries: PackedEntries, isNamed: boolean, out: Effects): void {
   const newest = entries.count - 1
-  const group = groupOf(entries, newest)
+  const group = groupOf(entries, newest, isNamed ? none : newest)
   if (group === null) return
   const before = standings(entries, group, newest)
   const after = standings(entries, group, newest + 1)
@@ -56,6 +56,9 @@ export function referencedEffects(entries: PackedEntries, out: Effects): void {
   })
 }
 
+/** No entry has this number. */
+const none = -1
+
 /** Entry numbers of a sale (first) and its refunds in canonical order; or of a lone refund. */
 interface Group {
   readonly hasSale: boolean
@@ -64,35 +67,39 @@ interface Group {
   readonly voidedBy: number[]
 }
 
-/** The group that `number` belongs to, or null where it has no effect on anything. */
-function groupOf(entries: PackedEntries, number: number): Group | null {
+/** The group that `number` belongs to, or null where it has no effect on anything. No entry names `unnamed`. */
+function groupOf(entries: PackedEntries, number: number, unnamed: number): Group | null {
   const words = entries.wordsOf(number)
   const at = entries.offsetOf(number)
   const kind = kindAt(words, at)
   if (kind === Kind.void) {
     const original = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
     if (original < 0 || kindOf(entries, original) === Kind.void) return null
-    return groupOf(entries, original)
+    return groupOf(entries, original, unnamed)
   }
   if (kind === Kind.refund) {
-    if (!hasRefAt(words, at)) return voidsOf(entries, { hasSale: false, members: [number], voidedBy: [] })
+    if (!hasRefAt(words, at))
+      return { hasSale: false, members: [number], voidedBy: [firstVoidOf(entries, number, unnamed)] }
     const sale = entries.find(words[at + At.refHi]!, words[at + At.refLo]!)
-    return sale >= 0 && kindOf(entries, sale) === Kind.sale ? groupOf(entries, sale) : null
+    return sale >= 0 && kindOf(entries, sale) === Kind.sale ? groupOf(entries, sale, unnamed) : null
   }
-  const refunds = refundsOf(entries, words[at]!, words[at + At.idLo]!)
-  return voidsOf(entries, { hasSale: true, members: [number, ...refunds], voidedBy: [] })
+  const refunds: number[] = []
+  let voidedBy = Number.POSITIVE_INFINITY
+  const count = collectReferring(entries, words[at]!, words[at + At.idLo]!)
+  for (let i = 0; i < count; i++) {
+    const other = corrections[i]!
+    const otherKind = kindOf(entries, other)
+    if (otherKind === Kind.refund) refunds.push(other)
+    else if (otherKind === Kind.void && other < voidedBy) voidedBy = other
+  }
+  // By time, then id: whatever the order of arrival, the same.
+  refunds.sort((a, b) => canonicalOrder(entries, a, b))
+  const voids = refunds.map((refund) => firstVoidOf(entries, refund, unnamed))
+  return { hasSale: true, members: [number, ...refunds], voidedBy: [voidedBy, ...voids] }
 }
 
 function kindOf(entries: PackedEntries, number: number): number {
   return kindAt(entries.wordsOf(number), entries.offsetOf(number))
-}
-
-/** Refunds that name the sale with this id, by time, then id: whatever the order of arrival, the same. */
-function refundsOf(entries: PackedEntries, hi: number, lo: number): number[] {
-  const refunds: number[] = []
-  const count = collectReferring(entries, hi, lo)
-  for (let i = 0; i < count; i++) if (kindOf(entries, corrections[i]!) === Kind.refund) refunds.push(corrections[i]!)
-  return refunds.sort((a, b) => canonicalOrder(entries, a, b))
 }
 
 function canonicalOrder(entries: PackedEntries, a: number, b: number): number {
@@ -107,18 +114,14 @@ function canonicalOrder(entries: PackedEntries, a: number, b: number): number {
   )
 }
 
-/** Fills `voidedBy`, which is empty. */
-function voidsOf(entries: PackedEntries, group: Group): Group {
-  const { members, voidedBy } = group
-  for (const member of members) {
-    const words = entries.wordsOf(member)
-    const at = entries.offsetOf(member)
-    const count = collectReferring(entries, words[at]!, words[at + At.idLo]!)
-    let first = Number.POSITIVE_INFINITY
-    for (let i = count - 1; i >= 0; i--) if (kindOf(entries, corrections[i]!) === Kind.void) first = corrections[i]!
-    voidedBy.push(first)
-  }
-  return group
+/** Number of the first void that names an entry; Infinity where there is none. */
+function firstVoidOf(entries: PackedEntries, number: number, unnamed: number): number {
+  if (number === unnamed) return Number.POSITIVE_INFINITY
+  const words = entries.wordsOf(number)
+  const at = entries.offsetOf(number)
+  const count = collectReferring(entries, words[at]!, words[at + At.idLo]!)
+  for (let i = 0; i < count; i++) if (kindOf(entries, corrections[i]!) === Kind.void) return corrections[i]!
+  return Number.POSITIVE_INFINITY
 }
 
 interface Standing {

@@ -136,7 +136,7 @@ export class Ledger extends PackedEntries {
       this.#references = true
       if (this.find(entry.refHi, entry.refLo) < 0) this.#waiting++
     }
-    if (refers || waitedFor > 0) referencedEffects(this, effects)
+    if (refers || waitedFor > 0) referencedEffects(this, waitedFor > 0, effects)
     else ownEffect(entry, effects)
   }
 

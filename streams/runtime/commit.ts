@@ -1,5 +1,5 @@
 import { hasCode, LoyaltyError, messageOf } from '../core/error.ts'
-import { type CrashHook, noCrash } from '../core/hooks.ts'
+import { insideHook } from '../core/hooks.ts'
 import { type PreparedStep, produce } from './step.ts'
 import { decodeMeta, encodeMeta, type StoredMeta } from './stored-meta.ts'
 import { lastPosition } from './takeover.ts'
@@ -109,14 +109,9 @@ async function store<Context>(
     const stored = decodeMeta(bytes)
     return stored !== null && stored.transactions === before.transactions && stored.attempt === before.attempt
   }
-  await running.store.commit(step.working.changes(), encodeMeta(meta), unmoved, insideHook(deps.crash))
+  await running.store.commit(step.working.changes(), encodeMeta(meta), unmoved, insideHook(deps.crash, 'inside-store'))
   step.working.keep()
   running.meta = meta
   running.position = step.position
   running.context = step.context
-}
-
-/** A hook inside the store's transaction keeps it on this thread, so none is given where nothing would crash. */
-function insideHook(crash: CrashHook): (() => void) | undefined {
-  return crash === noCrash ? undefined : () => crash('inside-store')
 }

@@ -1,12 +1,12 @@
 import { LoyaltyError } from '../core/error.ts'
-import type { CrashHook } from '../core/hooks.ts'
+import { type CrashHook, insideHook } from '../core/hooks.ts'
 import type { RuntimeObserver } from '../core/observer.ts'
 import type { Log, LogRecord } from '../log/log.ts'
 import { readRange } from '../log/range.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { decodePosition } from './position.ts'
 import { decodeMeta, encodeMeta, type FoldedRecord, recordHash, type StoredMeta } from './stored-meta.ts'
-import type { FoldOutcome, TaskLogic, TaskTopics } from './topology.ts'
+import type { FoldOutcome, TaskLogic, TaskTopics, WorkingSet } from './topology.ts'
 
 export interface RestoreTarget<Context> {
   readonly log: Log
@@ -25,8 +25,8 @@ export interface RestoreTarget<Context> {
   readonly signal: AbortSignal
 }
 
-/** Records folded, or rows laid, per transaction of the store. */
-const slice = 5_000
+/** A transaction of the store is full with so many clients touched, or records folded or laid. */
+const fullAt = { clients: 8_000, records: 50_000 }
 
 /**
  * Brings a task's store to its committed position (runtime.md §4.4): state that cannot be trusted is wiped, ledgers are
@@ -112,9 +112,8 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
       last: last ?? meta.last,
     }
     target.signal.throwIfAborted()
-    await target.store.commit(working.changes(), encodeMeta(meta), undefined, () =>
-      target.crash('inside-restore-ledgers'),
-    )
+    const inside = insideHook(target.crash, 'inside-restore-ledgers')
+    await target.store.commit(working.changes(), encodeMeta(meta), undefined, inside)
     working.keep()
     working = target.logic.begin(target.context, true)
     folded = 0
@@ -135,9 +134,13 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
     const newest = records.at(-1)
     if (newest !== undefined) last = { offset: newest.offset, hash: recordHash(newest) }
     folded += records.length
-    if (folded >= slice || batch.nextOffset >= target.transactions) await save(batch.nextOffset)
+    if (isFull(working, folded) || batch.nextOffset >= target.transactions) await save(batch.nextOffset)
   }
   return meta
+}
+
+function isFull({ size }: WorkingSet, records: number): boolean {
+  return size >= fullAt.clients || records >= fullAt.records
 }
 
 function diverged<Context>(
@@ -170,9 +173,8 @@ async function restoreRows<Context>(target: RestoreTarget<Context>, from: Stored
   let laid = 0
   const save = async (stored: StoredMeta, done: number) => {
     target.signal.throwIfAborted()
-    await target.store.commit(working.changes(), encodeMeta(stored), undefined, () =>
-      target.crash('inside-restore-rows'),
-    )
+    const inside = insideHook(target.crash, 'inside-restore-rows')
+    await target.store.commit(working.changes(), encodeMeta(stored), undefined, inside)
     working.keep()
     working = target.logic.begin(target.context, true)
     laid = 0
@@ -190,7 +192,7 @@ async function restoreRows<Context>(target: RestoreTarget<Context>, from: Stored
       if (waiting !== undefined) await waiting
     }
     laid += records.length
-    if (laid >= slice) await save({ ...from, rowsFrom: nextOffset }, nextOffset - from.rowsFrom)
+    if (isFull(working, laid)) await save({ ...from, rowsFrom: nextOffset }, nextOffset - from.rowsFrom)
   }
   await save(meta, end - from.rowsFrom)
   return meta
