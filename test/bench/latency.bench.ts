@@ -9,7 +9,9 @@ import { joinPlatform, type PlatformLink, type Probe, seconds } from './latency-
 import { lastDay, partitions } from './stack.ts'
 
 const rate = 2_000
-const warmUpSeconds = 5
+/** A broker that was started a moment ago compiles itself meanwhile, on the same two cores. */
+const warmUpSeconds = 30
+const sweepWarmUpSeconds = 5
 const measureSeconds = 15
 const probesPerSecond = 40
 const storedEvents = 100_000
@@ -102,7 +104,7 @@ async function sweepUnderTraffic(link: PlatformLink, day: number): Promise<{ ms:
   const background = link.traffic(rate, () => !over)
   // It is waited for below; a failure in the meantime is told there.
   background.catch(() => {})
-  await seconds(warmUpSeconds)
+  await seconds(sweepWarmUpSeconds)
   const probing = link.probe(() => !over, sweepProbesPerSecond)
   const beganMs = performance.now()
   const sweeping = link.sweep(day).finally(() => {
