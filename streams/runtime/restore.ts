@@ -1,4 +1,4 @@
-import { LoyaltyError } from '../core/error.ts'
+import { hasCode, LoyaltyError } from '../core/error.ts'
 import { type CrashHook, insideHook } from '../core/hooks.ts'
 import type { RuntimeObserver } from '../core/observer.ts'
 import type { Log, LogRecord } from '../log/log.ts'
@@ -47,7 +47,7 @@ export async function restore<Context>(target: RestoreTarget<Context>): Promise<
       meta = await restoreLedgers(target, meta)
       return await restoreRows(target, meta)
     } catch (error) {
-      if (rebuilt || !(error instanceof LoyaltyError) || error.code !== 'restore_diverged') throw error
+      if (rebuilt || !hasCode(error, 'restore_diverged', 'state_unreadable')) throw error
       target.observer.warning(error.code, error.message, { ...error.details })
       meta = null
     }

@@ -41,6 +41,8 @@ export class Task<Context> {
   #state: TaskState = 'unassigned'
   #running: Running<Context> | null = null
   #reading = false
+  /** Whether the state was thrown away because a step could not read it. */
+  #rebuilt = false
   #held = false
   #closing = false
   #committedAt = 0
@@ -243,6 +245,13 @@ export class Task<Context> {
   async #again(error: unknown, running: Running<Context>, slice: Slice, prepared: boolean): Promise<void> {
     const { observer, partition } = this.#deps
     const dropped = hasCode(error, 'step_dropped')
+    if (hasCode(error, 'state_unreadable') && !this.#rebuilt) {
+      // Once: what cannot be read again after that is no damage of the disk.
+      this.#rebuilt = true
+      observer.warning(error.code, error.message, { partition })
+      await running.store.wipe()
+      throw error
+    }
     if ((prepared && !dropped) || hasCode(error, ...stopping)) throw error
     this.#inbox.putBack(slice.batches)
     if (!dropped && !(error instanceof LoyaltyError && error.retriable)) {

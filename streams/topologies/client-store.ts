@@ -37,12 +37,12 @@ export class ClientStore {
     if (cap !== this.#settings.cap) this.#settings = { cap, chunks: this.#chunks }
   }
 
-  /** The client as committed, or undefined. Not to be changed: fork it. */
+  /** The client as committed, or undefined. Not to be changed: fork it. Errors: `state_unreadable`, as of `scan`. */
   get(id: string): Client | undefined {
     const cached = this.#cache.get(id)
     if (cached !== undefined) return cached
     const bytes = this.#store.get(headKey(Buffer.from(id)))
-    return bytes === undefined ? undefined : decodeClient(id, bytes, this.#settings)
+    return bytes === undefined ? undefined : this.#decoded(id, bytes)
   }
 
   create(id: string): Client {
@@ -54,7 +54,7 @@ export class ClientStore {
     const entries = this.#store.scan(headKeyPrefix, after === null ? null : headKey(after), limit)
     const clients = entries.map(({ key, value }) => {
       const id = Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1).toString()
-      return this.#cache.get(id) ?? decodeClient(id, value, this.#settings)
+      return this.#cache.get(id) ?? this.#decoded(id, value)
     })
     const last = entries.at(-1)
     return {
@@ -83,15 +83,24 @@ export class ClientStore {
     this.#cache.clear()
   }
 
+  #decoded(id: string, bytes: Uint8Array): Client {
+    try {
+      return decodeClient(id, bytes, this.#settings)
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      throw unreadable(`client ${id} cannot be read: ${cause.message}`, cause)
+    }
+  }
+
   #chunk(prefix: number, clientId: string, index: number): Uint8Array {
     const bytes = this.#store.get(chunkKey(prefix, Buffer.from(clientId), index))
-    if (bytes === undefined)
-      throw new LoyaltyError(
-        'state_unreadable',
-        `chunk ${index} of a client's ledger is missing; the state is rebuilt at the next takeover`,
-      )
+    if (bytes === undefined) throw unreadable(`chunk ${index} of the ledger of client ${clientId} is missing`)
     return bytes
   }
+}
+
+function unreadable(what: string, cause?: unknown): LoyaltyError {
+  return new LoyaltyError('state_unreadable', `${what}; the state of the partition is rebuilt from the log`, { cause })
 }
 
 function headKey(id: Uint8Array): Buffer {

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { type CrashPoint, crashPoints } from '#streams/core/hooks.ts'
+import type { StateStore } from '#streams/state/state-store.ts'
 import { eventually } from '../../support/eventually.ts'
 import { TopologyDriver } from '../../support/loyalty/driver.ts'
-import type { Outcome } from '../../support/loyalty/invariants.ts'
+import { checkInvariants, type Outcome } from '../../support/loyalty/invariants.ts'
 import { sale } from '../../support/loyalty/publisher.ts'
 import { ruleClassifier } from '../../support/loyalty/rule-classifier.ts'
 
@@ -283,4 +284,46 @@ test('a worker that is asked to close in the middle of a restore closes, and the
   await driver.publisher.transactions(traffic(9))
   await driver.settled(next)
   await driver.check()
+})
+
+describe('a state that a step cannot read', () => {
+  /** More entries than the head of a ledger holds. */
+  const many = (round: string) =>
+    Array.from({ length: 100 }, (_, i) => sale('c1', { transaction_id: `${round}-${i}`, occurred_at: jan10 * dayMs }))
+
+  /** Loses the full chunks of every ledger, or makes its clients nonsense. */
+  async function damage(stores: Map<number, StateStore>, what: 'chunks' | 'clients') {
+    for (const store of stores.values()) {
+      await store.open()
+      const prefix = Buffer.of(what === 'chunks' ? 2 : 1)
+      const found = store.scan(prefix, null, 1_000).map(({ key }) => key)
+      const value = what === 'chunks' ? null : Buffer.of(99)
+      await store.commit(
+        found.map((key) => ({ key, value })),
+        store.meta()!,
+      )
+      await store.close()
+    }
+  }
+
+  test.each(['chunks', 'clients'] as const)('is rebuilt from the log: damaged %s', async (what) => {
+    driver = await TopologyDriver.open({ settings })
+    const { publisher } = driver
+    await publisher.programme()
+    await publisher.transactions(many('a'))
+    const stores = new Map<number, StateStore>()
+    const first = await driver.startWorker({ stores })
+    await driver.settled(first)
+    await first.close()
+    await damage(stores, what)
+
+    const second = await driver.startWorker({ stores })
+    await publisher.transactions(many('a'))
+    await publisher.transactions(many('b'))
+    await driver.settled(second)
+    expect(driver.stopped).toEqual([])
+    expect(driver.warnings).toContainEqual(expect.objectContaining({ code: 'state_unreadable' }))
+    const { rows } = await checkInvariants(driver, stores)
+    expect(Object.values(rows).map(({ frequency }) => frequency)).toEqual([200])
+  })
 })
