@@ -107,6 +107,20 @@ export function readingContract(context: () => LogContext): void {
       await reader.close()
     })
 
+    test('that lets records gather in the log gets them all, in order, and soon enough', async () => {
+      const topic = await context().topic('gather')
+      const writer = context().log.writer()
+      const reader = context().log.reader({ gatherMs: 200 })
+      reader.seek(topic, 0, 0)
+      for (let index = 0; index < 20; index++) await writer.append(topic, 0, [record(`r${index}`)])
+      expect((await take(reader, 20)).map(text)).toEqual(Array.from({ length: 20 }, (_, index) => `r${index}`))
+      const sentAt = performance.now()
+      await writer.append(topic, 0, [record('alone')])
+      expect((await take(reader, 1)).map(text)).toEqual(['alone'])
+      expect(performance.now() - sentAt).toBeLessThan(2_000)
+      await reader.close()
+    })
+
     test('sees new records within 50 ms at the median and 500 ms at worst', async () => {
       const topic = await context().topic('latency')
       const writer = context().open().writer()

@@ -81,6 +81,33 @@ describe('a feed', () => {
     expect(Math.max(...applied.map(({ steps }) => steps.length))).toBe(5)
   })
 
+  it('gathers longer where applying takes long, up to its bound', async () => {
+    const slow = async (mostLingerMs: number) => {
+      let applications = 0
+      const { feed, accept } = await setUp({
+        lingerMs: 1,
+        mostLingerMs,
+        maxRows: 1_000,
+        apply: async () => {
+          applications++
+          await new Promise((resolve) => setTimeout(resolve, 40))
+        },
+      })
+      const running = feed.run()
+      const endAt = performance.now() + 1_000
+      for (let step = 1; performance.now() < endAt; step++) {
+        await accept(0, step)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      feed.stop()
+      await running
+      return applications
+    }
+    // A batch every 40 ms, and one every 160.
+    const [often, seldom] = await Promise.all([slow(1), slow(1_000)])
+    expect(seldom).toBeLessThan(often * 0.7)
+  })
+
   it('never ends a batch inside a block, and waits for the rest of one', async () => {
     const { feed, applied, accept } = await setUp({ maxRows: 2 })
     await accept(0, 1, 1, 3)
