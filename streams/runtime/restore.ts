@@ -134,7 +134,9 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
     const newest = records.at(-1)
     if (newest !== undefined) last = { offset: newest.offset, hash: recordHash(newest) }
     folded += records.length
-    if (isFull(working, folded) || batch.nextOffset >= target.transactions) await save(batch.nextOffset)
+    // Marks behind the committed offset may have been read too: state that counted them in would pass for ahead of the log.
+    const next = Math.min(batch.nextOffset, target.transactions)
+    if (isFull(working, folded) || next === target.transactions) await save(next)
   }
   return meta
 }

@@ -173,6 +173,21 @@ test('lost state is folded again from the log, without new output', async () => 
   await driver.check()
 })
 
+test('marks behind the last record do not put restored state ahead of the log', async () => {
+  await begin()
+  const worker = await driver.startWorker()
+  await driver.settled(worker)
+  await worker.close()
+  for (const partition of [0, 1]) driver.log.broker.partition(driver.topics.transactions, partition).nextOffset += 3
+  const stores = new Map<number, StateStore>()
+  for (let round = 0; round < 2; round++) {
+    const restarted = await driver.startWorker({ stores })
+    await eventually(() => restarted.tasks.length === 2 && restarted.tasks.every(({ state }) => state === 'running'))
+    await restarted.close()
+  }
+  expect(driver.warnings.filter(({ code }) => code === 'state_rebuilt')).toEqual([])
+})
+
 test('a rebuild reads compacted rows', async () => {
   await begin()
   const worker = await driver.startWorker()
