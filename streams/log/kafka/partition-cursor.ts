@@ -31,7 +31,7 @@ class FetchedBatch implements LogBatch {
     this.#batches = batches
     this.fromOffset = place.position
     this.count = batches.reduce((sum, { count }) => sum + count, 0)
-    this.bytes = batches.reduce((sum, { size }) => sum + size, 0)
+    this.bytes = batches.reduce((sum, { heldBytes }) => sum + heldBytes, 0)
     this.nextOffset = nextOffset
     this.endOffset = endOffset
   }
@@ -96,7 +96,7 @@ export class PartitionCursor {
         this.#chunks.shift()
       } else {
         batches.push(batch)
-        bytes += batch.size
+        bytes += batch.heldBytes
         position = batch.nextOffset
         chunk.bytes -= batch.size
         this.#bytes -= batch.size

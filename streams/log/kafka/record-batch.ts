@@ -158,6 +158,8 @@ export interface CommittedBatch {
   readonly appendTime: boolean
   /** Bytes in the log. */
   readonly size: number
+  /** Bytes held until it is decoded: where it was compressed, more than in the log. */
+  readonly heldBytes: number
 }
 
 /**
@@ -200,15 +202,17 @@ function committedBatch(
 ): CommittedBatch {
   const appendTime = (attributes & logAppendTimeFlag) !== 0
   const codec = attributes & compressionMask
+  const unpacked = codec === 0 ? null : decompress(codec, bytes, at, end)
   return {
-    bytes: codec === 0 ? bytes : decompress(codec, bytes, at, end),
-    at: codec === 0 ? at + batchHeaderBytes : 0,
+    bytes: unpacked ?? bytes,
+    at: unpacked === null ? at + batchHeaderBytes : 0,
     count: bytes.readInt32BE(at + 57),
     baseOffset: int64(bytes, at),
     nextOffset,
     timestampMs: int64(bytes, at + (appendTime ? 35 : 27)),
     appendTime,
     size: end - at,
+    heldBytes: unpacked?.length ?? end - at,
   }
 }
 
