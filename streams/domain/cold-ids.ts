@@ -80,7 +80,8 @@ export class ColdIds {
     const known = this.#chunks[index]
     if (known) return known
     const bytes = this.#load(index)
-    const words = new Uint32Array(bytes.slice().buffer)
+    // `slice` of a Buffer would be a view of memory that the store uses again.
+    const words = new Uint32Array(new Uint8Array(bytes).buffer)
     this.#chunks[index] = words
     return words
   }
