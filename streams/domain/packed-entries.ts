@@ -17,6 +17,9 @@ export interface Chunk {
   corrections: ChunkCorrections | null
 }
 
+/** Bytes of a stored chunk of entries. */
+export const entryChunkBytes = chunkEntries * entryWords * 4
+
 /** Words before the tail in the head; the ledger says what they are. */
 export const headerWords = 2
 
@@ -140,7 +143,7 @@ export abstract class PackedEntries {
     const known = this.#chunks[index]
     if (known) return known
     const bytes = new Uint8Array(this.load(index))
-    if (bytes.length !== chunkEntries * entryWords * 4) throw new RangeError(`ledger chunk ${index} is damaged`)
+    if (bytes.length !== entryChunkBytes) throw new RangeError(`ledger chunk ${index} is damaged`)
     const chunk = { words: new Uint32Array(bytes.buffer), sums: null, corrections: null }
     this.#chunks[index] = chunk
     return chunk

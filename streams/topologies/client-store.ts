@@ -1,5 +1,6 @@
 import { LoyaltyError } from '../core/error.ts'
 import type { ChunkSource, LedgerSettings } from '../domain/ledger.ts'
+import { entryChunkBytes } from '../domain/packed-entries.ts'
 import type { StateChange, StateStore } from '../state/state-store.ts'
 import { Client, decodeClient, encodeClient } from './client.ts'
 import { ClientCache } from './client-cache.ts'
@@ -95,6 +96,8 @@ export class ClientStore {
   #chunk(prefix: number, clientId: string, index: number): Uint8Array {
     const bytes = this.#store.get(chunkKey(prefix, Buffer.from(clientId), index))
     if (bytes === undefined) throw unreadable(`chunk ${index} of the ledger of client ${clientId} is missing`)
+    if (prefix === entryChunkPrefix && bytes.length !== entryChunkBytes)
+      throw unreadable(`chunk ${index} of the ledger of client ${clientId} is damaged`)
     return bytes
   }
 }

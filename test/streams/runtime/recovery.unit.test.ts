@@ -306,11 +306,11 @@ describe('a state that a step cannot read', () => {
   const many = (round: string) =>
     Array.from({ length: 100 }, (_, i) => sale('c1', { transaction_id: `${round}-${i}`, occurred_at: jan10 * dayMs }))
 
-  /** Loses the full chunks of every ledger, or makes its clients nonsense. */
-  async function damage(stores: Map<number, StateStore>, what: 'chunks' | 'clients') {
+  /** Loses the full chunks of every ledger, cuts them off, or makes its clients nonsense. */
+  async function damage(stores: Map<number, StateStore>, what: 'chunks' | 'cut chunks' | 'clients') {
     for (const store of stores.values()) {
       await store.open()
-      const prefix = Buffer.of(what === 'chunks' ? 2 : 1)
+      const prefix = Buffer.of(what === 'clients' ? 1 : 2)
       const found = store.scan(prefix, null, 1_000).map(({ key }) => key)
       const value = what === 'chunks' ? null : Buffer.of(99)
       await store.commit(
@@ -321,7 +321,7 @@ describe('a state that a step cannot read', () => {
     }
   }
 
-  test.each(['chunks', 'clients'] as const)('is rebuilt from the log: damaged %s', async (what) => {
+  test.each(['chunks', 'cut chunks', 'clients'] as const)('is rebuilt from the log: damaged %s', async (what) => {
     driver = await TopologyDriver.open({ settings })
     const { publisher } = driver
     await publisher.programme()
