@@ -30,8 +30,8 @@ export async function statusOf(
   for (const topic of topicsRead(engine, topics))
     for (const [partition, end] of (await log.admin.endOffsets(topic)).entries())
       lagRecords += Math.max(0, end - feed.position(topic, partition))
-  // Offsets at the end may be marks, which a reader need not pass: one that found nothing is level.
-  if (lagRecords === 0 || feed.idle) return { ...base, lagRecords: 0, lagSeconds: 0 }
+  // Marks of transactions at the end count until they are noted, within a second or so.
+  if (lagRecords === 0) return { ...base, lagRecords: 0, lagSeconds: 0 }
   const sinceMs = feed.oldestPendingMs ?? runner.lastRecordMs ?? nowMs
   return { ...base, lagRecords, lagSeconds: Math.max(0, nowMs - sinceMs) / 1_000 }
 }

@@ -13,11 +13,11 @@ export class GroupOffset {
   readonly #group: string
   readonly #topic: string
   readonly #partition: number
-  #told: number
+  #told: number | null
   #toldAt = Number.NEGATIVE_INFINITY
 
-  /** `offset` is what the group knows, or was told by a takeover. */
-  constructor(group: string, topic: string, partition: number, offset: number) {
+  /** `offset` is what the group was told before; null where that is not known. */
+  constructor(group: string, topic: string, partition: number, offset: number | null) {
     this.#group = group
     this.#topic = topic
     this.#partition = partition

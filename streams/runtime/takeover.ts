@@ -36,7 +36,7 @@ export async function takeOver<Context>(
     enter('positioning')
     const last = await lastPosition(log, topics.blocks, partition)
     const position = last ?? (await beginning(deps))
-    await reportGroupOffset(deps, last)
+    const groupKnows = await mendGroupOffset(deps, last)
     enter('context')
     const partitions = (await log.admin.partitions(topics.input)) ?? 0
     const context = await contextAt(deps, position.control)
@@ -54,7 +54,7 @@ export async function takeOver<Context>(
       foldVersion: topology.foldVersion,
       transactions: position.transactions,
     })
-    const groupOffset = new GroupOffset(deps.group, topics.input, partition, position.transactions)
+    const groupOffset = new GroupOffset(deps.group, topics.input, partition, groupKnows ? position.transactions : null)
     return { store, logic, writer, position, context, meta, partitions, groupOffset }
   } catch (error) {
     await writer.close().catch(() => {})
@@ -100,19 +100,25 @@ export function assertPartitions(programme: Programme | null, partitions: number
   )
 }
 
-/** The group offset is for lag tooling only and may be a little behind; one that is missing or ahead is worth a word. */
-async function reportGroupOffset<Context>(deps: TaskDependencies<Context>, last: TaskPosition | null): Promise<void> {
+/**
+ * The group offset is for lag tooling only and may be a little behind; one that is missing or ahead is worth a word. Answers
+ * whether it is right now.
+ */
+async function mendGroupOffset<Context>(deps: TaskDependencies<Context>, last: TaskPosition | null): Promise<boolean> {
   const { log, group, topics, partition, observer } = deps
-  if (last === null) return
+  if (last === null) return true
   const stored = (await log.admin.groupOffsets(group, topics.input)).get(partition)
-  if (stored === last.transactions) return
+  if (stored === last.transactions) return true
   if (stored === undefined || stored > last.transactions)
     observer.warning(
       'group_offset_differs',
       `group offset of partition ${partition} is ${stored ?? 'missing'}, the block says ${last.transactions}`,
       { partition, stored: stored ?? null, position: last.transactions },
     )
-  await log.admin
+  return log.admin
     .setGroupOffsets({ group, topic: topics.input, offsets: new Map([[partition, last.transactions]]) })
-    .catch(() => {})
+    .then(
+      () => true,
+      () => false,
+    )
 }

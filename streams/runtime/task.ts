@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { hasCode, LoyaltyError, messageOf } from '../core/error.ts'
 import type { LogBatch } from '../log/log.ts'
 import { commitStep, type LogBounds } from './commit.ts'
@@ -12,6 +13,9 @@ import { SweepPace } from './sweep-pace.ts'
 import { takeOver } from './takeover.ts'
 import type { Running, TaskDependencies } from './task-parts.ts'
 import { assertTransition, type TaskState } from './task-state.ts'
+
+/** How long a task that ends may take to tell the group where it is. */
+const drainMs = 1_000
 
 /** After these a task stays stopped until its process is restarted: going on would repeat the fault or hide it. */
 const stopping = [
@@ -137,8 +141,8 @@ export class Task<Context> {
         this.#startReading(running)
         while (!this.#closing) await this.#work(running)
         this.#enter('draining')
-        // A successor that was quicker has shut us out, and tells itself.
-        await tellGroup(running).catch(() => {})
+        // A successor that was quicker has shut us out, and tells itself; a log that is away is not waited for.
+        await Promise.race([tellGroup(running).catch(() => {}), delay(drainMs, null, { ref: false })])
         await this.#release()
         this.#enter('unassigned')
       } catch (error) {
