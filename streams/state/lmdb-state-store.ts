@@ -21,10 +21,11 @@ const dataFile = 'data.mdb'
 const metaKey = Buffer.from('meta')
 const metaHeaderBytes = 5
 /**
- * Address space for a store, from the start: the driver enlarges a map by adding a larger one and keeps the old ones, and
- * what is mapped twice counts twice in the memory of the process. Disk is taken only for what is used.
+ * Address space for a store, from the start: the driver enlarges a map by adding one of twice the size and keeps the old
+ * ones, and what is mapped twice counts twice in the memory of the process. Enough for some 500,000 clients of one task. The
+ * file looks as large, but takes disk only for what is used; not all tools that copy files know the difference.
  */
-const mappedBytes = 4 * 1024 ** 3
+const mappedBytes = 256 * 1024 ** 2
 /** Unit of `blocks` in what `stat` answers, whatever the file system's own blocks are. */
 const statBlockBytes = 512
 
