@@ -1,9 +1,10 @@
 import type avro from 'avsc'
-import { LoyaltyError } from '#streams/core/error.ts'
-import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
-import { eventType, frameLength, parseSchema, writeFrame } from './codec.ts'
+import type { AvroWriter } from './avro-writer.ts'
+import { eventType, frameLength, parseSchema, reducedType, writeFrame } from './codec.ts'
+import { eventWriter } from './event-writer.ts'
 import type { Adjustment, BatchCounts, Fact } from './events.ts'
-import { schemaText } from './published.ts'
+
+const event = 'TransactionsAccepted'
 
 /** What the parts of a block have in common. */
 export interface BlockHead {
@@ -58,10 +59,10 @@ export class BlockEncoder {
     const facts = this.#facts.part(part)
     const adjustments = this.#adjustments.part(part)
     let start = Buffer.allocUnsafe(1024)
-    let end = written(writers().head, head, start, frameLength)
+    let end = writers().head(head, start, frameLength)
     if (end < 0) {
       start = Buffer.allocUnsafe(start.length - end)
-      end = written(writers().head, head, start, frameLength)
+      end = writers().head(head, start, frameLength)
     }
     writeFrame(start, 0, this.#schemaId)
     return Buffer.concat([start.subarray(0, end), ...facts, ...adjustments])
@@ -88,12 +89,12 @@ class Items {
   }
 
   add(item: object): void {
-    let end = written(this.#write, item, this.#bytes, this.#end)
+    let end = this.#write(item, this.#bytes, this.#end)
     if (end < 0) {
       const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#bytes.length - end))
       this.#bytes.copy(larger, 0, 0, this.#end)
       this.#bytes = larger
-      end = written(this.#write, item, larger, this.#end)
+      end = this.#write(item, larger, this.#end)
     }
     const open = this.#counts.length - 1
     if (open < 0 || this.#end - (this.#ends[open - 1] ?? 0) >= partBytes) {
@@ -123,34 +124,20 @@ class Items {
   }
 }
 
-function written(write: AvroWriter, value: object, bytes: Buffer, position: number): number {
-  try {
-    return write(value, bytes, position)
-  } catch (cause) {
-    if (!(cause instanceof WriteFault)) throw cause
-    throw new LoyaltyError('event_invalid', `TransactionsAccepted cannot be encoded: ${cause.message}`, { cause })
-  }
-}
-
 let compiled: { head: AvroWriter; fact: AvroWriter; adjustment: AvroWriter; count: AvroWriter } | undefined
 
-/** Records have no marks of their own: the fields before `facts`, then two arrays, make the whole. */
+/** Records have no marks of their own: the fields before `facts`, then the two arrays that come last, make the whole. */
 function writers() {
   if (compiled === undefined) {
-    const schema = JSON.parse(schemaText('TransactionsAccepted')) as { fields: { name: string }[] }
-    const fields = schema.fields.slice(
-      0,
-      schema.fields.findIndex(({ name }) => name === 'facts'),
-    )
     const itemsOf = (name: string) => {
-      const { type } = eventType('TransactionsAccepted').field(name)
-      return compileWriter((type as avro.types.ArrayType).itemsType)
+      const { type } = eventType(event).field(name)
+      return eventWriter(event, (type as avro.types.ArrayType).itemsType)
     }
     compiled = {
-      head: compileWriter(parseSchema({ ...schema, fields } as unknown as avro.schema.AvroSchema)),
+      head: eventWriter(event, reducedType(event, ['facts', 'adjustments'])),
       fact: itemsOf('facts'),
       adjustment: itemsOf('adjustments'),
-      count: compileWriter(parseSchema('"long"')),
+      count: eventWriter(event, parseSchema('"long"')),
     }
   }
   return compiled

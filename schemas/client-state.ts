@@ -1,15 +1,15 @@
-import type avro from 'avsc'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
-import { frameLength, parseSchema, writeFrame } from './codec.ts'
+import type { AvroWriter } from './avro-writer.ts'
+import { eventType, frameLength, reducedType, writeFrame } from './codec.ts'
+import { eventWriter } from './event-writer.ts'
 import type { ClientStateChanged, ClientStateTail, ClientStateValues } from './events.ts'
-import { schemaText } from './published.ts'
 
 /**
  * A row of ClientStateChanged is its values followed by four fields that say when it was written. Two rows are equal in
  * their values exactly when the bytes of `values()` are: that is how a step finds what changed, without decoding.
  */
 const firstTailField = 'model_id'
+const event = 'ClientStateChanged'
 const largestRow = 64 * 1024
 /** Values begin at a whole word of the encoder's memory; the frame lies before them. */
 const valuesAt = 8
@@ -27,9 +27,9 @@ export class ClientStateEncoder {
 
   constructor(schemaId: number) {
     this.schemaId = schemaId
-    const parts = partTypes()
-    this.#values = compileWriter(parts.values)
-    this.#tail = compileWriter(parts.tail)
+    const { values, tail } = partWriters()
+    this.#values = values
+    this.#tail = tail
     this.words = new Uint32Array(this.#buffer.buffer, valuesAt)
     writeFrame(this.#buffer, frameAt, schemaId)
   }
@@ -59,29 +59,22 @@ export class ClientStateEncoder {
   }
 
   #encode(write: AvroWriter, value: object, position: number): number {
-    let end: number
-    try {
-      end = write(value, this.#buffer, position)
-    } catch (cause) {
-      if (!(cause instanceof WriteFault)) throw cause
-      throw new LoyaltyError('event_invalid', `ClientStateChanged cannot be encoded: ${cause.message}`, { cause })
-    }
+    const end = write(value, this.#buffer, position)
     if (end < 0 || end > largestRow)
       throw new LoyaltyError('event_invalid', `a ClientStateChanged is larger than ${largestRow} bytes`)
     return end
   }
 }
 
-let parts: { values: avro.types.RecordType; tail: avro.types.RecordType } | undefined
+let parts: { values: AvroWriter; tail: AvroWriter } | undefined
 
-/** The schema cut in two before `model_id`: records have no marks of their own, so the halves make the whole. */
-function partTypes() {
+/** Writers for the schema cut in two before `model_id`: records have no marks of their own, so the halves make the whole. */
+function partWriters() {
   if (parts === undefined) {
-    const schema = JSON.parse(schemaText('ClientStateChanged')) as { fields: { name: string }[] }
-    const cut = schema.fields.findIndex((field) => field.name === firstTailField)
-    const part = (fields: { name: string }[]) =>
-      parseSchema({ ...schema, fields } as unknown as avro.schema.AvroSchema) as avro.types.RecordType
-    parts = { values: part(schema.fields.slice(0, cut)), tail: part(schema.fields.slice(cut)) }
+    const names = eventType(event).fields.map(({ name }) => name)
+    const cut = names.indexOf(firstTailField)
+    const without = (omit: readonly string[]) => eventWriter(event, reducedType(event, omit))
+    parts = { values: without(names.slice(cut)), tail: without(names.slice(0, cut)) }
   }
   return parts
 }

@@ -45,7 +45,7 @@ export function eventType(name: EventName): avro.types.RecordType {
   return type
 }
 
-/** An event without some of its fields, for readers that do not need them: those are skipped, not built. */
+/** An event without some of its fields: readers skip them instead of building them, writers of parts leave them to others. */
 export function reducedType(name: EventName, omit: readonly string[]): avro.types.RecordType {
   const schema = JSON.parse(schemaText(name)) as { fields: { name: string }[] }
   const fields = schema.fields.filter((field) => !omit.includes(field.name))

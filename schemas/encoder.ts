@@ -1,6 +1,6 @@
-import { LoyaltyError } from '#streams/core/error.ts'
-import { type AvroWriter, compileWriter, WriteFault } from './avro-writer.ts'
-import { eventType, frameLength, writeFrame } from './codec.ts'
+import type { AvroWriter } from './avro-writer.ts'
+import { frameLength, writeFrame } from './codec.ts'
+import { eventWriter } from './event-writer.ts'
 import type { EventName, Events } from './events.ts'
 
 type FieldsWithDefault = {
@@ -69,7 +69,7 @@ export class EventEncoder<N extends EventName> {
   constructor(name: N, schemaId: number) {
     this.name = name
     this.schemaId = schemaId
-    this.#writeAvro = compileWriter(eventType(name))
+    this.#writeAvro = eventWriter(name)
   }
 
   /**
@@ -78,14 +78,9 @@ export class EventEncoder<N extends EventName> {
    * Errors: `event_invalid`: a field is missing, of the wrong type, or a long outside ±2^53.
    */
   encode(event: Encodable<N>): Buffer {
-    try {
-      const bytes = slab.take((buffer, position) => this.#write(event, buffer, position), this.#expected)
-      this.#expected = bytes.length
-      return bytes
-    } catch (cause) {
-      if (!(cause instanceof WriteFault)) throw cause
-      throw new LoyaltyError('event_invalid', `${this.name} cannot be encoded: ${cause.message}`, { cause })
-    }
+    const bytes = slab.take((buffer, position) => this.#write(event, buffer, position), this.#expected)
+    this.#expected = bytes.length
+    return bytes
   }
 
   #write(event: Encodable<N>, buffer: Buffer, position: number): number {
