@@ -60,7 +60,6 @@ export class Feed<B extends Batch> {
   #pauses: { held: () => void; fail: (error: Error) => void; resumed: Promise<void> }[] = []
   #stopping = false
   #ended = false
-  #idle = false
   #oldestPendingMs: number | null = null
   /** How long the last batch took to apply. */
   #applyMs = 0
@@ -87,11 +86,6 @@ export class Feed<B extends Batch> {
     return this.#options.positions.map(({ topic, partition }) => {
       return { topic, partition, nextOffset: this.position(topic, partition) }
     })
-  }
-
-  /** True when the last poll found nothing and everything read is applied. */
-  get idle(): boolean {
-    return this.#idle
   }
 
   /** Arrival of the oldest record that was read and is not applied; null when there is none. */
@@ -186,12 +180,8 @@ export class Feed<B extends Batch> {
       if (!batch.open && startedAt > 0 && (batch.rows >= maxRows || (due && mayEnd()))) break
       if (!batch.open && startedAt === 0 && hurry) return null
       if (this.#queue.length === 0) await this.#poll(startedAt === 0 ? idlePollMs : due ? 5 : lingerMs - waited)
-      if (this.#queue.length === 0 && startedAt === 0) {
-        this.#idle = mayEnd()
-        return null
-      }
+      if (this.#queue.length === 0 && startedAt === 0) return null
       if (this.#queue.length === 0) continue
-      this.#idle = false
       if (startedAt === 0) startedAt = performance.now()
       records += await this.#take(batch, ranges)
     }

@@ -34,12 +34,9 @@ export async function commitStep<Context>(
     crash('after-produce')
     producedAt = performance.now()
     crash('before-commit')
-    const { groupOffset } = running
-    const { transactions } = step.position
-    if (groupOffset.due) {
-      await running.writer.commit(groupOffset.at(transactions))
-      groupOffset.told(transactions)
-    } else await running.writer.commit()
+    const { groupOffset, writer } = running
+    if (groupOffset.due) await groupOffset.tell(writer, step.position.transactions)
+    else await writer.commit()
     crash('commit-sent-reply-lost')
   } catch (error) {
     if (hasCode(error, 'log_fenced')) throw error

@@ -1,4 +1,4 @@
-import type { GroupOffsets } from '../log/log.ts'
+import type { TransactionalWriter } from '../log/log.ts'
 import type { Running } from './task-parts.ts'
 
 /** How far behind the position a group offset may be. */
@@ -24,17 +24,14 @@ export class GroupOffset {
     this.#told = offset
   }
 
-  /** As a commit takes it. */
-  at(offset: number): GroupOffsets {
-    return { group: this.#group, topic: this.#topic, offsets: new Map([[this.#partition, offset]]) }
-  }
-
   /** Whether the next commit tells it. */
   get due(): boolean {
     return performance.now() - this.#toldAt >= tellEveryMs
   }
 
-  told(offset: number): void {
+  /** Commits the writer's transaction with the offset in it. Errors: those of `TransactionalWriter.commit`. */
+  async tell(writer: TransactionalWriter, offset: number): Promise<void> {
+    await writer.commit({ group: this.#group, topic: this.#topic, offsets: new Map([[this.#partition, offset]]) })
     this.#told = offset
     this.#toldAt = performance.now()
   }
@@ -48,7 +45,6 @@ export class GroupOffset {
 
 /** Tells where a task is that has nothing to commit besides. Errors: those of `TransactionalWriter.commit`. */
 export async function tellGroup({ writer, groupOffset, position }: Running<unknown>): Promise<void> {
-  if (groupOffset.leftMs(position.transactions) === Number.POSITIVE_INFINITY) return
-  await writer.commit(groupOffset.at(position.transactions))
-  groupOffset.told(position.transactions)
+  if (groupOffset.leftMs(position.transactions) < Number.POSITIVE_INFINITY)
+    await groupOffset.tell(writer, position.transactions)
 }

@@ -68,7 +68,7 @@ describe('a feed', () => {
     for (let step = 1; step <= 12; step++)
       for (let partition = 0; partition < 3; partition++) await accept(partition, step)
     const running = feed.run()
-    await eventually(() => feed.idle)
+    await eventually(() => stepsOf(applied).length === 36)
     feed.stop()
     await running
     for (const partition of [0, 1, 2]) {
@@ -113,11 +113,11 @@ describe('a feed', () => {
     await accept(0, 1, 1, 3)
     await accept(1, 1)
     const running = feed.run()
-    await eventually(() => !feed.idle)
+    await eventually(() => feed.oldestPendingMs !== null)
     await accept(0, 1, 2, 3)
     await accept(0, 1, 3, 3)
     await accept(0, 2)
-    await eventually(() => feed.idle && stepsOf(applied).length === 5)
+    await eventually(() => stepsOf(applied).length === 5)
     feed.stop()
     await running
     const holder = applied.find(({ steps }) => steps.includes('0:1.1'))
