@@ -101,48 +101,64 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
   const total = target.transactions - from.transactions
   if (total <= 0) return meta
   const dead = await deadOffsets(target, from)
-  let working = target.logic.begin(target.context, true)
-  let folded = 0
+  const refill = new Refill(target, 'ledgers', total)
   let last: FoldedRecord | null = null
-  const save = async (transactions: number) => {
-    meta = {
-      ...meta,
-      transactions,
-      attempt: '',
-      last: last ?? meta.last,
-    }
-    target.signal.throwIfAborted()
-    const inside = insideHook(target.crash, 'inside-restore-ledgers')
-    await target.store.commit(working.changes(), encodeMeta(meta), undefined, inside)
-    working.keep()
-    working = target.logic.begin(target.context, true)
-    folded = 0
-    target.observer.restoring(target.partition, 'ledgers', transactions - from.transactions, total)
-  }
   const { input } = target.topics
   for await (const batch of readRange(target.log, input, target.partition, from.transactions, target.transactions)) {
     const { records } = batch
     for (const record of records) {
       if (dead.has(record.offset)) continue
-      let outcome = working.fold(record)
+      let outcome = refill.working.fold(record)
       if (outcome.kind === 'unprepared') {
-        await working.prepare(record)
-        outcome = working.fold(record)
+        await refill.working.prepare(record)
+        outcome = refill.working.fold(record)
       }
       if (outcome.kind !== 'accepted' && outcome.kind !== 'duplicate') throw diverged(target, record, outcome)
     }
     const newest = records.at(-1)
     if (newest !== undefined) last = { offset: newest.offset, hash: recordHash(newest) }
-    folded += records.length
+    refill.records += records.length
     // Marks behind the committed offset may have been read too: state that counted them in would pass for ahead of the log.
     const next = Math.min(batch.nextOffset, target.transactions)
-    if (isFull(working, folded) || next === target.transactions) await save(next)
+    if (!refill.full && next !== target.transactions) continue
+    meta = { ...meta, transactions: next, attempt: '', last: last ?? meta.last }
+    await refill.save(meta, next - from.transactions)
   }
   return meta
 }
 
-function isFull({ size }: WorkingSet, records: number): boolean {
-  return size >= fullAt.clients || records >= fullAt.records
+/** Fills a store again, one transaction after the other. */
+class Refill<Context> {
+  /** What the next transaction takes. */
+  working: WorkingSet
+  /** Records folded into it, or laid over it. */
+  records = 0
+  readonly #target: RestoreTarget<Context>
+  readonly #what: 'ledgers' | 'rows'
+  readonly #total: number
+
+  constructor(target: RestoreTarget<Context>, what: 'ledgers' | 'rows', total: number) {
+    this.#target = target
+    this.#what = what
+    this.#total = total
+    this.working = target.logic.begin(target.context, true)
+  }
+
+  get full(): boolean {
+    return this.working.size >= fullAt.clients || this.records >= fullAt.records
+  }
+
+  /** Commits the transaction with this metadata and begins the next; `done` of the total are stored then. */
+  async save(meta: StoredMeta, done: number): Promise<void> {
+    const { store, logic, context, observer, partition, crash, signal } = this.#target
+    signal.throwIfAborted()
+    const inside = insideHook(crash, `inside-restore-${this.#what}`)
+    await store.commit(this.working.changes(), encodeMeta(meta), undefined, inside)
+    this.working.keep()
+    this.working = logic.begin(context, true)
+    this.records = 0
+    observer.restoring(partition, this.#what, done, this.#total)
+  }
 }
 
 function diverged<Context>(
@@ -171,17 +187,7 @@ async function restoreRows<Context>(target: RestoreTarget<Context>, from: Stored
   const end = (await admin.endOffsets(target.topics.rows))[target.partition] ?? 0
   const blocksEnd = (await admin.endOffsets(target.topics.blocks))[target.partition] ?? 0
   const meta: StoredMeta = { ...from, attempt: '', rowsFrom: end, blocksFrom: blocksEnd }
-  let working = target.logic.begin(target.context, true)
-  let laid = 0
-  const save = async (stored: StoredMeta, done: number) => {
-    target.signal.throwIfAborted()
-    const inside = insideHook(target.crash, 'inside-restore-rows')
-    await target.store.commit(working.changes(), encodeMeta(stored), undefined, inside)
-    working.keep()
-    working = target.logic.begin(target.context, true)
-    laid = 0
-    target.observer.restoring(target.partition, 'rows', done, end - from.rowsFrom)
-  }
+  const refill = new Refill(target, 'rows', end - from.rowsFrom)
   for await (const { records, nextOffset } of readRange(
     target.log,
     target.topics.rows,
@@ -190,12 +196,12 @@ async function restoreRows<Context>(target: RestoreTarget<Context>, from: Stored
     end,
   )) {
     for (const record of records) {
-      const waiting = working.restoreRow(record)
+      const waiting = refill.working.restoreRow(record)
       if (waiting !== undefined) await waiting
     }
-    laid += records.length
-    if (isFull(working, laid)) await save({ ...from, rowsFrom: nextOffset }, nextOffset - from.rowsFrom)
+    refill.records += records.length
+    if (refill.full) await refill.save({ ...from, rowsFrom: nextOffset }, nextOffset - from.rowsFrom)
   }
-  await save(meta, end - from.rowsFrom)
+  await refill.save(meta, end - from.rowsFrom)
   return meta
 }
