@@ -2,7 +2,8 @@ import type avro from 'avsc'
 import type { AvroWriter } from './avro-writer.ts'
 import { eventType, frameLength, parseSchema, reducedType, writeFrame } from './codec.ts'
 import { eventWriter } from './event-writer.ts'
-import type { Adjustment, BatchCounts, Fact } from './events.ts'
+import type { Adjustment, BatchCounts } from './events.ts'
+import { idOfFact, type NewFact, writeFact } from './fact.ts'
 
 const event = 'TransactionsAccepted'
 
@@ -23,16 +24,21 @@ const partBytes = 256 * 1024
  */
 export class BlockEncoder {
   readonly #schemaId: number
-  readonly #facts = new Items(writers().fact)
-  readonly #adjustments = new Items(writers().adjustment)
+  readonly #facts = new Items<NewFact>(writeFact)
+  readonly #adjustments = new Items<Adjustment>(writers().adjustment)
 
   constructor(schemaId: number) {
     this.#schemaId = schemaId
   }
 
-  /** Errors: `event_invalid`, as those of `adjustment` and `render`. */
-  fact(fact: Fact): void {
-    this.#facts.add(fact)
+  /** Answers the place of the fact, for `transactionId`. Errors: `event_invalid`, as those of `adjustment` and `render`. */
+  fact(fact: NewFact): number {
+    return this.#facts.add(fact)
+  }
+
+  /** Id of the transaction whose fact is at `place` of this block. */
+  transactionId(place: number): string {
+    return idOfFact(this.#facts.bytes, place)
   }
 
   adjustment(adjustment: Adjustment): void {
@@ -72,23 +78,30 @@ export class BlockEncoder {
 const endOfArray = Buffer.from([0])
 
 /** Encoded items of an array, cut into parts. */
-class Items {
-  readonly #write: AvroWriter
+class Items<Item> {
+  readonly #write: (item: Item, bytes: Buffer, position: number) => number
   #bytes = Buffer.allocUnsafeSlow(64 * 1024)
   #end = 0
   /** Where each part ends, and how many items it holds; the last one is still open. */
   #ends: number[] = []
   #counts: number[] = []
 
-  constructor(write: AvroWriter) {
+  /** `write`: as an AvroWriter. */
+  constructor(write: (item: Item, bytes: Buffer, position: number) => number) {
     this.#write = write
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes
   }
 
   get parts(): number {
     return this.#counts.length
   }
 
-  add(item: object): void {
+  /** Answers where in `bytes` the item begins. */
+  add(item: Item): number {
+    const start = this.#end
     let end = this.#write(item, this.#bytes, this.#end)
     if (end < 0) {
       const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#bytes.length - end))
@@ -105,6 +118,7 @@ class Items {
       this.#counts[open]! += 1
     }
     this.#end = end
+    return start
   }
 
   /** An Avro array: one block of the part's items, where it has any, and the end. */
@@ -124,19 +138,15 @@ class Items {
   }
 }
 
-let compiled: { head: AvroWriter; fact: AvroWriter; adjustment: AvroWriter; count: AvroWriter } | undefined
+let compiled: { head: AvroWriter; adjustment: AvroWriter; count: AvroWriter } | undefined
 
 /** Records have no marks of their own: the fields before `facts`, then the two arrays that come last, make the whole. */
 function writers() {
   if (compiled === undefined) {
-    const itemsOf = (name: string) => {
-      const { type } = eventType(event).field(name)
-      return eventWriter(event, (type as avro.types.ArrayType).itemsType)
-    }
+    const adjustments = eventType(event).field('adjustments').type as avro.types.ArrayType
     compiled = {
       head: eventWriter(event, reducedType(event, ['facts', 'adjustments'])),
-      fact: itemsOf('facts'),
-      adjustment: itemsOf('adjustments'),
+      adjustment: eventWriter(event, adjustments.itemsType),
       count: eventWriter(event, parseSchema('"long"')),
     }
   }

@@ -17,7 +17,7 @@ export type Decoded<Shapes> =
   | { readonly kind: 'fetch'; readonly schemaId: number }
 
 type Writer =
-  | { readonly kind: 'readable'; readonly name: string; readonly read: AvroReader }
+  | { readonly kind: 'readable'; readonly name: string; readonly newest: boolean; readonly read: AvroReader }
   | { readonly kind: 'unreadable'; readonly detail: string }
   | { readonly kind: 'missing'; readonly untilMs: number }
 
@@ -78,6 +78,14 @@ export class EventDecoder<Shapes> {
     }
   }
 
+  /** True where the value was written with the newest schema of its event, and that is known already. */
+  isNewest(value: Uint8Array): boolean {
+    const schemaId = schemaIdOf(value)
+    if (schemaId === null) return false
+    const writer = this.#writers.get(schemaId)
+    return writer?.kind === 'readable' && writer.newest
+  }
+
   /**
    * Makes the schema of an id known, or known to be missing. Concurrent calls share one request.
    *
@@ -122,7 +130,8 @@ export class EventDecoder<Shapes> {
     if (reader === undefined) return { kind: 'unreadable', detail: `unexpected type ${writer.name ?? writer.typeName}` }
     try {
       const name = reader.name!.slice(eventNamespace.length + 1)
-      return { kind: 'readable', name, read: compileReader(writer, reader, repeatingFields) }
+      const newest = writer.equals(eventType(name as EventName))
+      return { kind: 'readable', name, newest, read: compileReader(writer, reader, repeatingFields) }
     } catch (cause) {
       return { kind: 'unreadable', detail: `written with a schema this reader cannot read: ${messageOf(cause)}` }
     }

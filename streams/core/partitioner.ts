@@ -5,7 +5,12 @@
  * Source: org.apache.kafka.common.utils.Utils.murmur2, seed 0x9747b28c.
  */
 export function partitionOf(key: Uint8Array, partitions: number): number {
-  return (murmur2(key) & 0x7fffffff) % partitions
+  return partitionOfHash(murmur2(key), partitions)
+}
+
+/** `partitionOf` for a key whose `murmur2` is known. */
+export function partitionOfHash(hash: number, partitions: number): number {
+  return (hash & 0x7fffffff) % partitions
 }
 
 /** 32-bit murmur2 of `data` with Kafka's seed, as a signed integer. */

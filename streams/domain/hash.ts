@@ -68,6 +68,46 @@ export class Hasher {
     return this
   }
 
+  /** As `text`, from the UTF-8 bytes from `from` to `to`; absence where `from` is negative. */
+  encodedText(bytes: Uint8Array, from: number, to: number): this {
+    if (from < 0) return this.word(absent)
+    this.word(0)
+    const lengthAt = (this.#length >>> 2) - 1
+    const seen = this.#copy(bytes, from, to)
+    const length = to - from
+    this.#words[lengthAt] = (seen & 0x80808080) === 0 ? length : utf16Length(bytes, from, to)
+    this.#length += (length + 3) & ~3
+    return this
+  }
+
+  /** As `utf8`, from the bytes from `from` to `to`. After it only `finish` may follow. */
+  encodedUtf8(bytes: Uint8Array, from: number, to: number): this {
+    this.#copy(bytes, from, to)
+    this.#length += to - from
+    return this
+  }
+
+  /** Copies bytes to the end, with zeros up to a whole word, and answers what bits were seen. */
+  #copy(bytes: Uint8Array, from: number, to: number): number {
+    if (this.#length + to - from > this.#room) this.#grow(to - from)
+    const words = this.#words
+    let at = this.#length >>> 2
+    let seen = 0
+    let i = from
+    for (const whole = from + ((to - from) & ~3); i < whole; i += 4) {
+      const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24)
+      seen |= word
+      words[at++] = word
+    }
+    if (i < to) {
+      let word = 0
+      for (let shift = 0; i < to; i++, shift += 8) word |= bytes[i]! << shift
+      seen |= word
+      words[at] = word
+    }
+    return seen
+  }
+
   /** Only the bytes of the text: no length, no padding. After it only `finish` may follow. */
   utf8(value: string): this {
     const units = value.length
@@ -118,6 +158,16 @@ export class Hasher {
   }
 }
 
+/** Length in UTF-16 units of a UTF-8 text: a unit for each byte that begins a character, two for those of four bytes. */
+function utf16Length(bytes: Uint8Array, from: number, to: number): number {
+  let units = 0
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i]!
+    if ((byte & 0xc0) !== 0x80) units += byte < 0xf0 ? 1 : 2
+  }
+  return units
+}
+
 /** Writes a code point beyond ASCII at `at` and answers the place after it. */
 function encodePoint(bytes: Uint8Array, at: number, point: number): number {
   let next = at
@@ -144,6 +194,11 @@ const shared = new Hasher()
  */
 export function hash64(text: string, out: Hash64): void {
   shared.reset().utf8(text).finish(out)
+}
+
+/** `hash64` of a text that is given as its UTF-8 bytes from `from` to `to`. */
+export function hash64Bytes(bytes: Uint8Array, from: number, to: number, out: Hash64): void {
+  shared.reset().encodedUtf8(bytes, from, to).finish(out)
 }
 
 /** The 64-bit hash of `length` bytes in `words`, which holds zeros from there up to a multiple of sixteen bytes. */

@@ -10,9 +10,14 @@ export const chunkShift = 6
 export const chunkEntries = 1 << chunkShift
 const within = chunkEntries - 1
 
+/** Bits of a slot that hold the number of an entry and one; the others hold bits of its id. */
+const numberBits = 24
+const numberMask = (1 << numberBits) - 1
+
 /**
  * Open-addressing index from transaction id to entry number, over the entries `from` … `to` - 1 of full chunks. It only
- * ever grows. Ids are hashes already, so their low bits are the slot.
+ * ever grows. Ids are hashes already: their low bits choose the slot, eight of the high ones stand in it, so that an id
+ * which is not there, the usual case, is told without a look at the entries.
  */
 export class IdIndex {
   readonly from: number
@@ -35,9 +40,10 @@ export class IdIndex {
     const mask = table.length - 1
     for (let number = this.to; number < to; number++) {
       const words = entries.chunk(number >>> chunkShift)
-      let slot = words[(number & within) * entryWords + At.idLo]! & mask
+      const at = (number & within) * entryWords
+      let slot = words[at + At.idLo]! & mask
       while (table[slot] !== 0) slot = (slot + 1) & mask
-      table[slot] = number + 1
+      table[slot] = (words[at]! << numberBits) | (number + 1)
     }
     this.to = to
   }
@@ -46,8 +52,11 @@ export class IdIndex {
   find(entries: EntryChunks, hi: number, lo: number, limit: number): number {
     const table = this.#table
     const mask = table.length - 1
+    const mark = hi << numberBits
     for (let slot = lo & mask; table[slot] !== 0; slot = (slot + 1) & mask) {
-      const number = table[slot]! - 1
+      const held = table[slot]!
+      if (((held ^ mark) & ~numberMask) !== 0) continue
+      const number = (held & numberMask) - 1
       if (number >= limit) continue
       if (isIdAt(entries.chunk(number >>> chunkShift), (number & within) * entryWords, hi, lo)) return number
     }

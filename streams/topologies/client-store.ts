@@ -38,24 +38,27 @@ export class ClientStore {
     if (cap !== this.#settings.cap) this.#settings = { cap, chunks: this.#chunks }
   }
 
-  /** The client as committed, or undefined. Not to be changed: fork it. Errors: `state_unreadable`, as of `scan`. */
-  get(id: string): Client | undefined {
+  /**
+   * The client with the id that is `key` in UTF-8, as committed, or a new one: the caller's to change. `key` becomes its.
+   *
+   * Errors: `state_unreadable`, as of `scan`.
+   */
+  take(key: Buffer): Client {
+    const id = key.toString()
     const cached = this.#cache.get(id)
-    if (cached !== undefined) return cached
-    const bytes = this.#store.get(headKey(Buffer.from(id)))
-    return bytes === undefined ? undefined : this.#decoded(id, bytes)
+    if (cached !== undefined) return cached.fork()
+    const bytes = this.#store.get(headKey(key))
+    return bytes === undefined ? Client.unknown(id, key, this.#settings) : this.#decoded(id, key, bytes)
   }
 
-  create(id: string): Client {
-    return Client.unknown(id, this.#settings)
-  }
-
-  /** Clients behind a key, in key order, at most `limit`; with the key of the last, null at the end. */
+  /** Clients behind a key, in key order, at most `limit`, as of `take`; with the key of the last, null at the end. */
   scan(after: Uint8Array | null, limit: number): { clients: Client[]; cursor: Uint8Array | null } {
     const entries = this.#store.scan(headKeyPrefix, after === null ? null : headKey(after), limit)
     const clients = entries.map(({ key, value }) => {
-      const id = Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1).toString()
-      return this.#cache.get(id) ?? this.#decoded(id, value)
+      // A copy: the store may use the memory again.
+      const own = Buffer.from(key.subarray(1))
+      const id = own.toString()
+      return this.#cache.get(id)?.fork() ?? this.#decoded(id, own, value)
     })
     const last = entries.at(-1)
     return {
@@ -84,9 +87,9 @@ export class ClientStore {
     this.#cache.clear()
   }
 
-  #decoded(id: string, bytes: Uint8Array): Client {
+  #decoded(id: string, key: Buffer, bytes: Uint8Array): Client {
     try {
-      return decodeClient(id, bytes, this.#settings)
+      return decodeClient(id, key, bytes, this.#settings)
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause
       throw unreadable(`client ${id} cannot be read: ${cause.message}`, cause)

@@ -33,8 +33,9 @@ export class Client {
     this.lastDay = lastDay
   }
 
-  static unknown(id: string, settings: LedgerSettings): Client {
-    return new Client(id, Buffer.from(id), Ledger.empty(id, settings), null, 0, -1)
+  /** A client of which nothing is known yet. `key` becomes its own. */
+  static unknown(id: string, key: Buffer, settings: LedgerSettings): Client {
+    return new Client(id, key, Ledger.empty(id, settings), null, 0, -1)
   }
 
   /** A copy that may be changed without this one being touched. */
@@ -79,8 +80,11 @@ export function encodeClient(client: Client): Buffer {
   return target
 }
 
-/** From what `encodeClient` gave. The bytes are copied. Errors: RangeError where they are of no known format. */
-export function decodeClient(id: string, bytes: Uint8Array, settings: LedgerSettings): Client {
+/**
+ * From what `encodeClient` gave. The bytes are copied, `key` becomes the client's own. Errors: RangeError where they are of
+ * no known format.
+ */
+export function decodeClient(id: string, key: Buffer, bytes: Uint8Array, settings: LedgerSettings): Client {
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (source[0] !== format) throw new RangeError(`stored client of unknown format ${source[0]}`)
   const segmentEnd = fixedLength + source.readUInt16LE(2)
@@ -96,5 +100,5 @@ export function decodeClient(id: string, bytes: Uint8Array, settings: LedgerSett
           loyaltyScore: score === noScore ? null : score,
         }
   const ledger = Ledger.decode(source.subarray((segmentEnd + 3) & ~3), id, settings)
-  return new Client(id, Buffer.from(id), ledger, row, source.readUInt32LE(24), source.readInt32LE(28))
+  return new Client(id, key, ledger, row, source.readUInt32LE(24), source.readInt32LE(28))
 }

@@ -8,6 +8,7 @@ import { foldVersion } from '../domain/ledger.ts'
 import type { TaskLogic, TaskTopics, Topology } from '../runtime/topology.ts'
 import { ClientStore } from './client-store.ts'
 import { controlEventOf, emptyContext, foldContext, type LoyaltyContext } from './context.ts'
+import { Door } from './door.ts'
 import { type ClassifierObserver, Evaluator } from './evaluation.ts'
 import type { TransactionDecoder } from './intake.ts'
 import { type ModelFailure, Models } from './models.ts'
@@ -97,10 +98,11 @@ export function loyaltyTopology(deps: LoyaltyDependencies): Topology<LoyaltyCont
     openTask(partition, store): TaskLogic<LoyaltyContext> {
       const clients = new ClientStore(store, deps.cacheBytes)
       const evaluator = new Evaluator(deps.onClassified)
+      const door = new Door(shared.transactions, partition)
       const block = new BlockEncoder(deps.schemaIds.TransactionsAccepted)
       return {
         begin: (context, restoring) =>
-          new LoyaltyStep(shared, partition, clients, evaluator, block, context, restoring),
+          new LoyaltyStep(shared, { partition, clients, door, evaluator, block }, context, restoring),
         dropCache: () => clients.drop(),
       }
     },

@@ -1,12 +1,25 @@
 import type { BlockEncoder } from '#schemas/block.ts'
-import type { BatchCounts, Fact } from '#schemas/events.ts'
+import type { BatchCounts } from '#schemas/events.ts'
+import type { NewFact } from '#schemas/fact.ts'
+import { type ScannedTransaction, textAt } from '#schemas/transaction-scan.ts'
 import type { Effect } from '../domain/effects.ts'
 import type { StepIdentity } from '../runtime/topology.ts'
+
+interface Counts {
+  accepted: number
+  duplicates: number
+  dead: number
+}
+
+type Outcome = keyof Counts
 
 /** Collects what a step took in, and renders it as the values of a block. */
 export class StepFacts {
   readonly #block: BlockEncoder
-  readonly #batches = new Map<string, { accepted: number; duplicates: number; dead: number }>()
+  readonly #batches = new Map<string, Counts>()
+  /** The batch counted last, as bytes: records of one batch come one behind the other. */
+  #lastBatch = new Uint8Array(0)
+  #lastCounts: Counts | null = null
 
   /** Begins a block: what `block` held is forgotten. */
   constructor(block: BlockEncoder) {
@@ -15,18 +28,40 @@ export class StepFacts {
   }
 
   /** Counts one record of an upload batch; records of no batch are not counted. */
-  count(batchId: string | null, outcome: 'accepted' | 'duplicates' | 'dead'): void {
-    if (batchId === null) return
+  count(batchId: string | null, outcome: Outcome): void {
+    if (batchId !== null) this.#countsOf(batchId)[outcome] += 1
+  }
+
+  /** As `count`, for a transaction in its bytes. */
+  countScanned({ bytes, batchAt: from, batchEnd: to }: ScannedTransaction, outcome: Outcome): void {
+    if (from < 0) return
+    const last = this.#lastBatch
+    let i = 0
+    if (last.length === to - from) while (i < last.length && last[i] === bytes[from + i]) i++
+    if (this.#lastCounts === null || i !== to - from) {
+      // A slice of a Buffer would be a view.
+      this.#lastBatch = new Uint8Array(bytes.subarray(from, to))
+      this.#lastCounts = this.#countsOf(textAt(bytes, from, to))
+    }
+    this.#lastCounts[outcome] += 1
+  }
+
+  #countsOf(batchId: string): Counts {
     let counts = this.#batches.get(batchId)
     if (counts === undefined) {
       counts = { accepted: 0, duplicates: 0, dead: 0 }
       this.#batches.set(batchId, counts)
     }
-    counts[outcome] += 1
+    return counts
   }
 
-  add(fact: Fact): void {
-    this.#block.fact(fact)
+  /** Answers the place of the fact, for `transactionId`. */
+  add(fact: NewFact): number {
+    return this.#block.fact(fact)
+  }
+
+  transactionId(place: number): string {
+    return this.#block.transactionId(place)
   }
 
   adjust(clientId: string, effect: Effect, day: number, offset: number): void {

@@ -1,10 +1,11 @@
 import type { BlockEncoder } from '#schemas/block.ts'
 import { type DeadLetterReason, deadLetterRecord } from '#schemas/dead-letter.ts'
 import type { ReclassificationCause } from '#schemas/events.ts'
+import { type ScannedTransaction, textAt } from '#schemas/transaction-scan.ts'
 import { LoyaltyError } from '../core/error.ts'
+import { murmur2 } from '../core/partitioner.ts'
 import { type Effects, newEffects } from '../domain/effects.ts'
-import { entryOf, newEntry } from '../domain/entry.ts'
-import { Kind, type Transaction } from '../domain/transaction.ts'
+import { Kind } from '../domain/transaction.ts'
 import type { LogRecord, NewRecord } from '../log/log.ts'
 import type { SweepCause } from '../runtime/position.ts'
 import type { FoldOutcome, StepIdentity, StepOutput, WorkingSet } from '../runtime/topology.ts'
@@ -12,42 +13,53 @@ import type { StateChange } from '../state/state-store.ts'
 import type { Client, EmittedRow } from './client.ts'
 import type { ClientStore } from './client-store.ts'
 import type { LoyaltyContext } from './context.ts'
+import type { Door } from './door.ts'
 import type { Evaluator } from './evaluation.ts'
-import { takeIn, writerOf } from './intake.ts'
+import { writerOf } from './intake.ts'
+import { copyOfKey, KeyTable } from './key-table.ts'
 import type { LoyaltyShared } from './loyalty.ts'
 import type { ModelInForce } from './models.ts'
-import { StepFacts, transactionKey } from './step-facts.ts'
-import type { StreamedTransaction } from './wire.ts'
+import { StepFacts } from './step-facts.ts'
 
 /** A client in the working set. */
 interface Touched {
+  readonly key: Buffer
   readonly client: Client
   /** Whether something has to be stored. */
   changed: boolean
   /** Whether it has to be evaluated: its ledger changed, or a sweep took it. */
   due: boolean
-  /** Ids of the step's transactions that counted, and the gravest kind among them; sweeps touch without any. */
-  readonly transactionIds: string[]
-  gravest: Kind
+  /** Places of the facts of the step's transactions that counted, and the gravest kind among them; sweeps touch without any. */
+  readonly facts: number[]
+  gravest: number
 }
 
 const accepted: FoldOutcome = { kind: 'accepted' }
 const duplicate: FoldOutcome = { kind: 'duplicate' }
-const entry = newEntry()
 const effects = newEffects()
 /** Ids listed in one reclassification. */
 const mostIds = 1_000
+
+/** What the steps of one task share. */
+export interface LoyaltyTaskParts {
+  readonly partition: number
+  readonly clients: ClientStore
+  readonly door: Door
+  readonly evaluator: Evaluator
+  readonly block: BlockEncoder
+}
 
 /** The working set of one step of the loyalty topology. */
 export class LoyaltyStep implements WorkingSet {
   readonly #shared: LoyaltyShared
   readonly #partition: number
   readonly #clients: ClientStore
+  readonly #door: Door
   readonly #evaluator: Evaluator
   readonly #context: LoyaltyContext
   /** Folding again what was folded once: nothing is told of it. */
   readonly #restoring: boolean
-  readonly #touched = new Map<string, Touched>()
+  readonly #touched = new KeyTable<Touched>()
   readonly #facts: StepFacts
   readonly #rows: NewRecord[] = []
   readonly #reclassifications: NewRecord[] = []
@@ -56,53 +68,47 @@ export class LoyaltyStep implements WorkingSet {
   #sweepCause: ReclassificationCause
   #evaluated = 0
 
-  constructor(
-    shared: LoyaltyShared,
-    partition: number,
-    clients: ClientStore,
-    evaluator: Evaluator,
-    block: BlockEncoder,
-    context: LoyaltyContext,
-    restoring: boolean,
-  ) {
+  constructor(shared: LoyaltyShared, task: LoyaltyTaskParts, context: LoyaltyContext, restoring: boolean) {
     this.#shared = shared
-    this.#partition = partition
-    this.#clients = clients
-    this.#evaluator = evaluator
+    this.#partition = task.partition
+    this.#clients = task.clients
+    this.#door = task.door
+    this.#evaluator = task.evaluator
     this.#context = context
     this.#restoring = restoring
     this.#sweepCause = context.cause
-    this.#facts = new StepFacts(block)
-    if (context.domain.programme !== null) clients.setCap(context.domain.programme.ledgerCap)
+    this.#facts = new StepFacts(task.block)
+    if (context.domain.programme !== null) task.clients.setCap(context.domain.programme.ledgerCap)
   }
 
   get size(): number {
-    return this.#touched.size
+    return this.#touched.items.length
   }
 
   fold(record: LogRecord): FoldOutcome {
-    const programme = this.#context.domain.programme!
-    const intake = takeIn(record, this.#shared.transactions, programme, this.#partition)
-    if (intake.kind === 'refused') {
-      if (intake.outcome.kind === 'dead') this.#facts.count(intake.batchId, 'dead')
-      return intake.outcome
+    const door = this.#door
+    const turned = door.take(record, this.#context.domain.programme!)
+    if (turned !== null) {
+      if (turned.outcome.kind === 'dead') this.#facts.count(turned.batchId, 'dead')
+      return turned.outcome
     }
-    const { event, transaction } = intake
-    const touched = this.#touch(transaction.clientId)
-    const outcome = touched.client.ledger.apply(entryOf(transaction, entry), effects)
+    const { transaction, entry, clientHash } = door
+    const { bytes, clientAt, clientEnd } = transaction
+    const touched = this.#touch(clientHash, bytes, clientAt, clientEnd)
+    const outcome = touched.client.ledger.apply(entry, effects)
     if (outcome === 'accepted') {
-      this.#accept(touched, event, transaction, record.offset, effects)
+      this.#accept(touched, transaction, record.offset, effects)
       return accepted
     }
     if (outcome === 'duplicate') {
-      this.#facts.count(event.batch_id, 'duplicates')
+      this.#facts.countScanned(transaction, 'duplicates')
       return duplicate
     }
-    this.#facts.count(event.batch_id, 'dead')
+    this.#facts.countScanned(transaction, 'dead')
     const detail =
       outcome === 'conflicting_duplicate'
-        ? `transaction ${event.transaction_id} was recorded before with other content`
-        : `the original ${event.original_transaction_id} is older than the ledger keeps in full`
+        ? `transaction ${textAt(bytes, transaction.idAt, transaction.idEnd)} was recorded before with other content`
+        : `the original ${textAt(bytes, transaction.originalAt, transaction.originalEnd)} is older than the ledger keeps in full`
     return { kind: 'dead', reason: outcome, detail, foreseen: true }
   }
 
@@ -121,12 +127,16 @@ export class LoyaltyStep implements WorkingSet {
   sweep(after: Uint8Array | null, limit: number, cause: SweepCause): Uint8Array | null {
     if (cause === 'evaluation') this.#sweepCause = 'model'
     const { clients, cursor } = this.#clients.scan(after, limit)
-    for (const client of clients) (this.#touched.get(client.id) ?? this.#lay(client.fork())).due = true
+    for (const client of clients) {
+      const hash = murmur2(client.key)
+      const touched = this.#touched.find(hash, client.key, 0, client.key.length) ?? this.#lay(hash, client)
+      touched.due = true
+    }
     return cursor
   }
 
   async evaluate(): Promise<void> {
-    const due = [...this.#touched.values()].filter(({ due }) => due)
+    const due = this.#touched.items.filter((touched) => touched.due)
     const { domain } = this.#context
     const classifier = this.#inForce?.classifier ?? null
     const { values, standings } = await this.#evaluator.run(
@@ -180,43 +190,39 @@ export class LoyaltyStep implements WorkingSet {
         `a row of client-state cannot be read (${decoded.kind}); mend the registry`,
         { retriable: true, details: { offset: record.offset } },
       )
-    const touched = this.#touch(decoded.event.client_id)
+    const { key } = record
+    const touched = this.#touch(murmur2(key), key, 0, key.length)
     touched.client.row = rows.emitted(decoded.event)
     touched.changed = true
     return undefined
   }
 
   *changes(): Iterable<StateChange> {
-    for (const { client, changed } of this.#touched.values()) if (changed) yield* this.#clients.changesOf(client)
+    for (const { client, changed } of this.#touched.items) if (changed) yield* this.#clients.changesOf(client)
   }
 
   keep(): void {
-    for (const { client, changed } of this.#touched.values()) if (changed) this.#clients.keep(client)
+    for (const { client, changed } of this.#touched.items) if (changed) this.#clients.keep(client)
   }
 
-  #touch(clientId: string): Touched {
-    const known = this.#touched.get(clientId)
+  /** The client whose id lies in `bytes` from `from` to `to`; `hash` is the `murmur2` of it. */
+  #touch(hash: number, bytes: Uint8Array, from: number, to: number): Touched {
+    const known = this.#touched.find(hash, bytes, from, to)
     if (known !== undefined) return known
-    const client = this.#clients.get(clientId)
-    return this.#lay(client === undefined ? this.#clients.create(clientId) : client.fork())
+    return this.#lay(hash, this.#clients.take(copyOfKey(bytes, from, to)))
   }
 
-  #lay(client: Client): Touched {
-    const touched: Touched = { client, changed: false, due: false, transactionIds: [], gravest: Kind.unknown }
-    this.#touched.set(client.id, touched)
+  #lay(hash: number, client: Client): Touched {
+    const { key } = client
+    const touched: Touched = { key, client, changed: false, due: false, facts: [], gravest: Kind.unknown }
+    this.#touched.add(hash, touched)
     return touched
   }
 
-  #accept(
-    touched: Touched,
-    event: StreamedTransaction,
-    transaction: Transaction,
-    offset: number,
-    effect: Effects,
-  ): void {
+  #accept(touched: Touched, transaction: ScannedTransaction, offset: number, effect: Effects): void {
     const { client } = touched
     const { calendar } = this.#context.domain
-    const day = calendar.dayOf(transaction.occurredAtMs)
+    const day = calendar.dayOf(transaction.occurredAt)
     const before = client.lastDay
     client.counted += effect.count
     for (const other of effect.others) {
@@ -228,30 +234,15 @@ export class LoyaltyStep implements WorkingSet {
     touched.changed = true
     touched.due = true
     if (this.#restoring) return
-    if (touched.transactionIds.length < mostIds) touched.transactionIds.push(transaction.transactionId)
     if (transaction.kind > touched.gravest) touched.gravest = transaction.kind
-    this.#facts.count(event.batch_id, 'accepted')
-    this.#facts.add({
-      transaction_id: event.transaction_id,
-      transaction_key: transactionKey(entry.idHi, entry.idLo),
-      client_id: event.client_id,
-      kind: event.kind === 'SALE' ? 'SALE' : event.kind === 'REFUND' ? 'REFUND' : 'VOID',
-      occurred_at: event.occurred_at,
+    this.#facts.countScanned(transaction, 'accepted')
+    const { idHi, idLo } = this.#door.entry
+    const place = this.#facts.add({
+      transaction,
+      keyHi: idHi,
+      keyLo: idLo,
       day,
       offset,
-      amount_minor: event.amount_minor,
-      source: event.source,
-      batch_id: event.batch_id,
-      store_id: event.store_id,
-      terminal_id: event.terminal_id,
-      receipt_number: event.receipt_number,
-      original_transaction_id: event.original_transaction_id,
-      payment_method: event.payment_method,
-      items_count: event.items_count,
-      categories: event.categories,
-      discount_minor: event.discount_minor,
-      bonus_earned_minor: event.bonus_earned_minor,
-      bonus_spent_minor: event.bonus_spent_minor,
       count_effect: effect.count,
       gross_effect_minor: effect.grossMinor,
       net_effect_minor: effect.netMinor,
@@ -259,10 +250,11 @@ export class LoyaltyStep implements WorkingSet {
       days_since_previous: counts && before >= 0 && day >= before ? day - before : null,
       segment_before: client.row?.segment ?? null,
     })
+    if (touched.facts.length < mostIds) touched.facts.push(place)
   }
 
   #reclassify(
-    { client, transactionIds, gravest }: Touched,
+    { client, facts, gravest }: Touched,
     before: EmittedRow | null,
     after: EmittedRow,
     model: { id: string; version: string } | undefined,
@@ -273,8 +265,8 @@ export class LoyaltyStep implements WorkingSet {
       after: after.segment,
       score_before: before?.loyaltyScore ?? null,
       score_after: after.loyaltyScore,
-      cause: transactionIds.length === 0 ? this.#sweepCause : causes[gravest]!,
-      transaction_ids: transactionIds,
+      cause: facts.length === 0 ? this.#sweepCause : causes[gravest]!,
+      transaction_ids: facts.map((place) => this.#facts.transactionId(place)),
       model_id: model?.id ?? null,
       model_version: model?.version ?? null,
       as_of: this.#context.domain.asOf.date,
@@ -284,7 +276,7 @@ export class LoyaltyStep implements WorkingSet {
   }
 }
 
-const causes: Readonly<Record<Kind, ReclassificationCause>> = {
+const causes: Readonly<Record<number, ReclassificationCause>> = {
   [Kind.unknown]: 'time',
   [Kind.sale]: 'purchase',
   [Kind.refund]: 'refund',

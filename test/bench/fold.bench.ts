@@ -3,12 +3,15 @@ import { reducedDecoder } from '#schemas/decoder.ts'
 import type { Registry } from '#schemas/registry.ts'
 import { encodedTransactions } from '#services/cli/generator/encoded.ts'
 import { TransactionGenerator } from '#services/cli/generator/transactions.ts'
-import type { Effects } from '#streams/domain/effects.ts'
+import { murmur2 } from '#streams/core/partitioner.ts'
+import { newEffects } from '#streams/domain/effects.ts'
 import { entryOf, newEntry } from '#streams/domain/entry.ts'
 import { Ledger, type LedgerSettings } from '#streams/domain/ledger.ts'
 import type { Transaction } from '#streams/domain/transaction.ts'
 import type { LogRecord } from '#streams/log/log.ts'
+import { Door } from '#streams/topologies/door.ts'
 import { type TransactionDecoder, takeIn } from '#streams/topologies/intake.ts'
+import { copyOfKey, KeyTable } from '#streams/topologies/key-table.ts'
 import { type Bench, coreMs, type Figures, perSecond, type Workload, workloads } from './bench.ts'
 
 const schemaId = 1
@@ -61,35 +64,44 @@ function transactionOf(record: LogRecord, decoder: TransactionDecoder): Transact
  */
 function fold(workload: Workload, events: number, decoder: TransactionDecoder, from: 'transactions' | 'bytes') {
   const generator = new TransactionGenerator({ ...workloads[workload], events, seed: 1, detailed: false })
-  const ledgers = new Map<string, Ledger>()
+  const ledgers = new KeyTable<{ readonly key: Buffer; readonly ledger: Ledger }>()
   const entry = newEntry()
-  const effects: Effects = { count: 0, grossMinor: 0, netMinor: 0, others: [] }
-  const apply = (transaction: Transaction) => {
-    let ledger = ledgers.get(transaction.clientId)
-    if (ledger === undefined) {
-      ledger = Ledger.empty(transaction.clientId, settings)
-      ledgers.set(transaction.clientId, ledger)
+  const effects = newEffects()
+  const door = new Door(decoder, 0)
+  const ledgerOf = (hash: number, bytes: Uint8Array, from: number, to: number) => {
+    let found = ledgers.find(hash, bytes, from, to)
+    if (found === undefined) {
+      const key = copyOfKey(bytes, from, to)
+      found = { key, ledger: Ledger.empty(key.toString(), settings) }
+      ledgers.add(hash, found)
     }
-    ledger.apply(entryOf(transaction, entry), effects)
+    return found.ledger
+  }
+  const apply = (transaction: Transaction, { key }: LogRecord) =>
+    ledgerOf(murmur2(key!), key!, 0, key!.length).apply(entryOf(transaction, entry), effects)
+  const take = (record: LogRecord) => {
+    door.take(record, programme)
+    const { bytes, clientAt, clientEnd } = door.transaction
+    ledgerOf(door.clientHash, bytes, clientAt, clientEnd).apply(door.entry, effects)
   }
   let ms = 0
   for (const [batch] of encodedTransactions(generator, { schemaId, partitions: 1 })) {
     const records = batch!.map(({ key, value }, offset) => ({ offset, timestampMs: 0, key, value, headers: {} }))
     const transactions = from === 'bytes' ? [] : records.map((record) => transactionOf(record, decoder))
     const start = coreMs()
-    if (from === 'bytes') for (const record of records) apply(transactionOf(record, decoder))
-    else for (const transaction of transactions) apply(transaction)
+    if (from === 'bytes') for (const record of records) take(record)
+    else for (const [i, transaction] of transactions.entries()) apply(transaction, records[i]!)
     ms += coreMs() - start
   }
-  return { ms, ledgers }
+  return { ms, ledgers: ledgers.items.map(({ ledger }) => ledger) }
 }
 
 /** Mean bytes of head and chunks, as they would be stored. */
-function ledgerBytes(ledgers: ReadonlyMap<string, Ledger>): number {
+function ledgerBytes(ledgers: readonly Ledger[]): number {
   let bytes = 0
-  for (const ledger of ledgers.values()) {
+  for (const ledger of ledgers) {
     bytes += ledger.encodeHead().length
     for (const chunk of [...ledger.changedChunks(), ...ledger.changedColdChunks()]) bytes += chunk.bytes?.length ?? 0
   }
-  return bytes / ledgers.size
+  return bytes / ledgers.length
 }

@@ -33,11 +33,11 @@ const sold = (i: number) =>
 test('a ledger read back from disk knows every repetition of what was folded away', async () => {
   const first = clients()
   for (const id of ['c', 'd']) {
-    const client = first.create(id)
+    const client = first.take(Buffer.from(id))
     for (let i = 0; i < 500; i++) client.ledger.apply(sold(i), newEffects())
     await store.commit(first.changesOf(client), Buffer.from('meta'))
   }
-  const { ledger } = clients().get('c')!.fork()
+  const { ledger } = clients().take(Buffer.from('c'))
   const outcomes = Array.from({ length: 500 }, (_, i) => {
     // Other reads come in between, and use the same memory of the driver.
     store.get(Buffer.from('\x01d'))

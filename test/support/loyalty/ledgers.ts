@@ -76,7 +76,7 @@ class Fold implements Folded {
 
   take(record: LogRecord, transaction: Transaction, batchId: string | null): void {
     const { clientId } = transaction
-    const client = this.clients.get(clientId) ?? Client.unknown(clientId, this.#settings)
+    const client = this.clients.get(clientId) ?? Client.unknown(clientId, Buffer.from(clientId), this.#settings)
     const reference = this.references.get(clientId) ?? new ReferenceLedger()
     const outcome = client.ledger.apply(entryOf(transaction, this.#entry), this.#effects)
     if (outcome === 'conflicting_duplicate' || outcome === 'beyond_ledger') {

@@ -1,0 +1,246 @@
+import { isUtf8 } from 'node:buffer'
+import { frameLength } from './codec.ts'
+
+const nothing = new Uint8Array(0)
+
+/**
+ * A TransactionRecorded where it lies in its framed bytes: texts as places, numbers as numbers. To be filled by `scan`,
+ * record after record; nothing is copied. `…At` is where a text begins and `…End` where it ends, -1 for a text that is
+ * absent; `…From` is where the encoded field begins, with the mark of its union and its length. Fields that follow one
+ * another share that border. Texts are known to be UTF-8.
+ */
+export class ScannedTransaction {
+  bytes: Uint8Array = nothing
+  idFrom = 0
+  idAt = 0
+  idEnd = 0
+  clientAt = 0
+  clientEnd = 0
+  /** Index of the symbol: UNKNOWN, SALE, REFUND, VOID. */
+  kind = 0
+  occurredFrom = 0
+  occurredAt = 0.5
+  amountFrom = 0
+  amountMinor = 0.5
+  amountEnd = 0
+  currencyAt = 0
+  currencyEnd = 0
+  sourceEnd = 0
+  storeAt = 0
+  storeEnd = 0
+  originalAt = 0
+  originalEnd = 0
+  paymentEnd = 0
+  batchAt = 0
+  batchEnd = 0
+  categoriesEnd = 0
+  lines = 0
+  /** The first line. */
+  linesAt = 0
+  discountFrom = 0
+  discountMinor = 0.5
+  bonusEarnedMinor = 0.5
+  bonusSpentMinor = 0.5
+  bonusEnd = 0
+}
+
+let b: Uint8Array = nothing
+/** Where reading is. Reading beyond the end gives nothing that could loop or allocate, and is found out at the end. */
+let p = 0
+let e = 0
+let plain = true
+
+/**
+ * Scans a framed value written with the newest schema of TransactionRecorded. False where it is not plainly that: damaged,
+ * or well-formed in a way that our encoder does not write (an array in several blocks, a long beyond 2^53). What it is
+ * then, a decoder has to say.
+ */
+export function scan(value: Uint8Array, out: ScannedTransaction): boolean {
+  b = value
+  p = frameLength
+  e = value.length
+  plain = true
+  out.bytes = value
+  out.idFrom = p
+  out.idAt = text()
+  out.idEnd = p
+  out.clientAt = text()
+  out.clientEnd = p
+  out.kind = long()
+  out.occurredFrom = p
+  out.occurredAt = long()
+  out.amountFrom = p
+  out.amountMinor = long()
+  out.amountEnd = p
+  out.currencyAt = text()
+  out.currencyEnd = p
+  text()
+  out.sourceEnd = p
+  out.storeAt = nullableText()
+  out.storeEnd = p
+  nullableText()
+  nullableText()
+  out.originalAt = nullableText()
+  out.originalEnd = p
+  nullableText()
+  out.paymentEnd = p
+  out.batchAt = nullableText()
+  out.batchEnd = p
+  int()
+  for (let n = items(); n > 0; n = rest(n)) text()
+  out.categoriesEnd = p
+  out.lines = scanLines(out)
+  out.discountFrom = p
+  out.discountMinor = long()
+  out.bonusEarnedMinor = long()
+  out.bonusSpentMinor = long()
+  out.bonusEnd = p
+  for (let n = items(); n > 0; n = rest(n)) {
+    text()
+    text()
+  }
+  b = nothing
+  return plain && p === e
+}
+
+function scanLines(out: ScannedTransaction): number {
+  const lines = items()
+  out.linesAt = p
+  for (let n = lines; n > 0; n = rest(n)) {
+    text()
+    nullableText()
+    nullableText()
+    // A double whose exponent is all ones is infinite or no number.
+    if ((b[p + 7]! & 0x7f) === 0x7f && (b[p + 6]! & 0xf0) === 0xf0) plain = false
+    p += 8
+    long()
+  }
+  return lines
+}
+
+/** A text of a scanned transaction. */
+export function textAt(bytes: Uint8Array, from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString()
+}
+
+/** A line of a scanned transaction, as `ScannedTransaction` has its fields. */
+export interface ScannedLine {
+  skuAt: number
+  skuEnd: number
+  descriptionAt: number
+  descriptionEnd: number
+  categoryAt: number
+  categoryEnd: number
+  quantity: number
+  amountMinor: number
+}
+
+export function newScannedLine(): ScannedLine {
+  return {
+    skuAt: 0,
+    skuEnd: 0,
+    descriptionAt: 0,
+    descriptionEnd: 0,
+    categoryAt: 0,
+    categoryEnd: 0,
+    quantity: 0.5,
+    amountMinor: 0.5,
+  }
+}
+
+const double = new DataView(new ArrayBuffer(8))
+
+/** Reads the line at `at` of a transaction that was scanned and answers where the next one begins. */
+export function readLine(transaction: ScannedTransaction, at: number, out: ScannedLine): number {
+  b = transaction.bytes
+  p = at
+  e = b.length
+  out.skuAt = text()
+  out.skuEnd = p
+  out.descriptionAt = nullableText()
+  out.descriptionEnd = p
+  out.categoryAt = nullableText()
+  out.categoryEnd = p
+  for (let i = 0; i < 8; i++) double.setUint8(i, b[p++]!)
+  out.quantity = double.getFloat64(0, true)
+  out.amountMinor = long()
+  return p
+}
+
+/** Passes over a text and answers where it begins. */
+function text(): number {
+  const length = long()
+  const start = p
+  const end = start + length
+  if (!(length >= 0 && end <= e)) {
+    plain = false
+    return start
+  }
+  let bits = 0
+  for (let i = start; i < end; i++) bits |= b[i]!
+  if (bits > 0x7f && !isUtf8(b.subarray(start, end))) plain = false
+  p = end
+  return start
+}
+
+function nullableText(): number {
+  const branch = b[p++]
+  if (branch === 0) return -1
+  if (branch !== 2) plain = false
+  return text()
+}
+
+/** Number of items of an array or map. Every item takes a byte at least: a count above what is left is a lie. */
+function items(): number {
+  const count = long()
+  if (count >= 0 && count <= e - p) return count
+  plain = false
+  return 0
+}
+
+/** Items left after one was read; behind the last one there must be the end of the array, none behind what is damaged. */
+function rest(count: number): number {
+  if (!plain) return 0
+  if (count === 1 && b[p++] !== 0) plain = false
+  return count - 1
+}
+
+function int(): void {
+  const start = p
+  const value = long()
+  if (value !== (value | 0) || p - start > 5) plain = false
+}
+
+/** A zigzag varint; NaN, and not plain, where it is no safe integer. */
+function long(): number {
+  const byte = b[p++]!
+  if (byte < 128) return (byte >>> 1) ^ -(byte & 1)
+  return longer(byte & 127)
+}
+
+/** Read as two halves below 2^28, so that the zigzag is undone without rounding. */
+function longer(first: number): number {
+  let low = first
+  let byte = 128
+  for (let shift = 7; shift < 28 && byte > 127; shift += 7) {
+    byte = b[p++]!
+    low |= (byte & 127) << shift
+  }
+  if (!(byte > 127)) return (low >>> 1) ^ -(low & 1)
+  let high = 0
+  let factor = 1
+  for (let i = 0; byte > 127; i++) {
+    if (i === 6) return tooLong()
+    byte = b[p++]!
+    high += (byte & 127) * factor
+    factor *= 128
+  }
+  const half = (low >>> 1) + high * 0x8000000
+  if (!(half <= Number.MAX_SAFE_INTEGER)) return tooLong()
+  return (low & 1) === 0 ? half : -half - 1
+}
+
+function tooLong(): number {
+  plain = false
+  return Number.NaN
+}
