@@ -11,7 +11,7 @@ import type { Transaction } from '#streams/domain/transaction.ts'
 import type { LogRecord } from '#streams/log/log.ts'
 import { Door } from '#streams/topologies/door.ts'
 import { type TransactionDecoder, takeIn } from '#streams/topologies/intake.ts'
-import { copyOfKey, KeyTable } from '#streams/topologies/key-table.ts'
+import { copyOfKey, KeyTable } from '#streams/core/key-table.ts'
 import { type Bench, coreMs, type Figures, perSecond, type Workload, workloads } from './bench.ts'
 
 const schemaId = 1

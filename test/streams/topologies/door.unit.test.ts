@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { eventType, frameLength, parseSchema, writeFrame } from '#schemas/codec.ts'
 import { reducedDecoder } from '#schemas/decoder.ts'
 import { type Encodable, EventEncoder } from '#schemas/encoder.ts'
@@ -120,6 +120,21 @@ describe('the door of a task', () => {
     fc.assert(fc.property(transaction, check), { numRuns: 3_000 })
     expect(outcomes.taken).toBeGreaterThan(300)
     expect(outcomes.dead).toBeGreaterThan(300)
+  })
+
+  test('builds no transaction for a record that is plainly valid, also beyond ASCII', () => {
+    const readers = vi.spyOn(decoder, 'decode')
+    const events: Recorded[] = [
+      plain,
+      { ...plain, kind: 'REFUND', original_transaction_id: 'чек 1', store_id: 'Невский, 1', categories: ['сыр'] },
+      { ...plain, kind: 'VOID', amount_minor: 0, original_transaction_id: 'pos:front:1', attributes: { till: '4' } },
+    ]
+    for (const event of events) {
+      const door = new Door(decoder, partitionOf(Buffer.from('anna'), 3))
+      expect(door.take(recordOf(encoder.encode(event), 'anna'), programme)).toBeNull()
+    }
+    expect(readers).not.toHaveBeenCalled()
+    readers.mockRestore()
   })
 
   test('says of damaged bytes what the decoder says', () => {
