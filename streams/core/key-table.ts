@@ -8,18 +8,16 @@ const firstSlots = 1_024
 /** Items by their keys, found by bytes: no text is built to look one up. Only grows. */
 export class KeyTable<Item extends Keyed> {
   readonly items: Item[] = []
-  readonly #hashes: number[] = []
-  /** Number of an item and one, or 0; at least twice as many as items. */
-  #slots = new Int32Array(firstSlots)
+  /** Pairs of a hash and the number of its item and one, 0 where there is none; at least twice as many as items. */
+  #slots = new Int32Array(firstSlots * 2)
 
-  /** The item whose key lies in `bytes` from `from` to `to`. `hash`: 32 bits of the key by any good function, always the same. */
+  /** The item whose key lies in `bytes` from `from` to `to`. `hash`: 32 bits of the key by any good function, always the same, signed. */
   find(hash: number, bytes: Uint8Array, from: number, to: number): Item | undefined {
     const slots = this.#slots
-    const mask = slots.length - 1
-    for (let slot = spread(hash) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const number = slots[slot]! - 1
-      if (this.#hashes[number] !== hash) continue
-      const item = this.items[number]!
+    const mask = slots.length - 2
+    for (let slot = spread(hash) & mask; slots[slot + 1] !== 0; slot = (slot + 2) & mask) {
+      if (slots[slot] !== hash) continue
+      const item = this.items[slots[slot + 1]! - 1]!
       if (isKey(item.key, bytes, from, to)) return item
     }
     return undefined
@@ -28,21 +26,24 @@ export class KeyTable<Item extends Keyed> {
   /** Adds an item whose key is not there. */
   add(hash: number, item: Item): void {
     this.items.push(item)
-    this.#hashes.push(hash)
-    if (this.items.length * 2 <= this.#slots.length) this.#place(this.items.length - 1)
-    else {
-      this.#slots = new Int32Array(this.#slots.length * 4)
-      for (let number = 0; number < this.items.length; number++) this.#place(number)
-    }
+    if (this.items.length * 4 > this.#slots.length) this.#grow()
+    place(this.#slots, hash, this.items.length)
   }
 
-  #place(number: number): void {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    let slot = spread(this.#hashes[number]!) & mask
-    while (slots[slot] !== 0) slot = (slot + 1) & mask
-    slots[slot] = number + 1
+  #grow(): void {
+    const grown = new Int32Array(this.#slots.length * 4)
+    for (let slot = 0; slot < this.#slots.length; slot += 2)
+      if (this.#slots[slot + 1] !== 0) place(grown, this.#slots[slot]!, this.#slots[slot + 1]!)
+    this.#slots = grown
   }
+}
+
+function place(slots: Int32Array, hash: number, number: number): void {
+  const mask = slots.length - 2
+  let slot = spread(hash) & mask
+  while (slots[slot + 1] !== 0) slot = (slot + 2) & mask
+  slots[slot] = hash
+  slots[slot + 1] = number
 }
 
 /** The lower bits of a hash may be the same for all keys: they chose the partition. */

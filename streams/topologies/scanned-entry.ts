@@ -105,21 +105,9 @@ function contentOf(t: ScannedTransaction): number {
   return hash.lo
 }
 
-const store = { bytes: new Uint8Array(64), length: 0, hash: 0 }
-
-/** `hash32` of the store, 0 for none. Stores repeat: the last one is remembered. */
-function storeOf({ bytes, storeAt: from, storeEnd: to }: ScannedTransaction): number {
-  if (from < 0) return 0
-  const length = to - from
-  let i = 0
-  if (length === store.length) while (i < length && bytes[from + i] === store.bytes[i]) i++
-  if (i === length && length > 0) return store.hash
-  hash64Bytes(bytes, from, to, hash)
-  const found = hash.lo === 0 ? 1 : hash.lo
-  if (length <= store.bytes.length) {
-    for (let j = 0; j < length; j++) store.bytes[j] = bytes[from + j]!
-    store.length = length
-    store.hash = found
-  }
-  return found
+/** `hash32` of the store, 0 for none. */
+function storeOf({ bytes, storeAt, storeEnd }: ScannedTransaction): number {
+  if (storeAt < 0) return 0
+  hash64Bytes(bytes, storeAt, storeEnd, hash)
+  return hash.lo === 0 ? 1 : hash.lo
 }
