@@ -6,7 +6,8 @@ import { loadProfile } from '../ingest/profile.ts'
 import { ensureProgramme, type ProgrammeSettings } from '../ingest/programme.ts'
 import type { Config } from '../platform/config.ts'
 import type { Logger } from '../platform/logging.ts'
-import { type MigrationReport, migrateClickHouse, migratePostgres } from '../platform/migrate.ts'
+import { type MigrationReport, migrateClickHouse, migratePostgres, targetOf } from '../platform/migrate.ts'
+import { lookBack, otherConnections, type WayBack } from '../platform/way-back.ts'
 import { openLog } from './log.ts'
 import { defaultModel } from './models.ts'
 import { clickHouseAddress, openPostgres, openRegistry } from './stores.ts'
@@ -29,13 +30,38 @@ export async function migrateDatabase(
     for (const schema of migratedSchemas)
       reports[schema] = await migratePostgres(pool, {
         schema,
-        directory: join(root, 'migrations', schema),
+        directory: migrationsOf(schema),
         ...(target === undefined ? {} : { target }),
       })
     return reports
   } finally {
     await pool.end()
   }
+}
+
+/** The number that `text` names for `migrateDatabase`. Errors: `migration_target_unknown`. */
+export function migrationTarget(text: string): Promise<number> {
+  return targetOf(text, migratedSchemas.map(migrationsOf))
+}
+
+/**
+ * What `migrateDatabase` would take back on the way to `target`, and how many other connections programs have to the
+ * database. Changes nothing.
+ */
+export async function wayBack(config: Config, logger: Logger, target: number) {
+  const pool = openPostgres(config, logger, 1)
+  try {
+    const back: WayBack[] = []
+    for (const schema of migratedSchemas)
+      back.push(await lookBack(pool, { schema, directory: migrationsOf(schema), target }))
+    return { back: back.filter(({ steps }) => steps.length > 0), connections: await otherConnections(pool) }
+  } finally {
+    await pool.end()
+  }
+}
+
+function migrationsOf(schema: string): string {
+  return join(root, 'migrations', schema)
 }
 
 export function migrateStatistics(config: Config): Promise<MigrationReport> {
