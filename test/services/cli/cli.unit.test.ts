@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -101,12 +101,23 @@ describe('the command line', () => {
     const { code, out, err } = await runHere(['check-config'], {
       LOYALTY_POSTGRES_URL: 'postgres://me:hush@db/loyalty',
       LOYALTY_CLICKHOUSE_PASSWORD: 'hush',
-      LOYALTY_CURENCY: 'GBP',
+      LOYALTY_API_PRT: '8000',
     })
     expect(code).toBe(0)
     expect(out).toContain('postgres://me:***@db/loyalty')
     expect(out + err).not.toContain('hush')
-    expect(err).toContain('LOYALTY_CURENCY')
+    expect(err).toMatch(/LOYALTY_API_PRT .* LOYALTY_API_PORT/)
+  })
+
+  it('warns of variables that it does not know also when it starts', async () => {
+    const dataDir = join(scratch, 'of-kafka')
+    mkdirSync(dataDir)
+    // So that the start ends before it starts anything.
+    writeFileSync(join(dataDir, 'log.json'), '{"LOYALTY_LOG": "kafka"}')
+    const { code, err } = await runHere(['start', '--data-dir', dataDir], { LOYALTY_API_PRT: '8000' })
+    expect(code).toBe(1)
+    expect(err).toContain('data_directory_mismatch')
+    expect(err).toMatch(/warning: LOYALTY_API_PRT .* LOYALTY_API_PORT/)
   })
 
   it('says what is missing where there is no platform and no data', async () => {
