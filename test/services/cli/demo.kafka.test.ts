@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { sharedKafka } from '../../support/kafka/shared-kafka.ts'
 import { ProcessorProcess } from '../../support/loyalty/processor-process.ts'
+import { type StoredClients, storedClients } from '../../support/loyalty/stored-clients.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import {
+  type CliRun,
   cleanEnvironment,
   lastJson,
   type RunningCli,
@@ -22,9 +24,16 @@ async function exported(dataDir: string, settings: Record<string, string> = {}):
   return run.stdout.trimEnd().split('\n')
 }
 
+/** What a report counts, without the time it took. */
+function countsOf(run: CliRun): Record<string, unknown> {
+  const { seconds: _, ...counts } = lastJson<Record<string, unknown>>(run)
+  return counts
+}
+
 describe('the retail sample through Apache Kafka', () => {
   let brokers: string[]
-  let reference: string[]
+  /** What the log in PostgreSQL made of it. */
+  let reference: { readonly counts: Record<string, unknown>; readonly lines: string[]; readonly stored: StoredClients }
   const directories: TempDir[] = []
   const directory = async () => {
     const made = await tempDir('loyalty-kafka-demo-')
@@ -41,41 +50,40 @@ describe('the retail sample through Apache Kafka', () => {
   beforeAll(async () => {
     brokers = await sharedKafka()
     const onPostgres = await directory()
-    await runLoyalty(['demo', '--exit', '--json', '--data-dir', onPostgres])
-    reference = await exported(onPostgres)
-    expect(reference).toHaveLength(4_372)
+    const counts = countsOf(await runLoyalty(['demo', '--exit', '--json', '--data-dir', onPostgres]))
+    reference = { counts, lines: await exported(onPostgres), stored: await storedClients([onPostgres]) }
+    expect(counts).toMatchObject({ accepted: 22_186, duplicates: 0, dead_letters: 0, gross_minor: 891_140_790 })
+    expect(reference.lines).toHaveLength(4_372)
+    expect(Object.keys(reference.stored.digests)).toHaveLength(4_371)
   }, 3 * minutes)
 
   afterAll(() => Promise.all(directories.map((dir) => dir.remove())))
 
   it(
-    'gives the same clients as the log in PostgreSQL, and a second upload changes nothing',
+    'gives the same ledgers, evaluations and counts as the log in PostgreSQL, and a second upload changes nothing',
     async () => {
       const settings = onKafka()
       const dataDir = await directory()
       const demo = await runLoyalty(['demo', '--exit', '--json', '--data-dir', dataDir], settings)
-      expect(lastJson(demo)).toMatchObject({
-        accepted: 22_186,
-        duplicates: 0,
-        dead_letters: 0,
-        gross_minor: 891_140_790,
-      })
-      expect(await exported(dataDir, settings)).toEqual(reference)
+      expect(countsOf(demo)).toEqual(reference.counts)
+      expect(await exported(dataDir, settings)).toEqual(reference.lines)
 
       const second = await runLoyalty(['ingest', file, ...profile, '--json', '--data-dir', dataDir], settings)
       expect(lastJson(second)).toMatchObject({ accepted: 0, duplicates: 22_186 })
-      expect(await exported(dataDir, settings)).toEqual(reference)
+      expect(await exported(dataDir, settings)).toEqual(reference.lines)
+      expect(await storedClients([dataDir])).toEqual(reference.stored)
     },
     4 * minutes,
   )
 
   it(
-    'gives the same clients with three processors that share the partitions',
+    'gives the same with three processors that share the partitions',
     async () => {
       const programme = { LOYALTY_CURRENCY: 'GBP', LOYALTY_TIME_ZONE: 'Europe/London', LOYALTY_CLOCK: 'events' }
       const dataDir = await directory()
       const platform = startLoyalty(['start', '--data-dir', dataDir], { ...onKafka(), ...programme })
       const others: ProcessorProcess[] = []
+      const ingest = () => runLoyalty(['ingest', file, ...profile, '--wait', '--json', '--data-dir', dataDir])
       try {
         await eventually(() => serves(platform), { timeoutMs: 60_000, what: 'the start of the platform' })
         const { environment, urls } = readRunFile(dataDir)
@@ -89,14 +97,17 @@ describe('the retail sample through Apache Kafka', () => {
           timeoutMs: 30_000,
           what: 'three processors with partitions of their own',
         })
-        const run = await runLoyalty(['ingest', file, ...profile, '--wait', '--json', '--data-dir', dataDir])
-        expect(lastJson(run)).toMatchObject({ accepted: 22_186, duplicates: 0, dead_letters: 0 })
-        expect(await exported(dataDir)).toEqual(reference)
+        expect(countsOf(await ingest())).toEqual(reference.counts)
+        expect(await exported(dataDir)).toEqual(reference.lines)
+        expect(lastJson(await ingest())).toMatchObject({ accepted: 0, duplicates: 22_186 })
+        expect(await exported(dataDir)).toEqual(reference.lines)
       } finally {
         await Promise.all(others.map((one) => one.stop()))
         platform.child.kill('SIGTERM')
         await platform.ended
       }
+      const stored = await storedClients([dataDir, ...others.map((one) => one.dataDir)])
+      expect(stored).toEqual({ digests: reference.stored.digests, holders: 3 })
     },
     4 * minutes,
   )

@@ -4,6 +4,7 @@ import { Calendar } from '#streams/domain/calendar.ts'
 import { newEffects } from '#streams/domain/effects.ts'
 import { entryWords } from '#streams/domain/entry.ts'
 import { bytes64, type Hash64, hash64 } from '#streams/domain/hash.ts'
+import type { Ledger } from '#streams/domain/ledger.ts'
 import { Kind, type Transaction } from '#streams/domain/transaction.ts'
 import type { Values } from '#streams/domain/values.ts'
 import { type Contribution, ReferenceLedger } from './reference-ledger.ts'
@@ -189,6 +190,63 @@ describe('ledger', () => {
         for (const transaction of kept) expect(apply(ledger, transaction)).toBe('duplicate')
       }),
       { numRuns: 40 },
+    )
+  })
+})
+
+describe('the ledgers of several clients', () => {
+  /** Events of up to five clients; ids and references are the same again and again, since they count per client. */
+  const crowds = fc
+    .array(transactionSets(9), { minLength: 1, maxLength: 5 })
+    .map((sets) =>
+      sets.flatMap((set, n) => set.map((transaction): Transaction => ({ ...transaction, clientId: `client-${n}` }))),
+    )
+    .chain((all) =>
+      fc
+        .shuffledSubarray(all)
+        .chain((again) => fc.shuffledSubarray([...all, ...again], { minLength: all.length + again.length }))
+        .map((stream) => ({ all, stream })),
+    )
+
+  it('sum up to the sums over accepted events, in any order and with any repetition', () => {
+    fc.assert(
+      fc.property(crowds, ({ all, stream }) => {
+        const ledgers = new Map<string, Ledger>()
+        const ofEffects = { frequency: 0, monetaryGrossMinor: 0, monetaryNetMinor: 0 }
+        const accepted = new Map<string, Transaction[]>()
+        for (const transaction of stream) {
+          const { clientId } = transaction
+          const ledger = ledgers.get(clientId) ?? new MemoryChunks().empty()
+          ledgers.set(clientId, ledger)
+          const effects = newEffects()
+          if (apply(ledger, transaction, effects) !== 'accepted') continue
+          accepted.set(clientId, [...(accepted.get(clientId) ?? []), transaction])
+          for (const { count, grossMinor, netMinor } of [effects, ...effects.others]) {
+            ofEffects.frequency += count
+            ofEffects.monetaryGrossMinor += grossMinor
+            ofEffects.monetaryNetMinor += netMinor
+          }
+        }
+        expect([...accepted.values()].flat()).toHaveLength(all.length)
+        // By the plainest reading of the rules: of all accepted events, client by client.
+        const ofEvents = new Map<string, Contribution>()
+        for (const [clientId, transactions] of accepted) {
+          const reference = new ReferenceLedger()
+          for (const transaction of transactions) reference.apply(transaction)
+          for (const [id, contribution] of reference.contributions()) ofEvents.set(`${clientId} ${id}`, contribution)
+        }
+        const ofClients = { frequency: 0, monetaryGrossMinor: 0, monetaryNetMinor: 0, transactions: 0 }
+        for (const ledger of ledgers.values()) {
+          const { frequency, monetaryGrossMinor, monetaryNetMinor, transactions } = valuesOf(ledger, null)
+          ofClients.frequency += frequency
+          ofClients.monetaryGrossMinor += monetaryGrossMinor
+          ofClients.monetaryNetMinor += monetaryNetMinor
+          ofClients.transactions += transactions
+        }
+        expect(ofClients).toEqual({ ...total(ofEvents), transactions: all.length })
+        expect(ofClients).toEqual({ ...ofEffects, transactions: all.length })
+      }),
+      runs,
     )
   })
 })

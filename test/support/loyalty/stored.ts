@@ -66,7 +66,8 @@ export async function checkStored(
   if (rows !== null) checkRows(stored, rows)
 }
 
-function clientsOf(store: StateStore, cap: number): Map<string, Client> {
+/** Clients with a stored ledger, by id. */
+export function clientsOf(store: StateStore, cap: number): Map<string, Client> {
   const clients = new ClientStore(store, 0)
   clients.setCap(cap)
   return new Map(clients.scan(null, Number.MAX_SAFE_INTEGER).clients.map((client) => [client.id, client]))
