@@ -69,7 +69,7 @@ export class UploadJob {
   async run(programme: ProgrammeConfigured): Promise<UploadReport> {
     this.#checkCurrency(programme)
     const events = await this.#prepare(programme)
-    const checkpoint = await this.#publish(events)
+    const { checkpoint, ends } = await this.#publish(events)
     const { topics, log, registry } = this.#deps
     const follower = await AcceptedFollower.open(
       log,
@@ -79,7 +79,7 @@ export class UploadJob {
       checkpoint.acceptedFrom,
     )
     try {
-      await this.#stream(follower, checkpoint)
+      await this.#stream(follower, checkpoint, ends)
       await this.#settle(follower, programme)
     } finally {
       await follower.close()
@@ -169,12 +169,13 @@ export class UploadJob {
     return checkpoint
   }
 
-  async #publish(events: GroupManifest): Promise<Checkpoint> {
+  /** Resolves with where this upload's events are: after the checkpoint, and before `ends`. */
+  async #publish(events: GroupManifest): Promise<{ checkpoint: Checkpoint; ends: readonly number[] }> {
     const checkpoint = await this.#checkpoint()
     const { log, topics, registry, crash } = this.#deps
     const decoder = reducedDecoder(registry, 'TransactionRecorded', unreadFields)
     this.#meter.begin('publishing')
-    await publishEvents({
+    const ends = await publishEvents({
       log,
       topic: topics.transactions,
       directory: join(this.#spillDirectory(), 'events'),
@@ -190,14 +191,16 @@ export class UploadJob {
       afterAppend: () => crash('inside-publishing'),
     })
     crash('after-publishing')
-    return checkpoint
+    return { checkpoint, ends }
   }
 
   /** Until every task has taken the transactions in. */
-  async #stream(follower: AcceptedFollower, checkpoint: Checkpoint): Promise<void> {
+  async #stream(follower: AcceptedFollower, checkpoint: Checkpoint, published: readonly number[]): Promise<void> {
     const { log, topics } = this.#deps
     this.#meter.begin('streaming')
-    const ends = await recordEnds(log, topics.transactions)
+    // What readers may see now can end before what was published: see `publishEvents`.
+    const visible = await recordEnds(log, topics.transactions)
+    const ends = visible.map((end, partition) => Math.max(end, published[partition] ?? 0))
     const passed = follower.until(() => {
       this.#meter.share(shareOf(follower.positions, checkpoint.transactionsFrom, ends))
       return havePassed(follower.positions, ends)

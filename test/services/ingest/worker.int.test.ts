@@ -7,6 +7,7 @@ import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
+import type { Log } from '#streams/log/log.ts'
 import { eventually } from '../../support/eventually.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
@@ -48,6 +49,29 @@ async function open(changes: Parameters<typeof openIngest>[0]['changes'] = {}) {
 async function stream() {
   const worker = await startStream(log, registry, topics)
   closers.push(() => worker.close())
+}
+
+/** The log as a reader sees it while another writer's transaction is open at the end of the transactions. */
+function heldLog(): Log & { held: boolean } {
+  const { admin } = log
+  let before: number[] | null = null
+  const held = {
+    held: false,
+    admin: {
+      ...admin,
+      endOffsets: async (topic: string) => {
+        if (!held.held || topic !== topics.transactions) return admin.endOffsets(topic)
+        before ??= await admin.endOffsets(topic)
+        return before
+      },
+    },
+    reader: log.reader.bind(log),
+    writer: log.writer.bind(log),
+    transactionalWriter: log.transactionalWriter.bind(log),
+    join: log.join.bind(log),
+    close: log.close.bind(log),
+  }
+  return held
 }
 
 async function control() {
@@ -156,6 +180,20 @@ describe('an upload', () => {
     expect(first.report).toMatchObject({ accepted: 1, refunds: 1, as_of: null, cut_points: null, buyers: 0 })
     const second = await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
     expect(second.report).toMatchObject({ accepted: 5, as_of: '2011-01-05', buyers: 5 })
+  })
+
+  test('its events are waited for also while a transaction that is open before them keeps them from readers', async () => {
+    const held = heldLog()
+    const ingest = await open({ log: held })
+    const first = await startStream(log, registry, topics)
+    await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
+    await first.close()
+    held.held = true
+    const { body } = await ingest.upload(retailFile(5, 100))
+    const before = new Set(['queued', 'reading', 'grouping', 'publishing'])
+    await eventually(async () => !before.has((await ingest.store.task(body.task_id))!.phase))
+    await stream()
+    expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 5, sales: 5 })
   })
 
   test('a file in another currency is refused as a whole: nothing is published', async () => {
