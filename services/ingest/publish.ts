@@ -21,6 +21,8 @@ export interface PublishOptions {
   readonly isOurs: (value: Uint8Array) => Promise<boolean>
   readonly onProgress?: (share: number) => void
   readonly signal?: AbortSignal
+  /** Hears of each durable append: how many events, and how long it took. */
+  readonly onAppended?: (records: number, ms: number) => void
   /** Called after each durable append; may end the process in tests. */
   readonly afterAppend?: () => void
 }
@@ -40,7 +42,9 @@ export async function publishEvents(options: PublishOptions): Promise<number[]> 
     for (let bucket = 0; bucket < events.buckets; bucket++) {
       for (const slice of slices(await readEvents(directory, bucket), skip)) {
         signal?.throwIfAborted()
+        const startedMs = performance.now()
         await append(writer, topic, slice, ends)
+        options.onAppended?.(slice.length, performance.now() - startedMs)
         options.afterAppend?.()
       }
       options.onProgress?.((bucket + 1) / events.buckets)

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { topicsOf } from '#schemas/topics.ts'
 import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
+import { createMetrics } from '#services/platform/metrics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
@@ -129,6 +130,20 @@ describe('an upload', () => {
     // A task is complete before it has tidied up.
     await eventually(async () => (await readdir(join(dir.path, 'spill'))).length === 0)
     expect(await readdir(join(dir.path, 'uploads'))).toEqual([`${body.batch_id}.csv`])
+  })
+
+  test('the metrics count the events that it published, by append', async () => {
+    const metrics = createMetrics('ingest')
+    const ingest = await open({ metrics })
+    await stream()
+    await ingest.ended((await ingest.upload(retailFile(60))).body.task_id)
+    await ingest.ended((await ingest.upload(retailFile(5, 1_000))).body.task_id)
+    const text = await metrics.registry.metrics()
+    expect(text).toContain('loyalty_records_total{topic="loyalty.transactions",service="ingest"} 65\n')
+    expect(text).toContain('loyalty_batch_records_sum{service="ingest",kind="publish"} 65\n')
+    expect(text).toContain('loyalty_batch_records_sum{service="ingest",kind="file"} 130\n')
+    expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="publish"\} [1-9]/)
+    expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="sweeping"\} 2\n/)
   })
 
   test('the same file again changes nothing but the counts of duplicates', async () => {
