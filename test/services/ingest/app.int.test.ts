@@ -221,12 +221,13 @@ describe('reading', () => {
 
 test('the schema goes back to nothing and forward again', async () => {
   const back = await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory, target: 0 })
-  expect(back.applied).toEqual(['-0003-waiting', '-0002-clock', '-0001-uploads'])
+  expect(back.applied).toEqual(['-0004-trace', '-0003-waiting', '-0002-clock', '-0001-uploads'])
   const { rows } = await pool.query(`select table_name from information_schema.tables where table_schema = 'ingest'`)
   expect(rows).toEqual([{ table_name: 'schema_migrations' }])
   expect((await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory })).applied).toEqual([
     '0001-uploads',
     '0002-clock',
     '0003-waiting',
+    '0004-trace',
   ])
 })

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { topicsOf } from '#schemas/topics.ts'
 import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
+import { createLogger } from '#services/platform/logging.ts'
 import { createMetrics } from '#services/platform/metrics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
@@ -144,6 +145,37 @@ describe('an upload', () => {
     expect(text).toContain('loyalty_batch_records_sum{service="ingest",kind="file"} 130\n')
     expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="publish"\} [1-9]/)
     expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="sweeping"\} 2\n/)
+  })
+
+  test('log lines of the work carry the trace of the request that brought it, also when it is got ready before its turn', async () => {
+    const lines: Record<string, unknown>[] = []
+    const logger = createLogger('ingest', 'info', { write: (line: string) => void lines.push(JSON.parse(line)) })
+    // Nobody answers for the stream, so that the second upload is got ready while the first one waits.
+    const status = { tasks: async () => null }
+    const ingest = await open({ logger, stream: { status, everyMs: 20, unreachableAfterMs: 40 } })
+    const send = (number: number, headers: Record<string, string>) =>
+      ingest.upload(retailFile(5, number), 'online-retail', 'file.csv', headers)
+    const first = (await send(1, { traceparent: `00-${'a'.repeat(32)}-${'1'.repeat(16)}-01` })).body.task_id
+    const other = { traceparent: `00-${'b'.repeat(32)}-${'1'.repeat(16)}-01`, 'x-correlation-id': 'order-7' }
+    const second = (await send(100, other)).body.task_id
+    await eventually(() => lines.some(({ code }) => code === 'upload_waits'))
+    await stream()
+    await ingest.ended(first)
+    await ingest.ended(second)
+    // Each once: a wait is told again when what is waited for changes.
+    const told = (id: string) => [
+      ...new Set(
+        lines.flatMap(({ task_id, message, trace_id, correlation_id }) =>
+          task_id === id ? [`${String(message).split(':')[0]} ${trace_id} ${correlation_id}`] : [],
+        ),
+      ),
+    ]
+    const a = `${'a'.repeat(32)} ${first}`
+    const b = `${'b'.repeat(32)} order-7`
+    await eventually(() => told(second).length === 4)
+    expect(told(first)).toEqual([`upload begun ${a}`, `upload waits ${a}`, `upload completed ${a}`])
+    const ready = [`upload is got ready before its turn ${b}`, `upload waits ${b}`]
+    expect(told(second)).toEqual([...ready, `upload begun ${b}`, `upload completed ${b}`])
   })
 
   test('the same file again changes nothing but the counts of duplicates', async () => {
