@@ -9,6 +9,7 @@ import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
 import { findColumns } from './files/columns.ts'
 import { CsvReader } from './files/csv.ts'
+import { fileEmpty } from './files/empty.ts'
 import { isEncoding, readText } from './files/text.ts'
 import { type FileProfile, listProfiles, loadProfile } from './profile.ts'
 import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
@@ -71,6 +72,7 @@ export async function acceptFile(deps: IntakeDeps, file: StoredFile, profileName
   const path = join(deps.dataDir, file.storedPath)
   try {
     const profile = await profileFor(deps, path, profileName)
+    await mustHoldRows(path, profile)
     const upload = { ...file, taskId: randomUUID(), profile, trace: traceOfRequest() }
     await deps.store.create(upload)
     return upload
@@ -122,17 +124,29 @@ async function fits(path: string, profile: FileProfile): Promise<boolean> {
   }
 }
 
-async function firstRow(path: string, { format }: FileProfile): Promise<string[]> {
+async function firstRow(path: string, profile: FileProfile): Promise<string[]> {
+  const [row] = await firstRows(path, profile, 1)
+  if (row !== undefined) return row
+  throw fileEmpty('nothing')
+}
+
+async function mustHoldRows(path: string, profile: FileProfile): Promise<void> {
+  const needed = profile.format.header ? 2 : 1
+  const rows = await firstRows(path, profile, needed)
+  if (rows.length < needed) throw fileEmpty(rows.length === 0 ? 'nothing' : 'header')
+}
+
+/** At least `count` rows from the beginning, fewer where the file has no more. */
+async function firstRows(path: string, { format }: FileProfile, count: number): Promise<string[][]> {
   if (!isEncoding(format.encoding))
     throw new LoyaltyError('profile_invalid', `format.encoding: ${format.encoding} is no encoding that is known here`)
   const reader = new CsvReader(format)
+  const rows: string[][] = []
   for await (const chunk of readText(path, format.encoding)) {
-    const [row] = reader.push(chunk)
-    if (row !== undefined) return row
+    rows.push(...reader.push(chunk))
+    if (rows.length >= count) return rows
   }
-  const [row] = reader.end()
-  if (row !== undefined) return row
-  throw new LoyaltyError('file_empty', 'the file has no rows')
+  return [...rows, ...reader.end()]
 }
 
 async function makeDurable(path: string): Promise<void> {

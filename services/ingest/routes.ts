@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { phases, statuses } from './store/uploads.ts'
+import { phases } from './store/phases.ts'
+import { statuses } from './store/uploads.ts'
 import { reasons } from './verdicts.ts'
 
 /** Route definitions of ingestion: served here, and shown in the API's one OpenAPI document. */

@@ -1,28 +1,13 @@
 import type { Pool } from 'pg'
 import type { FileProfile } from '../profile.ts'
 import type { UploadReport } from '../report.ts'
+import type { Phase } from './phases.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Upload batches and tasks in PostgreSQL, schema `ingest`. Only this program writes them. */
 
 export const statuses = ['PENDING', 'PROCESSING', 'COMPLETED', 'FAILED'] as const
 export type Status = (typeof statuses)[number]
-
-/** What a task is doing; `storing` and `queued` come before a worker has it, `done` and `failed` end it. */
-export const phases = [
-  'storing',
-  'queued',
-  'reading',
-  'grouping',
-  'publishing',
-  'streaming',
-  'calibrating',
-  'sweeping',
-  'projecting',
-  'done',
-  'failed',
-] as const
-export type Phase = (typeof phases)[number]
 
 /** Written before anything is published, so that a resumed attempt knows where its own records begin. */
 export interface Checkpoint {

@@ -116,6 +116,9 @@ describe('POST upload', () => {
       'profile_unknown',
     ],
     ['an empty file', form({ file: new Blob([]), profile: 'online-retail' }), 'file_empty'],
+    ['nothing but a header', form({ file: new Blob([retailFile(0)]), profile: 'online-retail' }), 'file_empty'],
+    ['nothing but a header, of whatever profile', form({ file: new Blob([retailFile(0)]) }), 'file_empty'],
+    ['a header without line break', form({ file: new Blob([retailFile(0).trim()]) }), 'file_empty'],
     [
       'bytes that are no text',
       form({ file: new Blob([new Uint8Array([0x49, 0xff, 0xfe])]), profile: 'online-retail' }),

@@ -1,10 +1,12 @@
-import { readdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
 import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
+import { loadProfile } from '#services/ingest/profile.ts'
 import { createLogger } from '#services/platform/logging.ts'
 import { createMetrics } from '#services/platform/metrics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
@@ -250,6 +252,20 @@ describe('an upload', () => {
     expect(task).toMatchObject({ status: 'FAILED', phase: 'failed', errorCode: 'wrong_currency' })
     expect(task.errorMessage).toContain('RUB')
     expect(log.records(topics.transactions)).toEqual([])
+  })
+
+  test('a file that turns out to hold nothing but a header fails, and says so', async () => {
+    const ingest = await open()
+    // Stored by a version that did not look for rows at the door.
+    const [batchId, taskId] = [randomUUID(), randomUUID()]
+    const storedPath = join('uploads', `${batchId}.csv`)
+    await mkdir(join(dir.path, 'uploads'), { recursive: true })
+    await writeFile(join(dir.path, storedPath), retailFile(0))
+    const file = { fileName: 'file.csv', storedPath, sizeBytes: 1, sha256: '0'.repeat(64), trace: null }
+    await ingest.store.create({ ...file, batchId, taskId, profile: loadProfile('online-retail') })
+    const task = await ingest.ended(taskId)
+    expect(task).toMatchObject({ status: 'FAILED', errorCode: 'file_empty' })
+    expect(task.errorMessage).toContain('no rows below')
   })
 
   test('a fault in the middle of the file publishes nothing', async () => {
