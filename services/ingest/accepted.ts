@@ -17,6 +17,8 @@ export interface BatchOutcome {
   grossMinor: number
   refundedMinor: number
   readonly clients: Set<string>
+  /** Accepted transactions by day. */
+  readonly days: Map<number, number>
   /** Newest day of an accepted transaction; null where there is none. */
   newestDay: number | null
 }
@@ -38,6 +40,7 @@ export class AcceptedFollower {
     grossMinor: 0,
     refundedMinor: 0,
     clients: new Set(),
+    days: new Map(),
     newestDay: null,
   }
   readonly #reader: LogReader
@@ -139,6 +142,7 @@ export class AcceptedFollower {
       outcome.refundedMinor += fact.amount_minor
     } else outcome.voids++
     outcome.clients.add(fact.client_id)
+    outcome.days.set(fact.day, (outcome.days.get(fact.day) ?? 0) + 1)
     if (outcome.newestDay === null || fact.day > outcome.newestDay) outcome.newestDay = fact.day
   }
 }

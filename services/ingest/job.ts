@@ -15,13 +15,14 @@ import { AcceptedFollower, type BatchOutcome } from './accepted.ts'
 import { havePassed, haveSettled, notPassed, notSettled, recordEnds, shareOf, untilProjected } from './completion.ts'
 import type { Control, ControlState } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
-import { turnDay } from './day.ts'
+import { calendarOf, turnDay } from './day.ts'
+import { dayAhead } from './day-warning.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { ProgressMeter } from './progress.ts'
 import { publishEvents } from './publish.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
 import { spillRows } from './receipts/spill.ts'
-import type { UploadReport } from './report.ts'
+import type { ReportWarning, UploadReport } from './report.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
 import type { StreamWatch } from './stream-watch.ts'
 
@@ -80,15 +81,17 @@ export class UploadJob {
       this.#task.batchId,
       checkpoint.acceptedFrom,
     )
+    const warnings: ReportWarning[] = []
     try {
       await this.#stream(follower, checkpoint, ends)
-      await this.#settle(follower, programme)
+      warnings.push(...(await this.#settle(follower, programme, checkpoint)))
     } finally {
       await follower.close()
     }
     await this.#project([topics.accepted, topics.clientState, topics.clientReclassified])
     this.#deps.crash('before-completed')
-    return this.#report(events, follower.outcome, programme, await this.#deps.control.read())
+    const report = await this.#report(events, follower.outcome, programme, await this.#deps.control.read())
+    return warnings.length === 0 ? report : { ...report, warnings }
   }
 
   /**
@@ -217,16 +220,35 @@ export class UploadJob {
   }
 
   /** The clock rule, and the sweep that it may have caused. */
-  async #settle(follower: AcceptedFollower, programme: ProgrammeConfigured): Promise<void> {
+  async #settle(
+    follower: AcceptedFollower,
+    programme: ProgrammeConfigured,
+    checkpoint: Checkpoint,
+  ): Promise<ReportWarning[]> {
+    const { control, clock } = this.#deps
+    const { newestDay, days } = follower.outcome
     this.#meter.begin('calibrating')
+    const before = await this.#dayBefore(checkpoint)
     await turnDay(this.#deps, {
       programme,
-      newestDay: follower.outcome.newestDay,
+      newestDay,
       settled: () => this.#settled(follower),
       signal: this.#signal,
     })
     this.#meter.begin('sweeping')
     await this.#settled(follower)
+    const after = (await control.read()).day
+    if (programme.clock === 'system' || after === null) return []
+    const warning = dayAhead({ before, after, today: calendarOf(programme).dayOf(clock.nowMs()), days })
+    return warning === null ? [] : [warning]
+  }
+
+  /** The programme's day before the first attempt at this upload moved it. */
+  async #dayBefore(checkpoint: Checkpoint): Promise<number | null> {
+    if (checkpoint.dayBefore !== undefined) return checkpoint.dayBefore
+    const { day } = await this.#deps.control.read()
+    await this.#deps.store.saveCheckpoint(this.#task.taskId, { ...checkpoint, dayBefore: day })
+    return day
   }
 
   /** Until every task has taken in what control holds now, and no sweep runs. */

@@ -52,6 +52,17 @@ export const uploadReport = z
       .nullable(),
     segments: z.record(z.string(), z.number().int()).describe('buyers of the programme by segment'),
     seconds: z.record(z.string(), z.number()).describe('wall time by phase'),
+    warnings: z
+      .array(
+        z.object({
+          code: z.string(),
+          message: z.string(),
+          details: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
+        }),
+      )
+      .readonly()
+      .optional()
+      .describe('what somebody should look at; missing where there is nothing'),
   })
   .openapi('UploadReport')
 

@@ -119,6 +119,7 @@ export class UploadWorker {
       await deps.store.complete(task, report)
       await job.clean()
       logger.info({ ...about, report }, 'upload completed')
+      for (const { code, message, details } of report.warnings ?? []) logger.warn({ ...about, code, details }, message)
     } catch (error) {
       if (signal.aborted) throw error
       if (isLasting(error, task.attempts)) await this.#fail(task, job, error)

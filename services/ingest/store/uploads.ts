@@ -14,6 +14,8 @@ export interface Checkpoint {
   /** Ends of transactions and accepted, per partition, before the first record of this upload. */
   readonly transactionsFrom: readonly number[]
   readonly acceptedFrom: readonly number[]
+  /** The programme's day before this upload moved it, null for none; missing until it is this upload's turn to. */
+  readonly dayBefore?: number | null
 }
 
 /** The request that a task was ordered by. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCli } from '#services/cli/cli.ts'
 import { streamOutput, tableOf } from '#services/cli/output.ts'
-import { inOrder } from '#services/cli/report.ts'
+import { inOrder, reportLines } from '#services/cli/report.ts'
 import { createLogger } from '#services/platform/logging.ts'
 import { cliWiring } from '#services/wiring/cli.ts'
 
@@ -146,5 +146,9 @@ describe('a report', () => {
     })
     expect(Object.keys(report).slice(0, 4)).toEqual(['lines', 'rows', 'accepted', 'sales'])
     expect(report.segments).toEqual({ champions: 1, loyal: 0, at_risk: 0, new: 0, sleeping: 0 })
+    expect(report).not.toHaveProperty('warnings')
+    const warned = inOrder({ ...report, warnings: [{ code: 'day_ahead_of_data', message: 'the day is', details: {} }] })
+    expect(Object.keys(warned).at(-1)).toBe('warnings')
+    expect(reportLines(warned)).toContain('  look at       the day is (day_ahead_of_data)')
   })
 })

@@ -210,6 +210,30 @@ describe('an upload', () => {
     expect(log.records(topics.control)).toHaveLength(6)
   })
 
+  test.each(['nothing', 'after-day'])(
+    'a receipt of the future moves the day to today, and the report says so; interrupted: %s',
+    async (point) => {
+      let armed = false
+      const crash = (at: IngestCrashPoint) => {
+        if (!armed || at !== point) return
+        armed = false
+        throw new LoyaltyError('interrupted', `at ${at}`, { retriable: true })
+      }
+      const lines: Record<string, unknown>[] = []
+      const logger = createLogger('ingest', 'warn', { write: (line: string) => void lines.push(JSON.parse(line)) })
+      const ingest = await open({ crash, logger })
+      await stream()
+      const first = await ingest.ended((await ingest.upload(retailFile(250))).body.task_id)
+      expect(first.report).not.toHaveProperty('warnings')
+      armed = true
+      const future = `${retailFile(2, 1_000)}1,A,Article,1,2031-01-01 10:00:00,1.00,7.0,UK\n`
+      const { report } = await ingest.ended((await ingest.upload(future)).body.task_id)
+      const details = { day: '2012-01-15', most_of_the_data_until: '2011-09-07', transactions: 1 }
+      expect(report).toMatchObject({ as_of: '2012-01-15', warnings: [{ code: 'day_ahead_of_data', details }] })
+      await eventually(() => lines.some(({ code }) => code === 'day_ahead_of_data'))
+    },
+  )
+
   test('by the system’s clock a programme begins with the day of today, and files do not move it', async () => {
     const ingest = await open({ settings: { clock: 'system', monetaryBasis: 'gross', partitions: 2, ledgerCap: 4096 } })
     await stream()
