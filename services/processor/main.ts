@@ -4,6 +4,7 @@ import { createLogger } from '../platform/logging.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { openTaskHosts } from '../wiring/processor.ts'
 import { startProcessor } from './program.ts'
+import { closeHosts } from './task-host.ts'
 
 const logger = createLogger('processor', process.env.LOYALTY_LOG_LEVEL || 'info')
 
@@ -17,7 +18,7 @@ await runProgram(logger, async (lifecycle) => {
       void lifecycle.stop(error.code, 1)
     },
   })
-  lifecycle.onStop('tasks', () => Promise.all(hosts.map((host) => host.close())))
+  lifecycle.onStop('tasks', () => closeHosts(hosts))
   const { bind, processorPort: port } = config
   const processor = await startProcessor({ hosts, logger, metrics: createMetrics('processor'), bind, port })
   lifecycle.onStop('processor', () => processor.close())

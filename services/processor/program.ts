@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { equipServer, listen, type ReadinessCheck } from '../platform/http.ts'
 import type { Logger } from '../platform/logging.ts'
 import { expositionOf, type Metrics } from '../platform/metrics.ts'
-import type { HostView, TaskHost } from './task-host.ts'
+import { closeHosts, type HostView, type TaskHost } from './task-host.ts'
 
 export interface ProcessorDependencies {
   /** Where the tasks run; closed with the processor. */
@@ -49,7 +49,7 @@ export async function startProcessor(deps: ProcessorDependencies): Promise<Runni
     port: server.port,
     url: server.url,
     async close() {
-      await Promise.all(hosts.map((host) => host.close()))
+      await closeHosts(hosts)
       await server.close()
     },
   }

@@ -37,6 +37,12 @@ export interface TaskHost {
   close(): Promise<void>
 }
 
+/** Closes all, also where one fails: its error is thrown when the others have ended. */
+export async function closeHosts(hosts: readonly TaskHost[]): Promise<void> {
+  const closed = await Promise.allSettled(hosts.map((host) => host.close()))
+  for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason
+}
+
 export interface TaskHostDependencies {
   readonly log: Log
   readonly topics: Topics

@@ -87,7 +87,12 @@ export class ThreadHost implements TaskHost {
 
   async #close(): Promise<void> {
     if (this.#ended) return
-    await this.#ask('close')
+    try {
+      await this.#ask('close')
+    } catch (error) {
+      // Of one that failed before everything is said already.
+      if (this.#failure === null) throw error
+    }
     await this.#gone
   }
 
