@@ -3,14 +3,14 @@ import { runProgram } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logging.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { openTaskHosts } from '../wiring/processor.ts'
+import { closeHosts } from './hosts.ts'
 import { startProcessor } from './program.ts'
-import { closeHosts } from './task-host.ts'
 
 const logger = createLogger('processor', process.env.LOYALTY_LOG_LEVEL || 'info')
 
 await runProgram(logger, async (lifecycle) => {
   const config = readConfig(process.env)
-  const hosts = openTaskHosts(config, {
+  const hosts = await openTaskHosts(config, {
     logger,
     crash: { CRASH_AT: process.env.CRASH_AT, NODE_ENV: process.env.NODE_ENV },
     onFailure: (error) => {

@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { equipServer, listen, type ReadinessCheck } from '../platform/http.ts'
 import type { Logger } from '../platform/logging.ts'
 import { expositionOf, type Metrics } from '../platform/metrics.ts'
-import { closeHosts, type HostView, type TaskHost } from './task-host.ts'
+import { closeHosts, type HostView, type TaskHost } from './hosts.ts'
 
 export interface ProcessorDependencies {
   /** Where the tasks run; closed with the processor. */

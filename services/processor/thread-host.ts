@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { errorOf, type Fault } from '#streams/core/fault.ts'
-import type { HostView, TaskHost } from './task-host.ts'
+import type { HostView, TaskHost } from './hosts.ts'
 
 /** What a thread is asked: a call of its host, all of which take nothing and answer plain data. */
 export interface ThreadRequest {

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { messageOf } from '#streams/core/error.ts'
 import { faultOf } from '#streams/core/fault.ts'
 import type { Logger } from '../platform/logging.ts'
-import type { TaskHost } from './task-host.ts'
+import type { TaskHost } from './hosts.ts'
 import type { ThreadAnswer, ThreadRequest } from './thread-host.ts'
 
 /**

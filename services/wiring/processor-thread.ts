@@ -1,7 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { createLogger } from '../platform/logging.ts'
 import { serveTaskHost } from '../processor/thread-server.ts'
-import { openTaskHost, type ProcessorThreadData } from './processor.ts'
+import type { ProcessorThreadData } from './processor.ts'
+import { openTaskHost } from './task-host.ts'
 
 /** Thread of a processor: a member of the group with tasks of its own, which does what the main thread asks. */
 const { config, thread, crash } = workerData as ProcessorThreadData

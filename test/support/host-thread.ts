@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createLogger } from '#services/platform/logging.ts'
-import type { TaskHost } from '#services/processor/task-host.ts'
+import type { TaskHost } from '#services/processor/hosts.ts'
 import { serveTaskHost } from '#services/processor/thread-server.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createLogger } from '#services/platform/logging.ts'
 import { createMetrics, type Metrics } from '#services/platform/metrics.ts'
+import type { HostView, TaskHost } from '#services/processor/hosts.ts'
 import { type RunningProcessor, startProcessor } from '#services/processor/program.ts'
-import type { HostView, TaskHost } from '#services/processor/task-host.ts'
 import type { TaskView } from '#services/processor/task-view.ts'
 
 const task = (partition: number, state: TaskView['state'] = 'running'): TaskView => ({

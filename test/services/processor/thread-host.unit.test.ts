@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { closeHosts } from '#services/processor/task-host.ts'
+import { closeHosts } from '#services/processor/hosts.ts'
 import { ThreadHost } from '#services/processor/thread-host.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { Behaviour } from '../../support/host-thread.ts'
