@@ -105,13 +105,13 @@ async function restore(stack: Stack, tools: BenchTools): Promise<Figures> {
   const { cpuSeconds } = usageOf(processor.pid!)
   await processor.stop()
   if (!reached) {
-    tools.say(`replay did not end within ${limitMs.restore / 1_000} s`)
-    return { replay_events_per_second: null }
+    tools.say(`the restore did not end within ${limitMs.restore / 1_000} s`)
+    return { restore_events_per_second: null }
   }
   const times = (to: string) => transitions.filter((one) => one.to === to).map(({ atMs }) => atMs)
   const ms = Math.max(...times('running')) - Math.min(...times('restoring'))
-  tools.say(`replayed at ${perSecond(positionOf(tasks), ms)} events/s`)
-  return { replay_events_per_second: perSecond(positionOf(tasks), ms), replay_cpu_seconds: cpuSeconds }
+  tools.say(`restored at ${perSecond(positionOf(tasks), ms)} events/s`)
+  return { restore_events_per_second: perSecond(positionOf(tasks), ms), restore_cpu_seconds: cpuSeconds }
 }
 
 function transitionsIn(logFile: string): { readonly to: string; readonly atMs: number }[] {
