@@ -2,7 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { threadsContract } from '../../contracts/threads-contract.ts'
 import { checkInvariants } from '../../support/loyalty/invariants.ts'
-import { shares, ThreadsWorld } from '../../support/loyalty/threads-world.ts'
+import { shared, ThreadsWorld } from '../../support/loyalty/threads-world.ts'
 import { traffic } from '../../support/loyalty/traffic.ts'
 import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
 import { newDatabase } from '../ingest/support/world.ts'
@@ -33,7 +33,7 @@ describe('a processor of two threads ends with code 1, and the next start goes o
         FAIL_FILE: file,
         FAIL_THREAD: '2',
       })
-      expect(await shares(processor, 2), processor.output).toEqual([1, 1])
+      await shared(processor, [1, 1])
       await threads.world.publisher.transactions(traffic(1))
       writeFileSync(`${file}.new`, order)
       renameSync(`${file}.new`, file)

@@ -60,17 +60,18 @@ export async function tasksOf(processor: ProcessorProcess): Promise<TaskOfThread
   return tasks
 }
 
-/** How many tasks each thread has, in the order of their numbers, once `count` run there and none besides. */
-export function shares(processor: ProcessorProcess, count: number): Promise<number[]> {
-  return eventually(
+/** Resolves once the threads, in the order of their numbers, have as many tasks each as `expected` says, which all run. */
+export async function shared(processor: ProcessorProcess, expected: readonly number[]): Promise<void> {
+  await eventually(
     async () => {
-      if (processor.port === 0) return null
+      if (processor.port === 0) return false
       const tasks = await tasksOf(processor)
-      const running = tasks.filter(({ state }) => state === 'running').map(({ thread }) => thread)
-      if (tasks.length !== count || running.length !== count) return null
-      return [...new Set(running)].sort().map((thread) => running.filter((one) => one === thread).length)
+      const counts = expected.map((_, index) => tasks.filter(({ thread }) => thread === index + 1).length)
+      return (
+        counts.every((count, index) => count === expected[index]) && tasks.every(({ state }) => state === 'running')
+      )
     },
-    { timeoutMs: 40_000, everyMs: 50, what: `running ${count} tasks` },
+    { timeoutMs: 40_000, everyMs: 50, what: `sharing tasks ${expected.join(' to ')}` },
   )
 }
 
