@@ -5,12 +5,13 @@ import { basename, dirname, extname, join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
 import { findColumns } from './files/columns.ts'
 import { CsvReader } from './files/csv.ts'
 import { isEncoding, readText } from './files/text.ts'
 import { type FileProfile, listProfiles, loadProfile } from './profile.ts'
-import type { NewUpload, UploadStore } from './store/uploads.ts'
+import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
 
 /** How a file comes in: it is stored durably, looked at, and its batch and task are written; the worker does the rest. */
 
@@ -69,13 +70,21 @@ export async function storeFile(deps: IntakeDeps, fileName: string, content: Rea
 export async function acceptFile(deps: IntakeDeps, file: StoredFile, profileName?: string): Promise<NewUpload> {
   const path = join(deps.dataDir, file.storedPath)
   try {
-    const upload = { ...file, taskId: randomUUID(), profile: await profileFor(deps, path, profileName) }
+    const profile = await profileFor(deps, path, profileName)
+    const upload = { ...file, taskId: randomUUID(), profile, trace: traceOfRequest() }
     await deps.store.create(upload)
     return upload
   } catch (error) {
     await discardFile(deps, file)
     throw error
   }
+}
+
+function traceOfRequest(): TaskTrace | null {
+  const trace = currentTrace()
+  if (trace === undefined) return null
+  const { traceId, correlationId } = trace
+  return { traceId, correlationId: correlationId === traceId ? null : correlationId }
 }
 
 export async function discardFile(deps: IntakeDeps, file: StoredFile): Promise<void> {

@@ -74,7 +74,20 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   }
   if (deps.programme.when === 'configure') await ensureProgramme(programme, deps.programme.profile)
   const { projections, calibrator, figures, crash } = deps
-  const job = { log, topics, registry, control, store, projections, calibrator, figures, clock, dataDir, crash }
+  const job = {
+    log,
+    topics,
+    registry,
+    control,
+    store,
+    projections,
+    calibrator,
+    figures,
+    clock,
+    metrics,
+    dataDir,
+    crash,
+  }
   const ticker = new Ticker({ log, topics, registry, control, clock, pool }, deps.tickEveryMs)
   const worker = new UploadWorker({ job, programme, ticker, stream: deps.stream, pool, logger })
   const app = createIngestApp({

@@ -5,8 +5,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { topicsOf } from '#schemas/topics.ts'
 import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
+import { createLogger } from '#services/platform/logging.ts'
+import { createMetrics } from '#services/platform/metrics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
+import type { Log } from '#streams/log/log.ts'
 import { eventually } from '../../support/eventually.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
@@ -48,6 +51,29 @@ async function open(changes: Parameters<typeof openIngest>[0]['changes'] = {}) {
 async function stream() {
   const worker = await startStream(log, registry, topics)
   closers.push(() => worker.close())
+}
+
+/** The log as a reader sees it while another writer's transaction is open at the end of the transactions. */
+function heldLog(): Log & { held: boolean } {
+  const { admin } = log
+  let before: number[] | null = null
+  const held = {
+    held: false,
+    admin: {
+      ...admin,
+      endOffsets: async (topic: string) => {
+        if (!held.held || topic !== topics.transactions) return admin.endOffsets(topic)
+        before ??= await admin.endOffsets(topic)
+        return before
+      },
+    },
+    reader: log.reader.bind(log),
+    writer: log.writer.bind(log),
+    transactionalWriter: log.transactionalWriter.bind(log),
+    join: log.join.bind(log),
+    close: log.close.bind(log),
+  }
+  return held
 }
 
 async function control() {
@@ -107,6 +133,51 @@ describe('an upload', () => {
     expect(await readdir(join(dir.path, 'uploads'))).toEqual([`${body.batch_id}.csv`])
   })
 
+  test('the metrics count the events that it published, by append', async () => {
+    const metrics = createMetrics('ingest')
+    const ingest = await open({ metrics })
+    await stream()
+    await ingest.ended((await ingest.upload(retailFile(60))).body.task_id)
+    await ingest.ended((await ingest.upload(retailFile(5, 1_000))).body.task_id)
+    const text = await metrics.registry.metrics()
+    expect(text).toContain('loyalty_records_total{topic="loyalty.transactions",service="ingest"} 65\n')
+    expect(text).toContain('loyalty_batch_records_sum{service="ingest",kind="publish"} 65\n')
+    expect(text).toContain('loyalty_batch_records_sum{service="ingest",kind="file"} 130\n')
+    expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="publish"\} [1-9]/)
+    expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="sweeping"\} 2\n/)
+  })
+
+  test('log lines of the work carry the trace of the request that brought it, also when it is got ready before its turn', async () => {
+    const lines: Record<string, unknown>[] = []
+    const logger = createLogger('ingest', 'info', { write: (line: string) => void lines.push(JSON.parse(line)) })
+    // Nobody answers for the stream, so that the second upload is got ready while the first one waits.
+    const status = { tasks: async () => null }
+    const ingest = await open({ logger, stream: { status, everyMs: 20, unreachableAfterMs: 40 } })
+    const send = (number: number, headers: Record<string, string>) =>
+      ingest.upload(retailFile(5, number), 'online-retail', 'file.csv', headers)
+    const first = (await send(1, { traceparent: `00-${'a'.repeat(32)}-${'1'.repeat(16)}-01` })).body.task_id
+    const other = { traceparent: `00-${'b'.repeat(32)}-${'1'.repeat(16)}-01`, 'x-correlation-id': 'order-7' }
+    const second = (await send(100, other)).body.task_id
+    await eventually(() => lines.some(({ code }) => code === 'upload_waits'))
+    await stream()
+    await ingest.ended(first)
+    await ingest.ended(second)
+    // Each once: a wait is told again when what is waited for changes.
+    const told = (id: string) => [
+      ...new Set(
+        lines.flatMap(({ task_id, message, trace_id, correlation_id }) =>
+          task_id === id ? [`${String(message).split(':')[0]} ${trace_id} ${correlation_id}`] : [],
+        ),
+      ),
+    ]
+    const a = `${'a'.repeat(32)} ${first}`
+    const b = `${'b'.repeat(32)} order-7`
+    await eventually(() => told(second).length === 4)
+    expect(told(first)).toEqual([`upload begun ${a}`, `upload waits ${a}`, `upload completed ${a}`])
+    const ready = [`upload is got ready before its turn ${b}`, `upload waits ${b}`]
+    expect(told(second)).toEqual([...ready, `upload begun ${b}`, `upload completed ${b}`])
+  })
+
   test('the same file again changes nothing but the counts of duplicates', async () => {
     const ingest = await open()
     await stream()
@@ -156,6 +227,20 @@ describe('an upload', () => {
     expect(first.report).toMatchObject({ accepted: 1, refunds: 1, as_of: null, cut_points: null, buyers: 0 })
     const second = await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
     expect(second.report).toMatchObject({ accepted: 5, as_of: '2011-01-05', buyers: 5 })
+  })
+
+  test('its events are waited for also while a transaction that is open before them keeps them from readers', async () => {
+    const held = heldLog()
+    const ingest = await open({ log: held })
+    const first = await startStream(log, registry, topics)
+    await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
+    await first.close()
+    held.held = true
+    const { body } = await ingest.upload(retailFile(5, 100))
+    const before = new Set(['queued', 'reading', 'grouping', 'publishing'])
+    await eventually(async () => !before.has((await ingest.store.task(body.task_id))!.phase))
+    await stream()
+    expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 5, sales: 5 })
   })
 
   test('a file in another currency is refused as a whole: nothing is published', async () => {
