@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { CliContext } from './context.ts'
+import { UsageError } from './usage.ts'
 import { checkConfigVerb } from './verbs/check-config.ts'
 import { clientShowVerb } from './verbs/client-show.ts'
 import { clientsExportVerb } from './verbs/clients-export.ts'
@@ -62,7 +63,7 @@ export async function runCli(args: readonly string[], context: Omit<CliContext, 
     context.output.note(`error: ${messageOf(error)} (${code})`)
     if (!(error instanceof LoyaltyError) && error instanceof Error) context.output.note(error.stack ?? '')
     if (args.includes('--json')) context.output.json({ error: { code, message: messageOf(error), details } })
-    return exitCodes.failed
+    return error instanceof UsageError ? exitCodes.usage : exitCodes.failed
   }
 }
 

@@ -12,7 +12,7 @@ import { ChildProgram } from '../standalone/child-program.ts'
 import { openClickHouseEngine, openPostgresEngine } from '../standalone/engines.ts'
 import { startPlatform } from '../standalone/platform.ts'
 import { choosePort } from '../standalone/ports.ts'
-import { findPlatform } from '../standalone/run-file.ts'
+import { findPlatform, type RunFile } from '../standalone/run-file.ts'
 import type { CliContext, CommonOptions } from './context.ts'
 
 /** What a verb works with: parts of the data, or the whole platform with its programs. */
@@ -24,6 +24,8 @@ export interface Session {
   readonly topics: Topics
   /** True when the platform was running already and goes on after the session. */
   readonly joined: boolean
+  /** The platform that was running already, or null. */
+  readonly platform: RunFile | null
   log(): Log
   postgres(): Pool
   clickhouse(): ClickHouseClient
@@ -71,7 +73,7 @@ async function openSession(
   const running = await findPlatform(dataDir)
   if (running !== null) {
     const joined = readConfig({ ...env, ...running.environment })
-    return connect(context, joined, { joined: true, apiUrl: running.urls.api ?? '', stop: async () => {} })
+    return connect(context, joined, { platform: running, apiUrl: running.urls.api ?? '', stop: async () => {} })
   }
   if (needs.includes('platform')) {
     const platform = await startPlatform({
@@ -81,7 +83,7 @@ async function openSession(
       tell: context.output.note,
       signal: context.interrupted,
     })
-    return connect(context, platform.config, { joined: false, apiUrl: platform.urls.api, stop: platform.stop })
+    return connect(context, platform.config, { platform: null, apiUrl: platform.urls.api, stop: platform.stop })
   }
   return openAtRest(context, env, { ...config, dataDir }, needs)
 }
@@ -127,7 +129,7 @@ async function openAtRest(
       parts.push(() => registry.stop())
       known = { ...known, registryUrl: registry.url }
     }
-    return connect(context, known, { joined: false, apiUrl: '', stop })
+    return connect(context, known, { platform: null, apiUrl: '', stop })
   } catch (error) {
     await stop()
     throw error
@@ -150,7 +152,7 @@ async function startRegistry(config: Config, env: Environment): Promise<ChildPro
 }
 
 interface Host {
-  readonly joined: boolean
+  readonly platform: RunFile | null
   readonly apiUrl: string
   stop(): Promise<void>
 }
@@ -171,7 +173,8 @@ function connect({ wiring }: CliContext, config: Config, host: Host): Session {
   return {
     config,
     topics: topicsOf(config.topicPrefix),
-    joined: host.joined,
+    joined: host.platform !== null,
+    platform: host.platform,
     apiUrl: host.apiUrl,
     log: kept(
       () => wiring.openLog(config),

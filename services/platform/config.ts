@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { nearestName } from './nearest-name.ts'
 import { type Variable, variables } from './variables.ts'
 
 const declared = { ...variables.programme, ...variables.storage, ...variables.programs }
@@ -37,10 +38,40 @@ export function isExplicit(env: Environment, name: keyof Config): boolean {
   return Boolean(env[declared[name].env])
 }
 
+export interface UnknownVariable {
+  readonly variable: string
+  /** The variable that was meant, perhaps; null where none is like it. */
+  readonly nearest: string | null
+}
+
 /** Names that look like ours and are not: a slip of the pen that would leave a default in force. */
-export function unknownVariables(env: Environment): string[] {
-  const known = new Set(Object.values<Variable>(declared).map((variable) => variable.env))
-  return Object.keys(env).filter((name) => name.startsWith('LOYALTY_') && !known.has(name) && !foreign.has(name))
+export function unknownVariables(env: Environment): UnknownVariable[] {
+  const known = Object.values<Variable>(declared).map((variable) => variable.env)
+  return Object.keys(env)
+    .filter((name) => name.startsWith('LOYALTY_') && !known.includes(name) && !foreign.has(name))
+    .map((variable) => ({ variable, nearest: nearestName(variable, known) }))
+}
+
+/** What is to be said of each unknown variable. */
+export function unknownVariableNotices(env: Environment): string[] {
+  return unknownVariables(env).map(
+    ({ variable, nearest }) =>
+      `${variable} is no variable of this product and changes nothing; ${nearest === null ? '.env.example lists those there are' : `is ${nearest} meant?`}`,
+  )
+}
+
+/** Settings that belong to a programme: what its first record says holds. */
+export type ProgrammeFacts = Pick<
+  Config,
+  'currency' | 'timeZone' | 'clock' | 'monetaryBasis' | 'partitions' | 'ledgerCap'
+>
+
+/** What is to be said of each setting that the environment has and the programme was begun with another value of. */
+export function ignoredSettings(env: Environment, config: ProgrammeFacts, programme: ProgrammeFacts): string[] {
+  const names = Object.keys(programme) as (keyof ProgrammeFacts)[]
+  return names
+    .filter((name) => isExplicit(env, name) && config[name] !== programme[name])
+    .map((name) => `${declared[name].env}=${config[name]} is ignored: the programme was begun with ${programme[name]}`)
 }
 
 function invalid(faults: readonly { variable: string; fault: string }[]): LoyaltyError {

@@ -56,19 +56,37 @@ export interface PostgresMigrationOptions {
   /** Schema of the program: created where missing, first in the search path of every migration. */
   readonly schema: string
   readonly directory: string
-  /** Number to end at, forward or back; default: the newest file. 0 takes everything back. */
+  /** Number to end at, forward or back; default: the newest file. 0 takes everything back, and its data with it. */
   readonly target?: number
+}
+
+/**
+ * The number to end at, from what a person wrote. `directories` go together: a number is one that exists in any of them, or
+ * 0. Errors: `migration_target_unknown`, and those of `readMigrations`.
+ */
+export async function targetOf(text: string, directories: readonly string[]): Promise<number> {
+  const known = (await Promise.all(directories.map(readMigrations))).flat().map(({ number }) => number)
+  const numbers = [...new Set(known)].sort((a, b) => a - b)
+  const target = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (target === 0 || numbers.includes(target)) return target
+  throw unknownTarget(text, numbers)
 }
 
 /**
  * Brings a Postgres schema to a target, each migration in a transaction of its own. Several programs may call it at the
  * same time: one works, the others wait and find it done. What is applied is kept in `<schema>.schema_migrations`.
  *
- * Errors: `migration_changed` (an applied file was edited), `migration_unknown` (the database is newer than this code),
- * `migration_failed` (with the name; the database is as after the migration before), and those of `readMigrations`.
+ * Errors: `migration_target_unknown`, `migration_changed` (an applied file was edited), `migration_unknown` (the database is
+ * newer than this code), `migration_failed` (with the name; the database is as after the migration before), and those of `readMigrations`.
  */
 export async function migratePostgres(pool: Pool, options: PostgresMigrationOptions): Promise<MigrationReport> {
   const migrations = await readMigrations(options.directory)
+  const { target = 0 } = options
+  if (!Number.isInteger(target) || target < 0)
+    throw unknownTarget(
+      String(target),
+      migrations.map(({ number }) => number),
+    )
   const client = await pool.connect()
   try {
     await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`migrations of ${options.schema}`])
@@ -93,14 +111,12 @@ async function runPostgres(
     `CREATE TABLE IF NOT EXISTS ${quoted}.schema_migrations
      (number int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
   )
-  const stored = await client.query<Applied>(
-    `SELECT number, name, checksum FROM ${quoted}.schema_migrations ORDER BY number`,
-  )
-  checkApplied(migrations, stored.rows)
-  const current = stored.rows.at(-1)?.number ?? 0
+  const stored = await appliedOf(client, schema)
+  checkApplied(migrations, stored)
+  const current = stored.at(-1)?.number ?? 0
   const end = target ?? migrations.at(-1)?.number ?? 0
   const forward = migrations.filter(({ number }) => number > current && number <= end)
-  const back = migrations.filter(({ number }) => number > end && number <= current).reverse()
+  const back = stepsBack(migrations, current, end)
   for (const migration of forward)
     await inTransaction(client, schema, migration.name, async () => {
       await client.query(migration.up)
@@ -117,6 +133,19 @@ async function runPostgres(
     })
   const applied = [...forward.map(({ name }) => name), ...back.map(({ name }) => `-${name}`)]
   return { applied, current: Math.min(end, migrations.at(-1)?.number ?? 0) }
+}
+
+/** Migrations to take back from `current`, in order. */
+export function stepsBack(migrations: readonly Migration[], current: number, target: number): Migration[] {
+  return migrations.filter(({ number }) => number > target && number <= current).reverse()
+}
+
+/** What is applied in a schema, in order; nothing where it does not exist. Errors: those of the driver. */
+export async function appliedOf(client: PoolClient, schema: string): Promise<Applied[]> {
+  const table = `${client.escapeIdentifier(schema)}.schema_migrations`
+  const there = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [table])
+  if (!there.rows[0]!.there) return []
+  return (await client.query<Applied>(`SELECT number, name, checksum FROM ${table} ORDER BY number`)).rows
 }
 
 async function inTransaction(
@@ -206,7 +235,7 @@ export function statementsOf(sql: string): string[] {
     .filter((statement) => statement.replace(/--[^\n]*/g, '').trim() !== '')
 }
 
-interface Applied {
+export interface Applied {
   readonly number: number
   readonly name: string
   readonly checksum: string
@@ -223,6 +252,14 @@ function checkApplied(migrations: readonly Migration[], applied: readonly Applie
         `${name} was edited after it was applied; add a new migration instead`,
       )
   }
+}
+
+function unknownTarget(given: string, numbers: readonly number[]): LoyaltyError {
+  return new LoyaltyError(
+    'migration_target_unknown',
+    `there is no migration ${given === '' ? "''" : given} to end at; there are ${numbers.join(', ')}, and 0 takes everything back`,
+    { details: { given, numbers } },
+  )
 }
 
 function failed(name: string, cause: unknown): LoyaltyError {

@@ -1,6 +1,13 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
-import { createNextTables, dropNextTables, exchangeTables, nextSuffix, uuidsOf } from './clickhouse-rebuild.ts'
+import {
+  createNextTables,
+  dropNextTables,
+  exchangeTables,
+  holdRows,
+  nextSuffix,
+  uuidsOf,
+} from './clickhouse-rebuild.ts'
 import type { Engine, WriteHook } from './engine.ts'
 import {
   adoptNext,
@@ -61,6 +68,8 @@ export function clickhouseEngine<B extends Batch>(options: ClickHouseEngineOptio
       await options.migrate()
       await projection.init(target({ projection: name, epoch: 0 }, ''))
     },
+
+    holdsRows: () => holdRows(client, tables),
 
     async recover(owner, replay) {
       const intents = await readIntents(pool, owner.projection)

@@ -31,6 +31,16 @@ export function isView(table: { readonly engine: string }): boolean {
   return table.engine === 'MaterializedView'
 }
 
+/** True where any of the tables has a row. */
+export async function holdRows(client: ClickHouseClient, names: readonly string[]): Promise<boolean> {
+  const [found] = await select<{ tables: number }>(client, {
+    sql: `SELECT toUInt32(count()) AS tables FROM system.tables
+          WHERE database = currentDatabase() AND name IN {names:Array(String)} AND total_rows > 0`,
+    params: { names },
+  })
+  return (found?.tables ?? 0) > 0
+}
+
 /** Copies of the tables, empty, with views of their own between them. The definitions are those of the live tables. */
 export async function createNextTables(client: ClickHouseClient, names: readonly string[]): Promise<void> {
   for (const table of await describeTables(client, names))

@@ -38,6 +38,11 @@ export interface Engine<B extends Batch> {
   begin(): B
   /** Brings the store's schema up to date; harmless when repeated. */
   prepare(): Promise<void>
+  /**
+   * True while rows are there whose offsets may have been lost, as they are kept elsewhere: applied again from the start of
+   * the log they would count twice.
+   */
+  holdsRows(): Promise<boolean>
   /** Settles what an owner before this one began, so that the stored offsets are the whole truth. */
   recover(owner: Ownership, replay: Replay<B>): Promise<void>
   /**

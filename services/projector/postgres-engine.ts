@@ -58,6 +58,11 @@ export function postgresEngine<B extends Batch>(options: PostgresEngineOptions<B
       await inTransaction(pool, (client) => projection.init({ client, schema }))
     },
 
+    // They are in one schema with their offsets.
+    async holdsRows() {
+      return false
+    },
+
     async recover() {},
 
     apply: (owner, batch, ranges) =>

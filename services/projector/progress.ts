@@ -45,6 +45,28 @@ export async function takeOver(pool: Pool, projection: string, version: number):
   })
 }
 
+const undefinedTable = '42P01'
+
+/**
+ * Whether writes of this owner still count. False once another owner took over, and also where the table is not there or
+ * does not know the owner, as after a migration backwards. Errors: those of the driver.
+ */
+export async function isOwner(pool: Pool, { projection, epoch }: Ownership): Promise<boolean> {
+  const owned = 'SELECT FROM projector.projection WHERE projection = $1 AND epoch = $2'
+  try {
+    return (await pool.query(owned, [projection, epoch])).rowCount === 1
+  } catch (error) {
+    if ((error as { code?: unknown }).code === undefinedTable) return false
+    throw error
+  }
+}
+
+/** Whether it is known how far a projection is. */
+export async function hasOffsets(pool: Pool, projection: string): Promise<boolean> {
+  const found = await pool.query('SELECT FROM projector.projection_offset WHERE projection = $1 LIMIT 1', [projection])
+  return found.rowCount === 1
+}
+
 /** Offsets by topic and partition; partitions that were never read get a row that starts at `start`. */
 export async function openOffsets(
   pool: Pool,

@@ -8,7 +8,7 @@ import type { Engine, Reconciliation } from './engine.ts'
 import { Feed } from './feed.ts'
 import { LogOffsets } from './log-offsets.ts'
 import { becomeOwner, type OwnerLock } from './owner.ts'
-import { nextKey, type Ownership, openOffsets, takeOver } from './progress.ts'
+import { hasOffsets, isOwner, nextKey, type Ownership, openOffsets, type ProjectionRow, takeOver } from './progress.ts'
 import { type Batch, type Range, topicsRead } from './projection.ts'
 import type { Reading, Rejected } from './reading.ts'
 import { orderRebuild } from './rebuild-tasks.ts'
@@ -165,8 +165,7 @@ export class ProjectionRunner<B extends Batch> {
     const owner = { projection: this.name, epoch: row.epoch }
     if (row.rebuild === 'swapping') await this.engine.finishSwap(owner, row)
     await this.engine.recover(owner, (ranges) => this.#replay(ranges))
-    const wanted = row.rebuild === 'building' || (row.rebuild === null && row.version !== this.engine.version)
-    if (wanted) await orderRebuild(pool, this.name)
+    if (await this.#wantsRebuild(row)) await orderRebuild(pool, this.name)
     const feed = await this.#openFeed(owner, onSuccess)
     const session = { owner, feed }
     const watch = setInterval(() => {
@@ -191,6 +190,13 @@ export class ProjectionRunner<B extends Batch> {
     }
     if (lock.lost)
       throw new LoyaltyError('projection_lock_lost', 'the connection that held the lock is gone', { retriable: true })
+  }
+
+  /** One that broke off, tables of another version, or rows of which nobody knows any more where they end. */
+  async #wantsRebuild({ rebuild, version }: ProjectionRow): Promise<boolean> {
+    if (rebuild !== null) return rebuild === 'building'
+    if (version !== this.engine.version) return true
+    return !(await hasOffsets(this.#deps.pool, this.name)) && (await this.engine.holdsRows())
   }
 
   async #openFeed(owner: Ownership, onSuccess: () => void): Promise<Feed<B>> {
@@ -231,6 +237,8 @@ export class ProjectionRunner<B extends Batch> {
   /** Nobody waits for it; what fails is tried again within a second. */
   async #mind(session: Session<B>): Promise<void> {
     try {
+      // A feed at its end writes nothing, and so would not learn that it is replaced.
+      if (!(await isOwner(this.#deps.pool, session.owner))) return this.#leave(session)
       await this.#offsets.tell()
       await this.#rebuilder.look(session)
       this.#mindTrouble = ''
@@ -240,6 +248,13 @@ export class ProjectionRunner<B extends Batch> {
         this.#logger.warn({ error }, `telling the log, or looking for orders: ${trouble}`)
       this.#mindTrouble = trouble
     }
+  }
+
+  /** The session writes nothing any more: whoever holds the lock takes the projection over anew. */
+  #leave({ owner, feed }: Session<B>): void {
+    if (this.#session?.feed !== feed) return
+    this.#logger.warn({ epoch: owner.epoch }, 'the projection knows this owner no more; taking it over anew')
+    feed.stop()
   }
 
   /** Where a projection that knows nothing begins. */

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Config, type Environment, isExplicit, toEnvironment } from '../platform/config.ts'
+import { type Config, type Environment, isExplicit, toEnvironment, unknownVariableNotices } from '../platform/config.ts'
 import { lockDirectory } from './chdb/directory-lock.ts'
 import { ChildProgram, type ProgramEvent } from './child-program.ts'
 import { checkDirectoryFacts, rememberDirectoryFacts } from './directory-facts.ts'
@@ -22,8 +22,8 @@ export interface PlatformSetup {
   readonly storage: (config: Config) => Promise<void>
   /** ClickHouse answers: migrate it. */
   readonly statistics: (config: Config) => Promise<void>
-  /** The registry answers: publish the first control records where there are none. */
-  readonly programme: (config: Config) => Promise<void>
+  /** The registry answers: publish the first control records where there are none. `env` tells what was set by hand. */
+  readonly programme: (config: Config, env: Environment) => Promise<void>
 }
 
 export interface PlatformOptions {
@@ -59,6 +59,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const startedMs = performance.now()
   const { signal, tell } = options
   const dataDir = resolve(options.config.dataDir)
+  for (const notice of unknownVariableNotices(options.env)) tell(`warning: ${notice}`)
   mkdirSync(join(dataDir, 'logs'), { recursive: true })
   const lock = await lockDirectory(dataDir)
   const parts: Stoppable[] = [{ stop: () => lock.release() }]
@@ -78,7 +79,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       return Promise.all(names.map((name) => programs[name].start()))
     }
     if (options.config.registryUrl === undefined) await unlessInterrupted(signal, 0, () => started(['registry']))
-    await unlessInterrupted(signal, setupGraceMs, () => options.setup.programme(joined))
+    await unlessInterrupted(signal, setupGraceMs, () => options.setup.programme(joined, options.env))
     await unlessInterrupted(signal, 0, () => started(others))
     await unlessInterrupted(signal, 0, () =>
       Promise.all(others.map((name) => untilReady(name, programs[name].url, tell))),

@@ -6,7 +6,7 @@ import { checkDirectoryFacts } from '../standalone/directory-facts.ts'
 import { clickHouseCalibrator, projectionProgress } from './ingest.ts'
 import { openLog } from './log.ts'
 import { allProjections } from './projections.ts'
-import { createTopics, migrateDatabase, migrateStatistics, platformSetup } from './setup.ts'
+import { createTopics, migrateDatabase, migrateStatistics, migrationTarget, platformSetup, wayBack } from './setup.ts'
 import { openClickHouse, openPostgres, openRegistry } from './stores.ts'
 
 /** Builds for the verbs of the CLI what the programs build for themselves. */
@@ -15,6 +15,8 @@ export function cliWiring(logger: Logger, notice: (text: string) => void): Wirin
     setup: (profile) => platformSetup(logger, notice, profile),
     migrateDatabase: (config, target) => migrateDatabase(config, logger, target),
     migrateStatistics,
+    migrationTarget,
+    wayBack: (config, target) => wayBack(config, logger, target),
     createTopics: async (config) => {
       checkDirectoryFacts(resolve(config.dataDir), config)
       return createTopics(config, logger)

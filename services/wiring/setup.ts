@@ -4,9 +4,10 @@ import { systemClock } from '#streams/core/clock.ts'
 import { Control } from '../ingest/control.ts'
 import { loadProfile } from '../ingest/profile.ts'
 import { ensureProgramme, type ProgrammeSettings } from '../ingest/programme.ts'
-import type { Config } from '../platform/config.ts'
+import { type Config, type Environment, ignoredSettings } from '../platform/config.ts'
 import type { Logger } from '../platform/logging.ts'
-import { type MigrationReport, migrateClickHouse, migratePostgres } from '../platform/migrate.ts'
+import { type MigrationReport, migrateClickHouse, migratePostgres, targetOf } from '../platform/migrate.ts'
+import { lookBack, otherConnections, type WayBack } from '../platform/way-back.ts'
 import { openLog } from './log.ts'
 import { defaultModel } from './models.ts'
 import { clickHouseAddress, openPostgres, openRegistry } from './stores.ts'
@@ -29,13 +30,38 @@ export async function migrateDatabase(
     for (const schema of migratedSchemas)
       reports[schema] = await migratePostgres(pool, {
         schema,
-        directory: join(root, 'migrations', schema),
+        directory: migrationsOf(schema),
         ...(target === undefined ? {} : { target }),
       })
     return reports
   } finally {
     await pool.end()
   }
+}
+
+/** The number that `text` names for `migrateDatabase`. Errors: `migration_target_unknown`. */
+export function migrationTarget(text: string): Promise<number> {
+  return targetOf(text, migratedSchemas.map(migrationsOf))
+}
+
+/**
+ * What `migrateDatabase` would take back on the way to `target`, and how many other connections programs have to the
+ * database. Changes nothing.
+ */
+export async function wayBack(config: Config, logger: Logger, target: number) {
+  const pool = openPostgres(config, logger, 1)
+  try {
+    const back: WayBack[] = []
+    for (const schema of migratedSchemas)
+      back.push(await lookBack(pool, { schema, directory: migrationsOf(schema), target }))
+    return { back: back.filter(({ steps }) => steps.length > 0), connections: await otherConnections(pool) }
+  } finally {
+    await pool.end()
+  }
+}
+
+function migrationsOf(schema: string): string {
+  return join(root, 'migrations', schema)
 }
 
 export function migrateStatistics(config: Config): Promise<MigrationReport> {
@@ -59,21 +85,31 @@ export function programmeSettings(config: Config): ProgrammeSettings {
   return { currency, timeZone, clock, monetaryBasis, partitions, ledgerCap }
 }
 
-/** Publishes the first control records where the control topic is empty; see `ensureProgramme`. */
+/**
+ * Publishes the first control records where the control topic is empty; see `ensureProgramme`. Where it is not, notes each
+ * setting of `env` that is ignored because the programme was begun with another.
+ */
 export async function configureProgramme(
   config: Config,
   logger: Logger,
-  options: { readonly profile?: string | undefined; readonly notice: (text: string) => void },
+  options: {
+    readonly profile?: string | undefined
+    readonly notice: (text: string) => void
+    readonly env: Environment
+  },
 ): Promise<void> {
   const log = openLog(config, { clientId: 'loyalty-setup', logger })
   const pool = openPostgres(config, logger, 2)
   try {
     const control = await Control.open(log, topicsOf(config.topicPrefix), openRegistry(config))
-    const { profile, notice } = options
+    const { profile, notice, env } = options
     const model = await defaultModel(config)
     const settings = programmeSettings(config)
     const deps = { control, pool, clock: systemClock, settings, model, notice }
-    await ensureProgramme(deps, profile === undefined ? null : loadProfile(profile))
+    const programme = await ensureProgramme(deps, profile === undefined ? null : loadProfile(profile))
+    const { currency, clock, partitions, time_zone: timeZone, monetary_basis: monetaryBasis } = programme
+    const inForce = { currency, timeZone, clock, monetaryBasis, partitions, ledgerCap: programme.ledger_cap }
+    for (const text of ignoredSettings(env, config, inForce)) notice(text)
   } finally {
     await Promise.all([log.close(), pool.end()])
   }
@@ -88,6 +124,6 @@ export function platformSetup(logger: Logger, notice: (text: string) => void, pr
     statistics: async (config: Config) => {
       await migrateStatistics(config)
     },
-    programme: (config: Config) => configureProgramme(config, logger, { profile, notice }),
+    programme: (config: Config, env: Environment) => configureProgramme(config, logger, { profile, notice, env }),
   }
 }

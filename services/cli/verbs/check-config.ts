@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type Config, envExample, readConfig, unknownVariables } from '../../platform/config.ts'
+import { type Config, envExample, readConfig, unknownVariableNotices } from '../../platform/config.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { environmentOf } from '../session.ts'
 
@@ -19,7 +19,7 @@ export function checkConfigVerb(program: Command, context: CliContext): void {
       if (options.example) return context.output.write(envExample())
       const env = environmentOf(context, options)
       const config = withoutSecrets(readConfig(env))
-      for (const name of unknownVariables(env)) context.output.note(`warning: ${name} is no variable of this product`)
+      for (const notice of unknownVariableNotices(env)) context.output.note(`warning: ${notice}`)
       if (options.json) context.output.json(config)
       else
         for (const [name, value] of Object.entries(config))

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import { cutPointsFault } from '#streams/domain/scoring.ts'
@@ -8,6 +8,7 @@ import type { ReportCutPoints } from '../../ingest/report.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { type Need, type Session, withSession } from '../session.ts'
 import { untilSettled } from '../settled.ts'
+import { asUsage, wholeNumbers } from '../usage.ts'
 
 interface Options extends CommonOptions {
   readonly r: number[]
@@ -62,9 +63,9 @@ export function cutPointsVerb(program: Command, context: CliContext): void {
   verb
     .command('publish')
     .description('bring given cut-points into force: every client is scored anew')
-    .requiredOption('--r <days>', 'recency in days, ascending, divided by commas', numbers)
-    .requiredOption('--f <counts>', 'numbers of purchases, ascending', numbers)
-    .requiredOption('--m <sums>', 'sums in minor units, ascending', numbers)
+    .requiredOption('--r <days>', 'recency in days, ascending, divided by commas', wholeNumbers('--r'))
+    .requiredOption('--f <counts>', 'numbers of purchases, ascending', wholeNumbers('--f'))
+    .requiredOption('--m <sums>', 'sums in minor units, ascending', wholeNumbers('--m'))
     .addOption(basisOption())
     .option(...dataDir)
     .option(...wait)
@@ -74,6 +75,7 @@ export function cutPointsVerb(program: Command, context: CliContext): void {
       '\nExamples:\n  npm run -s loyalty -- cut-points publish --r 30,90 --f 1,5 --m 148400,408100 --basis gross --wait\n',
     )
     .action(async (options: Options) => {
+      await asUsage(() => check(options.r, options.f, options.m))
       const cuts = await withSession(context, options, options.wait ? ['platform'] : ['registry'], async (session) => {
         const control = await controlOf(session)
         const basis = options.basis ?? (await programmeOf(control)).monetary_basis
@@ -105,14 +107,17 @@ async function publish(
   cuts: ReportCutPoints,
   calibratedAsOf: number | null,
 ): Promise<void> {
-  const { recency_days: recencyDays, frequency, monetary_minor: monetaryMinor, basis } = cuts
-  const fault = cutPointsFault({ recencyDays, frequency, monetaryMinor, basis })
-  if (fault !== null) throw new LoyaltyError('cut_points_invalid', fault)
+  check(cuts.recency_days, cuts.frequency, cuts.monetary_minor)
   const end = await control.publish([
     'CutPointsPublished',
     { ...cuts, calibrated_as_of: calibratedAsOf, published_at: Date.now() },
   ])
   if (options.wait) await untilSettled(context, session, end)
+}
+
+function check(recencyDays: readonly number[], frequency: readonly number[], monetaryMinor: readonly number[]): void {
+  const fault = cutPointsFault({ recencyDays, frequency, monetaryMinor, basis: 'net' })
+  if (fault !== null) throw new LoyaltyError('cut_points_invalid', fault)
 }
 
 function controlOf(session: Session): Promise<Control> {
@@ -123,12 +128,6 @@ async function programmeOf(control: Control) {
   const { programme } = await control.read()
   if (programme !== null) return programme
   throw new LoyaltyError('programme_missing', 'no programme is configured; run `loyalty start` or ingest a file')
-}
-
-function numbers(text: string): number[] {
-  const values = text.split(',').map(Number)
-  if (values.every(Number.isSafeInteger) && text !== '') return values
-  throw new InvalidArgumentError('whole numbers divided by commas, such as 30,90')
 }
 
 function describe(cuts: ReportCutPoints): string {

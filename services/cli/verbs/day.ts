@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { dayOfIso, isoOfDay } from '#streams/domain/calendar.ts'
+import { isoOfDay } from '#streams/domain/calendar.ts'
 import { Control } from '../../ingest/control.ts'
 import { calendarOf } from '../../ingest/day.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { withSession } from '../session.ts'
 import { untilSettled } from '../settled.ts'
+import { asUsage, dayOf } from '../usage.ts'
 
 interface Options extends CommonOptions {
   readonly wait?: boolean
@@ -21,6 +22,7 @@ export function dayVerb(program: Command, context: CliContext): void {
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExamples:\n  npm run -s loyalty -- day 2011-12-10 --wait\n')
     .action(async (date: string | undefined, options: Options) => {
+      const given = date === undefined ? null : await asUsage(() => parseDay(date))
       const outcome = await withSession(
         context,
         options,
@@ -34,7 +36,7 @@ export function dayVerb(program: Command, context: CliContext): void {
               'no programme is configured; run `loyalty start` or ingest a file',
             )
           const today = calendarOf(programme).dayOf(Date.now())
-          const day = date === undefined ? today : parseDay(date)
+          const day = given ?? today
           if (day > today)
             throw new LoyaltyError('day_refused', `${isoOfDay(day)} has not come; today is ${isoOfDay(today)}`)
           if (before !== null && day < before)
@@ -50,7 +52,7 @@ export function dayVerb(program: Command, context: CliContext): void {
 }
 
 function parseDay(text: string): number {
-  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? dayOfIso(text) : Number.NaN
-  if (Number.isInteger(day) && isoOfDay(day) === text) return day
+  const day = dayOf(text)
+  if (!Number.isNaN(day)) return day
   throw new LoyaltyError('day_refused', `${text} is no date; write it like 2011-12-09`)
 }

@@ -5,6 +5,7 @@ import { readRange } from '#streams/log/range.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { tableOf } from '../output.ts'
 import { withSession } from '../session.ts'
+import { wholeNumber } from '../usage.ts'
 
 interface Options extends CommonOptions {
   readonly limit: number
@@ -17,7 +18,7 @@ export function dlqListVerb(dlq: Command, context: CliContext): void {
     .command('list')
     .description('the newest dead letters: transactions that could not be taken in, with the reason')
     .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
-    .option('--limit <number>', 'how many at most', Number, 50)
+    .option('--limit <number>', 'how many at most', wholeNumber('--limit'), 50)
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExamples:\n  npm run -s loyalty -- dlq list --limit 10\n')
     .action(async (options: Options) => {

@@ -4,6 +4,7 @@ import { contextOfLog } from '../features-export.ts'
 import { type GenerateReport, generateToFile, generateToLog } from '../generate.ts'
 import { progressBar } from '../progress.ts'
 import { withSession } from '../session.ts'
+import { positiveNumber, wholeNumber } from '../usage.ts'
 
 interface Options extends CommonOptions {
   readonly events: number
@@ -18,13 +19,13 @@ export function generateVerb(program: Command, context: CliContext): void {
   program
     .command('generate')
     .description('publish believable, seeded transactions, or write them to a file')
-    .option('--events <number>', 'transactions in all', Number, 10_000)
-    .option('--clients <number>', 'clients they belong to', Number, 1_000)
+    .option('--events <number>', 'transactions in all', wholeNumber('--events'), 10_000)
+    .option('--clients <number>', 'clients they belong to', wholeNumber('--clients'), 1_000)
     .addOption(
       new Option('--distribution <shape>', 'how they are shared out').choices(['zipf', 'uniform']).default('zipf'),
     )
-    .option('--seed <number>', 'equal seeds give equal transactions', Number, 1)
-    .option('--rate <number>', 'transactions a second (default: as fast as they are taken)', Number)
+    .option('--seed <number>', 'equal seeds give equal transactions', wholeNumber('--seed', 0), 1)
+    .option('--rate <number>', 'transactions a second (default: as fast as they are taken)', positiveNumber('--rate'))
     .option('--out <file>', 'write CSV instead of publishing')
     .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
     .option('--json', 'print what was made as one JSON object')

@@ -1,12 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runCli } from '#services/cli/cli.ts'
-import { streamOutput, tableOf } from '#services/cli/output.ts'
+import { tableOf } from '#services/cli/output.ts'
 import { inOrder, reportLines } from '#services/cli/report.ts'
-import { createLogger } from '#services/platform/logging.ts'
-import { cliWiring } from '#services/wiring/cli.ts'
+import { runHere } from './support/run-here.ts'
 
 let scratch: string
 
@@ -15,23 +13,6 @@ beforeAll(() => {
 })
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
-
-/** Runs a command line inside this process. */
-async function run(args: readonly string[], env: Record<string, string> = {}) {
-  const written = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') =>
-    ({
-      write(text: string, done?: () => void) {
-        written[name] += text
-        done?.()
-        return true
-      },
-    }) as NodeJS.WritableStream
-  const output = streamOutput(stream('out'), stream('err'))
-  const wiring = cliWiring(createLogger('cli', 'silent'), output.note)
-  const code = await runCli(args, { env, wiring, output, interrupted: new AbortController().signal })
-  return { code, ...written }
-}
 
 /** Every verb, in words. */
 const verbs = [
@@ -42,14 +23,14 @@ const verbs = [
 
 describe('the command line', () => {
   it.each(verbs)('explains %s with its options and examples', async (verb) => {
-    const { code, out } = await run([...verb.split(' '), '--help'])
+    const { code, out } = await runHere([...verb.split(' '), '--help'])
     expect(code).toBe(0)
     expect(out).toContain('--json')
     expect(out).toMatch(/Examples:\n {2}\S/)
   })
 
   it('lists every verb', async () => {
-    const { out } = await run(['--help'])
+    const { out } = await runHere(['--help'])
     for (const verb of verbs) expect(out).toMatch(new RegExp(`^ {2}${verb.split(' ')[0]}\\b`, 'm'))
   })
 
@@ -60,14 +41,52 @@ describe('the command line', () => {
     [['cut-points', 'publish', '--r', '30,x', '--f', '1', '--m', '1']],
     [['clients', 'export', '--format', 'xml']],
   ])('ends with 2 when it is called wrongly: %j', async (args) => {
-    const { code, out, err } = await run(args)
+    const { code, out, err } = await runHere(args)
     expect(code).toBe(2)
     expect(out).toBe('')
     expect(err).toContain('error:')
   })
 
+  const given = (...args: string[]) => args
+  const events = ['generate', '--out', '/nowhere/traffic.csv', '--events']
+  const meaningless = [
+    ...['x', '0', '-1', '1.5', '', '1e3', '99999999999999999999'].map((limit) =>
+      given('dlq', 'list', '--limit', limit),
+    ),
+    ...['x', '0', '1.5'].map((count) => given(...events, count)),
+    given(...events, '5', '--clients', '0'),
+    given(...events, '5', '--seed', '-1'),
+    ...['0', 'fast', '-5'].map((rate) => given(...events, '5', '--rate', rate)),
+    ...['2011-13-01', '2011-02-30', '2011-06-11,', 'tomorrow', ''].map((date) =>
+      given('features', 'export', '--as-of', date),
+    ),
+    ...['x', '0', '-90', '0.5'].map((days) => given('features', 'export', '--as-of', '2011-06-11', '--horizon', days)),
+    ...['30,,90', '30.5', ''].map((cuts) => given('cut-points', 'publish', '--r', cuts, '--f', '1', '--m', '1')),
+  ]
+  it.each(meaningless.map((args) => [args]))(
+    'takes no value that means nothing, and says so before anything is done: %j',
+    async (args) => {
+      const { code, lastJson, err } = await runHere([...args, '--json', '--data-dir', join(scratch, 'empty')])
+      expect(code).toBe(2)
+      expect(lastJson).toMatchObject({ error: { code: 'option_invalid' } })
+      expect(err).toMatch(/error: --\S+ takes .* not '/)
+    },
+  )
+
+  it.each([
+    ['day_refused', given('day', '2011-13-01')],
+    ['cut_points_invalid', given('cut-points', 'publish', '--r', '90,30', '--f', '1', '--m', '1')],
+    ['export_options', given('features', 'export', '--as-of', '2011-06-11', '--out', '/nowhere/features.csv')],
+  ])('knows a wrong call before it looks for a platform: %s', async (code, args) => {
+    const run = await runHere([...args, '--json', '--data-dir', join(scratch, 'empty')])
+    expect(run).toMatchObject({ code: 2, lastJson: { error: { code } } })
+  })
+
   it('reports every fault of the configuration, with --json as the last line', async () => {
-    const { code, out, err } = await run(['check-config', '--json'], { LOYALTY_LOG: 'tape', LOYALTY_PARTITIONS: '0' })
+    const { code, out, err } = await runHere(['check-config', '--json'], {
+      LOYALTY_LOG: 'tape',
+      LOYALTY_PARTITIONS: '0',
+    })
     expect(code).toBe(1)
     expect(err).toContain('LOYALTY_LOG')
     const { error } = JSON.parse(out.trimEnd().split('\n').at(-1)!)
@@ -79,27 +98,38 @@ describe('the command line', () => {
   })
 
   it('shows the settings without passwords, and warns of variables that it does not know', async () => {
-    const { code, out, err } = await run(['check-config'], {
+    const { code, out, err } = await runHere(['check-config'], {
       LOYALTY_POSTGRES_URL: 'postgres://me:hush@db/loyalty',
       LOYALTY_CLICKHOUSE_PASSWORD: 'hush',
-      LOYALTY_CURENCY: 'GBP',
+      LOYALTY_API_PRT: '8000',
     })
     expect(code).toBe(0)
     expect(out).toContain('postgres://me:***@db/loyalty')
     expect(out + err).not.toContain('hush')
-    expect(err).toContain('LOYALTY_CURENCY')
+    expect(err).toMatch(/LOYALTY_API_PRT .* LOYALTY_API_PORT/)
+  })
+
+  it('warns of variables that it does not know also when it starts', async () => {
+    const dataDir = join(scratch, 'of-kafka')
+    mkdirSync(dataDir)
+    // So that the start ends before it starts anything.
+    writeFileSync(join(dataDir, 'log.json'), '{"LOYALTY_LOG": "kafka"}')
+    const { code, err } = await runHere(['start', '--data-dir', dataDir], { LOYALTY_API_PRT: '8000' })
+    expect(code).toBe(1)
+    expect(err).toContain('data_directory_mismatch')
+    expect(err).toMatch(/warning: LOYALTY_API_PRT .* LOYALTY_API_PORT/)
   })
 
   it('says what is missing where there is no platform and no data', async () => {
     const empty = join(scratch, 'empty')
-    const { code, out } = await run(['segments', '--json', '--data-dir', empty])
+    const { code, out } = await runHere(['segments', '--json', '--data-dir', empty])
     expect(code).toBe(1)
     expect(JSON.parse(out)).toMatchObject({ error: { code: 'data_directory_missing', details: { dataDir: empty } } })
   })
 
   it('writes generated traffic to a file without any engine', async () => {
     const file = join(scratch, 'traffic.csv')
-    const { code, out } = await run(['generate', '--events', '500', '--clients', '20', '--out', file, '--json'])
+    const { code, out } = await runHere(['generate', '--events', '500', '--clients', '20', '--out', file, '--json'])
     expect(code).toBe(0)
     expect(JSON.parse(out)).toMatchObject({ events: 500 })
   })

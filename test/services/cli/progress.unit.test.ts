@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { progressBar } from '#services/cli/progress.ts'
 
 /** What a bar writes; codes of the terminal that begin with ESC are left out. */
@@ -34,4 +34,42 @@ test('a bar that was stopped is not drawn again by what is said afterwards', () 
     bar.apart(() => stream.write('said after the end\n'))
   })
   expect(text.endsWith('said after the end\n')).toBe(true)
+})
+
+afterEach(() => vi.useRealTimers())
+
+const lines = (text: string) => text.split('\n').filter((line) => line !== '')
+
+test('without a terminal a line is written when something has changed, every two seconds at most', () => {
+  vi.useFakeTimers()
+  const text = written(false, (bar) => {
+    bar.update(1, 'folding')
+    for (let percent = 2; percent <= 40; percent++) {
+      vi.advanceTimersByTime(100)
+      bar.update(percent, 'folding')
+    }
+    vi.advanceTimersByTime(20_000)
+    bar.update(50, 'writing')
+    vi.advanceTimersByTime(1_999)
+  })
+  expect(lines(text)).toEqual(['1% folding', '20% folding', '40% folding', '50% writing'])
+})
+
+test('without a terminal a standstill gives a sign of life every 30 seconds', () => {
+  vi.useFakeTimers()
+  const text = written(false, (bar) => {
+    bar.update(40, 'waiting for the projector')
+    vi.advanceTimersByTime(600_000)
+  })
+  expect(lines(text)).toHaveLength(21)
+})
+
+test('without a terminal the last state is written when it ends, and once', () => {
+  const text = written(false, (bar) => {
+    bar.update(100, 'done')
+    bar.stop()
+    bar.stop()
+    bar.update(100, 'later')
+  })
+  expect(lines(text)).toEqual(['100% done'])
 })

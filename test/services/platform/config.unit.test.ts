@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { envExample, readConfig, toEnvironment, unknownVariables } from '#services/platform/config.ts'
+import { envExample, ignoredSettings, readConfig, toEnvironment, unknownVariables } from '#services/platform/config.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 
 describe('configuration', () => {
@@ -67,8 +67,24 @@ describe('configuration', () => {
   })
 
   it('names variables that look like ours and are not', () => {
-    expect(unknownVariables({ LOYALTY_CURENCY: 'GBP', LOYALTY_LOG: 'kafka', PATH: '/bin' })).toEqual([
-      'LOYALTY_CURENCY',
+    const env = { LOYALTY_CURENCY: 'GBP', LOYALTY_API_PRT: '1', LOYALTY_PRATITIONS: '4', LOYALTY_WEATHER: 'fine' }
+    expect(unknownVariables({ ...env, LOYALTY_LOG: 'kafka', LOYALTY_INSTALL: 'skip', PATH: '/bin' })).toEqual([
+      { variable: 'LOYALTY_CURENCY', nearest: 'LOYALTY_CURRENCY' },
+      { variable: 'LOYALTY_API_PRT', nearest: 'LOYALTY_API_PORT' },
+      { variable: 'LOYALTY_PRATITIONS', nearest: 'LOYALTY_PARTITIONS' },
+      { variable: 'LOYALTY_WEATHER', nearest: null },
+    ])
+  })
+
+  it('names the settings that were made by hand and that a programme was begun without', () => {
+    const begun = { currency: 'GBP', timeZone: 'Europe/London', clock: 'events', monetaryBasis: 'gross' } as const
+    const programme = { ...begun, partitions: 8, ledgerCap: 100 }
+    const ignored = (env: Record<string, string>) => ignoredSettings(env, readConfig(env), programme)
+    expect(ignored({})).toEqual([])
+    expect(ignored({ LOYALTY_CURRENCY: 'GBP', LOYALTY_CLOCK: '' })).toEqual([])
+    expect(ignored({ LOYALTY_CURRENCY: 'EUR', LOYALTY_MONETARY_BASIS: 'net' })).toEqual([
+      'LOYALTY_CURRENCY=EUR is ignored: the programme was begun with GBP',
+      'LOYALTY_MONETARY_BASIS=net is ignored: the programme was begun with gross',
     ])
   })
 

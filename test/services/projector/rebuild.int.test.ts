@@ -3,6 +3,7 @@ import { awaitRebuild, orderRebuild } from '#services/cli/rebuild.ts'
 import type { RunningServer } from '#services/platform/http.ts'
 import { createLogger } from '#services/platform/logging.ts'
 import { createMetrics } from '#services/platform/metrics.ts'
+import { migratePostgres } from '#services/platform/migrate.ts'
 import type { WriteHook } from '#services/projector/engine.ts'
 import type { Projector } from '#services/projector/program.ts'
 import { type RebuildAnswer, serveProjector } from '#services/projector/server.ts'
@@ -53,6 +54,46 @@ const post = async (url: string, projection = profiles) => {
   return { status: response.status, body: (await response.json()) as RebuildAnswer & { code?: string } }
 }
 const clients = (count: number) => Array.from({ length: count }, (_, n) => stateOf(`client-${n}`, 1))
+
+describe('a projector whose tables were dropped', () => {
+  it('makes them anew, and fills them, as soon as it looks', async () => {
+    await world.publish('ClientStateChanged', clients(20))
+    const projector = world.start()
+    await world.applied(profiles)
+    await migratePostgres(world.pool, { schema: 'projector', directory: 'migrations/projector', target: 0 })
+    await eventually(
+      async () => (await world.rows('SELECT count(*)::int AS n FROM projector.clients').catch(() => []))[0]?.n === 20,
+      { timeoutMs: 15_000, what: 'the profiles again' },
+    )
+    await eventually(async () => (await projector.status())[0]?.state === 'running')
+  })
+
+  it('builds anew what it keeps elsewhere: nothing is counted twice', async () => {
+    const sales = () => world.ask('SELECT toUInt32(sum(sales)) AS n FROM bi_daily_sales')
+    for (const n of [1, 2, 3]) await world.accept(0, { facts: [factOf(n)] })
+    const first = world.start()
+    await world.applied('clickhouse-facts')
+    await first.stop()
+    for (const n of [4, 5]) await world.accept(0, { facts: [factOf(n)] })
+    await migratePostgres(world.pool, { schema: 'projector', directory: 'migrations/projector', target: 0 })
+    world.start()
+    await eventually(
+      async () => {
+        const done = "SELECT FROM projector.rebuild_task WHERE projection = 'clickhouse-facts' AND state = 'done'"
+        return (await world.rows(done).catch(() => [])).length === 1
+      },
+      { timeoutMs: 15_000, what: 'the facts built anew' },
+    )
+    expect(await sales()).toEqual([{ n: 5 }])
+  })
+
+  it('builds nothing anew that was never begun', async () => {
+    await world.accept(0, { facts: [factOf(1)] })
+    world.start()
+    await world.applied('clickhouse-facts', 'clickhouse-state', 'clickhouse-segments', profiles)
+    expect(await world.rows('SELECT projection FROM projector.rebuild_task')).toEqual([])
+  })
+})
 
 describe('an order to rebuild a projection', () => {
   it('is answered at once, followed while it goes on, and ends with all records applied', async () => {
@@ -196,6 +237,19 @@ describe('an order to rebuild a projection', () => {
     await world.publish('ClientStateChanged', [stateOf('a', 2)])
     await world.applied(profiles)
     expect((await post(url)).status).toBe(202)
+  })
+
+  it('is carried out although the tables of the projector were dropped and made anew under it', async () => {
+    await world.publish('ClientStateChanged', clients(20))
+    const projector = world.start()
+    const { url } = await serve(projector)
+    await world.applied(profiles)
+    const migrations = { schema: 'projector', directory: 'migrations/projector' }
+    await migratePostgres(world.pool, { ...migrations, target: 0 })
+    await migratePostgres(world.pool, migrations)
+    const { task_id } = await orderRebuild(url, profiles)
+    expect(await follow(url, task_id)).toMatchObject({ status: 'COMPLETED' })
+    expect(await world.rows('SELECT count(*)::int AS n FROM projector.clients')).toEqual([{ n: 20 }])
   })
 
   it('is refused for a projection that does not exist, and of an unknown task nothing is told', async () => {
