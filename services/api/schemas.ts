@@ -1,5 +1,10 @@
 import { z } from '@hono/zod-openapi'
 
+/** Text of a request that a store is asked for. PostgreSQL has no text with U+0000 in it, and would fail. */
+export function askedText() {
+  return z.string().refine((text) => !text.includes('\0'), 'must not hold the character U+0000')
+}
+
 /** The error body of every program. */
 export const errorSchema = z
   .object({

@@ -6,7 +6,7 @@ import { money, tableOf } from './output.ts'
 /** The report with its fields in the order in which they are documented; the database keeps them in an order of its own. */
 export function inOrder(report: UploadReport): UploadReport {
   const { lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected, clients, buyers } = report
-  const { gross_minor, refunded_minor, currency, as_of, cut_points, segments: counts, seconds } = report
+  const { gross_minor, refunded_minor, currency, as_of, cut_points, segments: counts, seconds, warnings } = report
   const cuts = cut_points && {
     recency_days: cut_points.recency_days,
     frequency: cut_points.frequency,
@@ -18,6 +18,7 @@ export function inOrder(report: UploadReport): UploadReport {
     ...{ lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected, clients, buyers },
     ...{ gross_minor, refunded_minor, currency, as_of, cut_points: cuts },
     ...{ segments: { ...Object.fromEntries(known), ...counts }, seconds },
+    ...(warnings === undefined ? {} : { warnings }),
   }
 }
 
@@ -35,6 +36,7 @@ export function reportLines(report: UploadReport): string[] {
     `  clients       ${count(report.clients)}; the programme has ${count(report.buyers)} buyers`,
     `  sums          ${money(report.gross_minor, currency)} sold, ${money(report.refunded_minor, currency)} refunded`,
     `  as of         ${report.as_of ?? '(no day has started)'}`,
+    ...(report.warnings ?? []).map(({ code, message }) => `  look at       ${message} (${code})`),
     ...(cuts === null
       ? []
       : [

@@ -3,8 +3,8 @@ import type { Fact, TransactionsAccepted } from '#schemas/events.ts'
 import type { Registry } from '#schemas/registry.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { Log, LogReader, LogRecord } from '#streams/log/log.ts'
-import { decodePosition, readPositions, type TaskPosition } from '#streams/runtime/position.ts'
-import { recordEnds } from './completion.ts'
+import { readLast } from '#streams/log/range.ts'
+import { decodePosition, type TaskPosition } from '#streams/runtime/position.ts'
 
 /** What the stream made of an upload, summed over the blocks that tell of it. */
 export interface BatchOutcome {
@@ -17,6 +17,8 @@ export interface BatchOutcome {
   grossMinor: number
   refundedMinor: number
   readonly clients: Set<string>
+  /** Accepted transactions by day. */
+  readonly days: Map<number, number>
   /** Newest day of an accepted transaction; null where there is none. */
   newestDay: number | null
 }
@@ -38,6 +40,7 @@ export class AcceptedFollower {
     grossMinor: 0,
     refundedMinor: 0,
     clients: new Set(),
+    days: new Map(),
     newestDay: null,
   }
   readonly #reader: LogReader
@@ -69,12 +72,13 @@ export class AcceptedFollower {
     batchId: string,
     from: readonly number[],
   ): Promise<AcceptedFollower> {
-    const ends = await recordEnds(log, topic)
-    const latest = await readPositions(log, topic)
+    const last = await lastBlocks(log, topic)
     const reader = log.reader()
     from.forEach((offset, partition) => {
       reader.seek(topic, partition, offset)
     })
+    const latest = last.map((record) => record && decodePosition(record.headers))
+    const ends = last.map((record) => (record === null ? 0 : record.offset + 1))
     return new AcceptedFollower(reader, registry, batchId, { latest, from, ends })
   }
 
@@ -138,6 +142,16 @@ export class AcceptedFollower {
       outcome.refundedMinor += fact.amount_minor
     } else outcome.voids++
     outcome.clients.add(fact.client_id)
+    outcome.days.set(fact.day, (outcome.days.get(fact.day) ?? 0) + 1)
     if (outcome.newestDay === null || fact.day > outcome.newestDay) outcome.newestDay = fact.day
   }
+}
+
+/**
+ * The last block of every partition, null where there is none. It tells both where a task is and how far must be read to
+ * know all that it did: two looks at the log would let a block committed between them be in the one and not in the other.
+ */
+async function lastBlocks(log: Log, topic: string): Promise<(LogRecord | null)[]> {
+  const partitions = (await log.admin.partitions(topic)) ?? 0
+  return Promise.all(Array.from({ length: partitions }, (_, partition) => readLast(log, topic, partition)))
 }

@@ -5,12 +5,14 @@ import { basename, dirname, extname, join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
 import { findColumns } from './files/columns.ts'
 import { CsvReader } from './files/csv.ts'
+import { fileEmpty } from './files/empty.ts'
 import { isEncoding, readText } from './files/text.ts'
 import { type FileProfile, listProfiles, loadProfile } from './profile.ts'
-import type { NewUpload, UploadStore } from './store/uploads.ts'
+import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
 
 /** How a file comes in: it is stored durably, looked at, and its batch and task are written; the worker does the rest. */
 
@@ -69,13 +71,22 @@ export async function storeFile(deps: IntakeDeps, fileName: string, content: Rea
 export async function acceptFile(deps: IntakeDeps, file: StoredFile, profileName?: string): Promise<NewUpload> {
   const path = join(deps.dataDir, file.storedPath)
   try {
-    const upload = { ...file, taskId: randomUUID(), profile: await profileFor(deps, path, profileName) }
+    const profile = await profileFor(deps, path, profileName)
+    await mustHoldRows(path, profile)
+    const upload = { ...file, taskId: randomUUID(), profile, trace: traceOfRequest() }
     await deps.store.create(upload)
     return upload
   } catch (error) {
     await discardFile(deps, file)
     throw error
   }
+}
+
+function traceOfRequest(): TaskTrace | null {
+  const trace = currentTrace()
+  if (trace === undefined) return null
+  const { traceId, correlationId } = trace
+  return { traceId, correlationId: correlationId === traceId ? null : correlationId }
 }
 
 export async function discardFile(deps: IntakeDeps, file: StoredFile): Promise<void> {
@@ -113,17 +124,29 @@ async function fits(path: string, profile: FileProfile): Promise<boolean> {
   }
 }
 
-async function firstRow(path: string, { format }: FileProfile): Promise<string[]> {
+async function firstRow(path: string, profile: FileProfile): Promise<string[]> {
+  const [row] = await firstRows(path, profile, 1)
+  if (row !== undefined) return row
+  throw fileEmpty('nothing')
+}
+
+async function mustHoldRows(path: string, profile: FileProfile): Promise<void> {
+  const needed = profile.format.header ? 2 : 1
+  const rows = await firstRows(path, profile, needed)
+  if (rows.length < needed) throw fileEmpty(rows.length === 0 ? 'nothing' : 'header')
+}
+
+/** At least `count` rows from the beginning, fewer where the file has no more. */
+async function firstRows(path: string, { format }: FileProfile, count: number): Promise<string[][]> {
   if (!isEncoding(format.encoding))
     throw new LoyaltyError('profile_invalid', `format.encoding: ${format.encoding} is no encoding that is known here`)
   const reader = new CsvReader(format)
+  const rows: string[][] = []
   for await (const chunk of readText(path, format.encoding)) {
-    const [row] = reader.push(chunk)
-    if (row !== undefined) return row
+    rows.push(...reader.push(chunk))
+    if (rows.length >= count) return rows
   }
-  const [row] = reader.end()
-  if (row !== undefined) return row
-  throw new LoyaltyError('file_empty', 'the file has no rows')
+  return [...rows, ...reader.end()]
 }
 
 async function makeDurable(path: string): Promise<void> {

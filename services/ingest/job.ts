@@ -10,17 +10,19 @@ import type { Clock } from '#streams/core/clock.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { AcceptedFollower, type BatchOutcome } from './accepted.ts'
 import { havePassed, haveSettled, notPassed, notSettled, recordEnds, shareOf, untilProjected } from './completion.ts'
 import type { Control, ControlState } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
-import { turnDay } from './day.ts'
+import { calendarOf, turnDay } from './day.ts'
+import { dayAhead } from './day-warning.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { ProgressMeter } from './progress.ts'
 import { publishEvents } from './publish.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
 import { spillRows } from './receipts/spill.ts'
-import type { UploadReport } from './report.ts'
+import type { ReportWarning, UploadReport } from './report.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
 import type { StreamWatch } from './stream-watch.ts'
 
@@ -34,6 +36,7 @@ export interface JobDeps {
   readonly calibrator: Calibrator
   readonly figures: ProgrammeFigures
   readonly clock: Clock
+  readonly metrics: Metrics
   /** Holds `uploads/` and `spill/`. */
   readonly dataDir: string
   readonly crash: IngestCrashHook
@@ -69,7 +72,7 @@ export class UploadJob {
   async run(programme: ProgrammeConfigured): Promise<UploadReport> {
     this.#checkCurrency(programme)
     const events = await this.#prepare(programme)
-    const checkpoint = await this.#publish(events)
+    const { checkpoint, ends } = await this.#publish(events)
     const { topics, log, registry } = this.#deps
     const follower = await AcceptedFollower.open(
       log,
@@ -78,15 +81,17 @@ export class UploadJob {
       this.#task.batchId,
       checkpoint.acceptedFrom,
     )
+    const warnings: ReportWarning[] = []
     try {
-      await this.#stream(follower, checkpoint)
-      await this.#settle(follower, programme)
+      await this.#stream(follower, checkpoint, ends)
+      warnings.push(...(await this.#settle(follower, programme, checkpoint)))
     } finally {
       await follower.close()
     }
     await this.#project([topics.accepted, topics.clientState, topics.clientReclassified])
     this.#deps.crash('before-completed')
-    return this.#report(events, follower.outcome, programme, await this.#deps.control.read())
+    const report = await this.#report(events, follower.outcome, programme, await this.#deps.control.read())
+    return warnings.length === 0 ? report : { ...report, warnings }
   }
 
   /**
@@ -121,7 +126,7 @@ export class UploadJob {
 
   async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
     const { profile, sha256, storedPath, batchId } = this.#task
-    const { dataDir, registry, topics, store, crash } = this.#deps
+    const { dataDir, registry, topics, store, metrics, crash } = this.#deps
     const signal = this.#signal
     const directory = this.#spillDirectory()
     const rowsDirectory = join(directory, 'rows')
@@ -152,6 +157,7 @@ export class UploadJob {
       onProgress: (share) => this.#meter.share(share),
     })
     await store.rowsRead(batchId, rows.rows, rows.rows)
+    metrics.batchRecords.observe({ kind: 'file' }, rows.rows)
     crash('after-grouping')
     return events
   }
@@ -169,12 +175,13 @@ export class UploadJob {
     return checkpoint
   }
 
-  async #publish(events: GroupManifest): Promise<Checkpoint> {
+  /** Resolves with where this upload's events are: after the checkpoint, and before `ends`. */
+  async #publish(events: GroupManifest): Promise<{ checkpoint: Checkpoint; ends: readonly number[] }> {
     const checkpoint = await this.#checkpoint()
-    const { log, topics, registry, crash } = this.#deps
+    const { log, topics, registry, metrics, crash } = this.#deps
     const decoder = reducedDecoder(registry, 'TransactionRecorded', unreadFields)
     this.#meter.begin('publishing')
-    await publishEvents({
+    const ends = await publishEvents({
       log,
       topic: topics.transactions,
       directory: join(this.#spillDirectory(), 'events'),
@@ -187,17 +194,24 @@ export class UploadJob {
       },
       signal: this.#signal,
       onProgress: (share) => this.#meter.share(share),
+      onAppended: (records, ms) => {
+        metrics.records.inc({ topic: topics.transactions }, records)
+        metrics.batchRecords.observe({ kind: 'publish' }, records)
+        metrics.stepSeconds.observe({ kind: 'publish' }, ms / 1_000)
+      },
       afterAppend: () => crash('inside-publishing'),
     })
     crash('after-publishing')
-    return checkpoint
+    return { checkpoint, ends }
   }
 
   /** Until every task has taken the transactions in. */
-  async #stream(follower: AcceptedFollower, checkpoint: Checkpoint): Promise<void> {
+  async #stream(follower: AcceptedFollower, checkpoint: Checkpoint, published: readonly number[]): Promise<void> {
     const { log, topics } = this.#deps
     this.#meter.begin('streaming')
-    const ends = await recordEnds(log, topics.transactions)
+    // What readers may see now can end before what was published: see `publishEvents`.
+    const visible = await recordEnds(log, topics.transactions)
+    const ends = visible.map((end, partition) => Math.max(end, published[partition] ?? 0))
     const passed = follower.until(() => {
       this.#meter.share(shareOf(follower.positions, checkpoint.transactionsFrom, ends))
       return havePassed(follower.positions, ends)
@@ -206,16 +220,35 @@ export class UploadJob {
   }
 
   /** The clock rule, and the sweep that it may have caused. */
-  async #settle(follower: AcceptedFollower, programme: ProgrammeConfigured): Promise<void> {
+  async #settle(
+    follower: AcceptedFollower,
+    programme: ProgrammeConfigured,
+    checkpoint: Checkpoint,
+  ): Promise<ReportWarning[]> {
+    const { control, clock } = this.#deps
+    const { newestDay, days } = follower.outcome
     this.#meter.begin('calibrating')
+    const before = await this.#dayBefore(checkpoint)
     await turnDay(this.#deps, {
       programme,
-      newestDay: follower.outcome.newestDay,
+      newestDay,
       settled: () => this.#settled(follower),
       signal: this.#signal,
     })
     this.#meter.begin('sweeping')
     await this.#settled(follower)
+    const after = (await control.read()).day
+    if (programme.clock === 'system' || after === null) return []
+    const warning = dayAhead({ before, after, today: calendarOf(programme).dayOf(clock.nowMs()), days })
+    return warning === null ? [] : [warning]
+  }
+
+  /** The programme's day before the first attempt at this upload moved it. */
+  async #dayBefore(checkpoint: Checkpoint): Promise<number | null> {
+    if (checkpoint.dayBefore !== undefined) return checkpoint.dayBefore
+    const { day } = await this.#deps.control.read()
+    await this.#deps.store.saveCheckpoint(this.#task.taskId, { ...checkpoint, dayBefore: day })
+    return day
   }
 
   /** Until every task has taken in what control holds now, and no sweep runs. */
@@ -242,6 +275,8 @@ export class UploadJob {
     { day, cutPoints }: ControlState,
   ): Promise<UploadReport> {
     const { buyers, segments } = await this.#deps.figures.read()
+    const seconds = this.#meter.seconds()
+    for (const [phase, value] of Object.entries(seconds)) this.#deps.metrics.stepSeconds.observe({ kind: phase }, value)
     return {
       lines: tally.acceptedRows + tally.rejectedRows,
       rows: { accepted: tally.acceptedRows, rejected: tally.rejectedRows },
@@ -265,7 +300,7 @@ export class UploadJob {
         basis: cutPoints.basis,
       },
       segments,
-      seconds: this.#meter.seconds(),
+      seconds,
     }
   }
 }

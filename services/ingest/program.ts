@@ -15,6 +15,7 @@ import type { IngestCrashHook } from './crash.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { FileProfile } from './profile.ts'
 import { type DefaultModel, ensureProgramme, type ProgrammeSettings } from './programme.ts'
+import type { ReportWarning } from './report.ts'
 import { UploadStore } from './store/uploads.ts'
 import type { StreamWatchDeps } from './stream-watch.ts'
 import { Ticker } from './ticker.ts'
@@ -74,8 +75,22 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   }
   if (deps.programme.when === 'configure') await ensureProgramme(programme, deps.programme.profile)
   const { projections, calibrator, figures, crash } = deps
-  const job = { log, topics, registry, control, store, projections, calibrator, figures, clock, dataDir, crash }
-  const ticker = new Ticker({ log, topics, registry, control, clock, pool }, deps.tickEveryMs)
+  const job = {
+    log,
+    topics,
+    registry,
+    control,
+    store,
+    projections,
+    calibrator,
+    figures,
+    clock,
+    metrics,
+    dataDir,
+    crash,
+  }
+  const warn = ({ code, message, details }: ReportWarning) => logger.warn({ code, details }, message)
+  const ticker = new Ticker({ log, topics, registry, control, clock, pool, warn }, deps.tickEveryMs)
   const worker = new UploadWorker({ job, programme, ticker, stream: deps.stream, pool, logger })
   const app = createIngestApp({
     store,

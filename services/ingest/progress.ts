@@ -1,4 +1,4 @@
-import type { Phase } from './store/uploads.ts'
+import type { Phase } from './store/phases.ts'
 
 /** Where each phase begins on the way from 0 to 100; measured on the sample, and no more than a guess for other files. */
 const beginnings: readonly (readonly [Phase, number])[] = [

@@ -1,4 +1,4 @@
-import type { Log, NewRecord } from '#streams/log/log.ts'
+import type { Log, LogWriter, NewRecord } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { type GroupManifest, type PreparedEvent, readEvents } from './receipts/group.ts'
 
@@ -21,6 +21,8 @@ export interface PublishOptions {
   readonly isOurs: (value: Uint8Array) => Promise<boolean>
   readonly onProgress?: (share: number) => void
   readonly signal?: AbortSignal
+  /** Hears of each durable append: how many events, and how long it took. */
+  readonly onAppended?: (records: number, ms: number) => void
   /** Called after each durable append; may end the process in tests. */
   readonly afterAppend?: () => void
 }
@@ -28,18 +30,21 @@ export interface PublishOptions {
 const sliceRecords = 2_000
 const sliceBytes = 4 * 1024 * 1024
 
-/** Returns the number of events appended by this attempt. */
-export async function publishEvents(options: PublishOptions): Promise<number> {
+/**
+ * Returns per partition the offset after the last event of this upload, 0 where it has none. Readers may see them later
+ * than this resolves: while another writer's transaction is open before them in the partition.
+ */
+export async function publishEvents(options: PublishOptions): Promise<number[]> {
   const { log, topic, events, directory, signal } = options
-  const skip = options.resumed ? await alreadyPublished(options) : options.from.map(() => 0)
+  const { skip, ends } = options.resumed ? await alreadyPublished(options) : nothingPublished(options)
   const writer = log.writer()
-  let appended = 0
   try {
     for (let bucket = 0; bucket < events.buckets; bucket++) {
       for (const slice of slices(await readEvents(directory, bucket), skip)) {
         signal?.throwIfAborted()
-        await writer.appendMany(byPartition(topic, slice))
-        appended += slice.length
+        const startedMs = performance.now()
+        await append(writer, topic, slice, ends)
+        options.onAppended?.(slice.length, performance.now() - startedMs)
         options.afterAppend?.()
       }
       options.onProgress?.((bucket + 1) / events.buckets)
@@ -47,16 +52,40 @@ export async function publishEvents(options: PublishOptions): Promise<number> {
   } finally {
     await writer.close()
   }
-  return appended
+  return ends
 }
 
-async function alreadyPublished({ log, topic, from, isOurs }: PublishOptions): Promise<number[]> {
-  const ends = await log.admin.endOffsets(topic)
-  const counts = from.map(() => 0)
+/** All partitions at once, and waits for all of them: none may still be under way when the next slice is. */
+async function append(writer: LogWriter, topic: string, slice: readonly PreparedEvent[], ends: number[]) {
+  const appends = [...byPartition(slice)].map(async ([partition, records]) => {
+    ends[partition] = (await writer.append(topic, partition, records)) + records.length
+  })
+  for (const outcome of await Promise.allSettled(appends)) if (outcome.status === 'rejected') throw outcome.reason
+}
+
+interface Published {
+  /** Events of each partition that the log already holds. */
+  readonly skip: number[]
+  /** Offset after the last of them. */
+  readonly ends: number[]
+}
+
+function nothingPublished({ from }: PublishOptions): Published {
+  return { skip: from.map(() => 0), ends: from.map(() => 0) }
+}
+
+async function alreadyPublished(options: PublishOptions): Promise<Published> {
+  const { log, topic, from, isOurs } = options
+  const tops = await log.admin.endOffsets(topic)
+  const { skip, ends } = nothingPublished(options)
   for (let partition = 0; partition < from.length; partition++)
-    for await (const batch of readRange(log, topic, partition, from[partition]!, ends[partition] ?? 0))
-      for (const { value } of batch.records) if (value !== null && (await isOurs(value))) counts[partition]!++
-  return counts
+    for await (const batch of readRange(log, topic, partition, from[partition]!, tops[partition] ?? 0))
+      for (const { value, offset } of batch.records) {
+        if (value === null || !(await isOurs(value))) continue
+        skip[partition]!++
+        ends[partition] = offset + 1
+      }
+  return { skip, ends }
 }
 
 /** Cuts events into slices of a bounded size, dropping per partition what `skip` still counts. */
@@ -78,12 +107,12 @@ function* slices(events: readonly PreparedEvent[], skip: number[]): Generator<Pr
   if (slice.length > 0) yield slice
 }
 
-function byPartition(topic: string, slice: readonly PreparedEvent[]) {
+function byPartition(slice: readonly PreparedEvent[]): Map<number, NewRecord[]> {
   const partitions = new Map<number, NewRecord[]>()
   for (const { partition, key, value } of slice) {
     const records = partitions.get(partition)
     if (records === undefined) partitions.set(partition, [{ key, value }])
     else records.push({ key, value })
   }
-  return [...partitions].map(([partition, records]) => ({ topic, partition, records }))
+  return partitions
 }

@@ -29,6 +29,15 @@ export interface UploadReport {
   readonly segments: Readonly<Record<string, number>>
   /** Wall time by phase, and `total`. */
   readonly seconds: Readonly<Record<string, number>>
+  /** What somebody should look at, though the upload is complete; missing where there is nothing. */
+  readonly warnings?: readonly ReportWarning[]
+}
+
+export interface ReportWarning {
+  /** Stable, as the codes of errors are. */
+  readonly code: string
+  readonly message: string
+  readonly details: Readonly<Record<string, string | number | null>>
 }
 
 export interface ReportCutPoints {

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { phases, statuses } from './store/uploads.ts'
+import { phases } from './store/phases.ts'
+import { statuses } from './store/uploads.ts'
 import { reasons } from './verdicts.ts'
 
 /** Route definitions of ingestion: served here, and shown in the API's one OpenAPI document. */
@@ -51,6 +52,17 @@ export const uploadReport = z
       .nullable(),
     segments: z.record(z.string(), z.number().int()).describe('buyers of the programme by segment'),
     seconds: z.record(z.string(), z.number()).describe('wall time by phase'),
+    warnings: z
+      .array(
+        z.object({
+          code: z.string(),
+          message: z.string(),
+          details: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
+        }),
+      )
+      .readonly()
+      .optional()
+      .describe('what somebody should look at; missing where there is nothing'),
   })
   .openapi('UploadReport')
 

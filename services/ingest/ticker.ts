@@ -5,7 +5,9 @@ import type { Clock } from '#streams/core/clock.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { Control } from './control.ts'
 import { calendarOf, daysAfter, startDays } from './day.ts'
+import { movedFar } from './day-warning.ts'
 import { type DaysDecoder, daysDecoder, newestDayBetween } from './newest-day.ts'
+import type { ReportWarning } from './report.ts'
 import { inTransaction } from './store/transaction.ts'
 
 export interface TickerDeps {
@@ -16,6 +18,8 @@ export interface TickerDeps {
   readonly clock: Clock
   /** Database with the schema `ingest`. */
   readonly pool: Pool
+  /** Hears of what somebody should look at. */
+  readonly warn: (warning: ReportWarning) => void
 }
 
 /**
@@ -54,13 +58,17 @@ export class Ticker {
   }
 
   async #takeNewestDay(day: number, today: number): Promise<void> {
-    const { log, topics, control, clock } = this.#deps
+    const { log, topics, control, clock, warn } = this.#deps
     const from = await this.#positions()
     const to = await log.admin.endOffsets(topics.accepted)
     if (to.every((end, partition) => end <= (from[partition] ?? 0))) return
     const newest = await newestDayBetween(log, topics.accepted, this.#decoder, from, to)
     const next = newest === null ? day : Math.min(newest, today)
-    if (next > day) await startDays(control, clock, [next])
+    if (next > day) {
+      await startDays(control, clock, [next])
+      const warning = movedFar(next, day, null)
+      if (warning !== null) warn(warning)
+    }
     await this.#savePositions(to)
   }
 

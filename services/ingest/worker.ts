@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { Logger } from '../platform/logging.ts'
+import { startTrace, type Trace, withTrace } from '../platform/trace.ts'
 import { type JobDeps, UploadJob } from './job.ts'
 import { LookAhead } from './look-ahead.ts'
 import { ensureProgramme, type ProgrammeDeps } from './programme.ts'
@@ -95,7 +96,7 @@ export class UploadWorker {
   async #workUnderLock(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const task = await this.#deps.job.store.claim()
-      if (task !== null) await this.#work(task, signal)
+      if (task !== null) await withTrace(traceOf(task), () => this.#work(task, signal))
       else {
         await this.#deps.ticker.tick()
         await this.#pause(idleMs)
@@ -118,6 +119,7 @@ export class UploadWorker {
       await deps.store.complete(task, report)
       await job.clean()
       logger.info({ ...about, report }, 'upload completed')
+      for (const { code, message, details } of report.warnings ?? []) logger.warn({ ...about, code, details }, message)
     } catch (error) {
       if (signal.aborted) throw error
       if (isLasting(error, task.attempts)) await this.#fail(task, job, error)
@@ -155,8 +157,8 @@ export class UploadWorker {
     return new LookAhead({
       first,
       claim: (passingOver) => job.store.claim(passingOver),
-      getReady: (task) => this.#getReady(task, signal),
-      tell: (task, hindrance) => this.#tellWaiting(task, hindrance),
+      getReady: (task) => withTrace(traceOf(task), () => this.#getReady(task, signal)),
+      tell: (task, hindrance) => withTrace(traceOf(task), () => this.#tellWaiting(task, hindrance)),
       idle: () => ticker.tick('upload'),
       logger,
       signal,
@@ -197,6 +199,12 @@ export class UploadWorker {
 
 function aboutOf(task: UploadTask) {
   return { task_id: task.taskId, batch_id: task.batchId, attempt: task.attempts }
+}
+
+/** The trace of the request that brought the upload: it can be followed from there to its report. */
+function traceOf({ taskId, trace }: UploadTask): Trace {
+  const own = startTrace(undefined, trace?.correlationId ?? taskId)
+  return trace === null ? own : { ...own, traceId: trace.traceId }
 }
 
 /** Passes on what differs from what was passed on before, and the first in any case; again where that failed. */

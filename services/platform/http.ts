@@ -21,6 +21,10 @@ export interface ServerParts {
   readonly metrics: Metrics
   /** Asked at each GET /readiness; any check that is not ok makes the answer 503. */
   readonly ready: () => Promise<readonly ReadinessCheck[]> | readonly ReadinessCheck[]
+  /** Asked at each GET /healthcheck, which answers when it does; default: nothing but the server itself. */
+  readonly alive?: () => Promise<unknown>
+  /** Text of GET /metrics; default: that of `metrics`. */
+  readonly exposition?: () => Promise<string>
   /** HTTP status per error code; other codes are 500, retriable ones 503. */
   readonly statuses?: Readonly<Record<string, number>>
 }
@@ -43,15 +47,18 @@ export function equipServer<E extends Env, S extends Schema, Base extends string
   parts: ServerParts,
 ): void {
   app.use('*', traceRequests(parts))
-  app.get('/healthcheck', (c) => c.json({ status: 'ok' }))
+  app.get('/healthcheck', async (c) => {
+    await parts.alive?.()
+    return c.json({ status: 'ok' })
+  })
   app.get('/readiness', async (c) => {
     const checks = await parts.ready()
     const ready = checks.every(({ ok }) => ok)
     return c.json({ status: ready ? 'ready' : 'not_ready', checks }, ready ? 200 : 503)
   })
-  app.get('/metrics', async (c) =>
-    c.text(await parts.metrics.registry.metrics(), 200, { 'content-type': parts.metrics.registry.contentType }),
-  )
+  const { registry } = parts.metrics
+  const exposition = parts.exposition ?? (() => registry.metrics())
+  app.get('/metrics', async (c) => c.text(await exposition(), 200, { 'content-type': registry.contentType }))
   app.notFound((c) => {
     const message = `there is no ${c.req.method} ${c.req.path} here`
     return answerError(c, parts, new LoyaltyError('route_not_found', message))

@@ -1,14 +1,16 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { currentTrace } from './trace.ts'
+import { currentTrace, startTrace } from './trace.ts'
 
 export type { Logger } from 'pino'
 
 /**
- * Logger of one program: a line of JSON each with `timestamp` (ISO 8601), `level` (its name), `service`, `message`, and
- * `trace_id` and `correlation_id` where a trace is current. Lines go to standard output, or to `destination` in tests.
+ * Logger of one program: a line of JSON each with `timestamp` (ISO 8601), `level` (its name), `service`, `message`,
+ * `trace_id` and `correlation_id`: those of the current trace, or else those of the program's own, which is that of one
+ * run from its start to its end. Lines go to standard output, or to `destination` in tests.
  */
 export function createLogger(service: string, level: string, destination?: DestinationStream): Logger {
+  const run = startTrace()
   const options = {
     level,
     base: { service },
@@ -18,8 +20,8 @@ export function createLogger(service: string, level: string, destination?: Desti
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { error: describeError },
     mixin: () => {
-      const trace = currentTrace()
-      return trace === undefined ? {} : { trace_id: trace.traceId, correlation_id: trace.correlationId }
+      const { traceId, correlationId } = currentTrace() ?? run
+      return { trace_id: traceId, correlation_id: correlationId }
     },
   }
   return destination === undefined ? pino(options) : pino(options, destination)

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const countBuckets = [1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000]
@@ -6,12 +6,13 @@ const countBuckets = [1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_
 /**
  * The metrics of one program, in a registry of its own. Every program has the same set, so that a dashboard needs no list
  * of who measures what; what a program does not do stays without samples. `topic` names the topic read, `partition` is a
- * number, `reason` one of the dead-letter reasons.
+ * number, `reason` one of the dead-letter reasons. `ofProcess: false` leaves out what is measured of the whole process, for
+ * a part of it that has metrics of its own.
  */
-export function createMetrics(service: string) {
+export function createMetrics(service: string, options: { readonly ofProcess: boolean } = { ofProcess: true }) {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
-  collectDefaultMetrics({ register: registry })
+  if (options.ofProcess) collectDefaultMetrics({ register: registry })
   const registers = [registry]
   return {
     registry,
@@ -21,16 +22,19 @@ export function createMetrics(service: string) {
       labelNames: ['topic'],
       registers,
     }),
+    // While a partition goes from one part of a process to another, both may speak of it for a moment.
     lagRecords: new Gauge({
       name: 'loyalty_lag_records',
       help: 'Committed records of a topic that are not yet settled',
       labelNames: ['topic', 'partition'],
+      aggregator: 'max',
       registers,
     }),
     lagSeconds: new Gauge({
       name: 'loyalty_lag_seconds',
       help: 'Age of the oldest record not yet settled; 0 when there is none',
       labelNames: ['topic', 'partition'],
+      aggregator: 'max',
       registers,
     }),
     stepSeconds: new Histogram({
@@ -83,3 +87,22 @@ export function createMetrics(service: string) {
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
+
+/** What a registry holds, as plain data that passes between threads. */
+export type MetricSamples = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
+
+/**
+ * The exposition of all parts of a process: counters and histograms are summed, gauges as they say. The parts are created
+ * by `createMetrics`, one of them with what is measured of the process.
+ */
+export function expositionOf(parts: readonly MetricSamples[]): Promise<string> {
+  // Of each of these metrics there is one; some are meant to be left out where several processes are put together.
+  const kept = parts.map((samples) =>
+    samples.map((metric) => (isOmitted(metric.aggregator) ? { ...metric, aggregator: 'first' } : metric)),
+  )
+  return AggregatorRegistry.aggregate(kept).metrics()
+}
+
+function isOmitted(aggregator: string): boolean {
+  return aggregator === 'omit'
+}

@@ -158,10 +158,15 @@ export const variables = {
       port.default(8083),
       "Port of the processor's health and metrics.",
     ),
+    processorThreads: variable(
+      'LOYALTY_PROCESSOR_THREADS',
+      wholeNumber(1, 64).default(1),
+      'Threads of the processor, which share its partitions: as many as it may use cores, no more than there are partitions.',
+    ),
     cacheMib: variable(
       'LOYALTY_CACHE_MIB',
       wholeNumber(1, 65_536).default(128),
-      'Memory of the processor for clients it has at hand, in MiB; the others are read from its state on disk.',
+      'Memory of the processor for clients it has at hand, all threads together, in MiB; the others are read from its state on disk.',
     ),
     stepRecords: variable(
       'LOYALTY_STEP_RECORDS',

@@ -1,40 +1,26 @@
-import { join, resolve } from 'node:path'
-import { topicsOf } from '#schemas/topics.ts'
-import { crashPoints } from '#streams/core/hooks.ts'
 import { readConfig } from '../platform/config.ts'
 import { runProgram } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logging.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { crashHook } from '../wiring/crash.ts'
-import { openLog } from '../wiring/log.ts'
-import { openClassifiers } from '../wiring/models.ts'
-import { openTaskStore } from '../wiring/state.ts'
-import { openRegistry } from '../wiring/stores.ts'
+import { openTaskHosts } from '../wiring/processor.ts'
+import { closeHosts } from './hosts.ts'
 import { startProcessor } from './program.ts'
 
 const logger = createLogger('processor', process.env.LOYALTY_LOG_LEVEL || 'info')
 
 await runProgram(logger, async (lifecycle) => {
   const config = readConfig(process.env)
-  const log = openLog(config, { clientId: 'loyalty-processor', logger })
-  lifecycle.onStop('log', () => log.close())
-  const crash = crashHook(process.env, crashPoints)
-  const processor = await startProcessor({
-    log,
-    topics: topicsOf(config.topicPrefix),
-    registry: openRegistry(config),
-    classifiers: openClassifiers(config),
+  const hosts = await openTaskHosts(config, {
     logger,
-    metrics: createMetrics('processor'),
-    bind: config.bind,
-    port: config.processorPort,
-    stateDir: join(resolve(config.dataDir), 'state'),
-    openStore: openTaskStore,
-    cacheBytes: config.cacheMib * 1024 * 1024,
-    settings: { maxStepRecords: config.stepRecords, deadLetterShare: config.deadLetterShare },
-    sessionTimeoutMs: config.sessionTimeoutMs,
-    ...(crash === null ? {} : { crash }),
+    crash: { CRASH_AT: process.env.CRASH_AT, NODE_ENV: process.env.NODE_ENV },
+    onFailure: (error) => {
+      logger.fatal({ error }, error.message)
+      void lifecycle.stop(error.code, 1)
+    },
   })
+  lifecycle.onStop('tasks', () => closeHosts(hosts))
+  const { bind, processorPort: port } = config
+  const processor = await startProcessor({ hosts, logger, metrics: createMetrics('processor'), bind, port })
   lifecycle.onStop('processor', () => processor.close())
   lifecycle.ready(processor)
 })

@@ -28,6 +28,7 @@ import { Reading, type Rejected } from './reading.ts'
 import { orderRebuild, type RebuildTask, readRebuild } from './rebuild-tasks.ts'
 import { ProjectionRunner, type RunnerDeps } from './runner.ts'
 import { type ProjectorMetrics, projectorMetrics } from './telemetry.ts'
+import { TopicMeter } from './topic-meter.ts'
 
 export interface ProjectorDeps {
   readonly log: Log
@@ -45,6 +46,8 @@ export interface ProjectorDeps {
   readonly lingerMs?: number
   /** How often views are compared with facts; default 6 h, 0 never. */
   readonly reconcileEveryMs?: number
+  /** How often lags are measured for the metrics by topic; default 5 s. */
+  readonly lagEveryMs?: number
   readonly backOffMs?: RunnerDeps['backOffMs']
   readonly hook?: WriteHook
 }
@@ -93,6 +96,7 @@ export function startProjector(deps: ProjectorDeps): Projector {
     logger,
     reject: (rejected) => reject(deps, rejected),
     onApplied: (projection, rows, ms) => {
+      meter.count()
       metrics.rows.inc({ projection }, rows)
       deps.metrics.batchRecords.observe({ kind: projection }, rows)
       deps.metrics.stepSeconds.observe({ kind: projection }, ms / 1_000)
@@ -100,6 +104,11 @@ export function startProjector(deps: ProjectorDeps): Projector {
     ...(deps.backOffMs === undefined ? {} : { backOffMs: deps.backOffMs }),
   }
   const runners = enginesOf(deps).map((engine) => new ProjectionRunner(runnerDeps, engine))
+  const meter = new TopicMeter(log, deps.metrics, () =>
+    runners.flatMap(({ session }) => (session === null ? [] : [session.feed])),
+  )
+  const metering = setInterval(() => void meter.measure().catch(() => {}), deps.lagEveryMs ?? 5_000)
+  metering.unref()
   for (const runner of runners) runner.start()
 
   const status = () => Promise.all(runners.map((runner) => statusOf(runner, log, topics, Date.now())))
@@ -147,6 +156,7 @@ export function startProjector(deps: ProjectorDeps): Projector {
     },
     async stop() {
       clearInterval(timer)
+      clearInterval(metering)
       await Promise.all(runners.map((runner) => runner.stop()))
     },
   }

@@ -11,6 +11,8 @@ export interface EngineSettings {
   readonly dataDir: string
   readonly postgresUrl: string | undefined
   readonly clickhouseUrl: string | undefined
+  /** Threads of the processor, each of which has connections to the log. */
+  readonly processorThreads: number
 }
 
 /** Tells what happens to an engine, for the log of the supervisor. */
@@ -35,6 +37,9 @@ interface RunningEngine {
   stop(): Promise<void>
 }
 
+/** A thread of the processor takes up to ten of them; all other programs together, with one of it, stay below a hundred. */
+const connections = { ofOneThread: 100, ofAnother: 10 }
+
 const backoffMs = { first: 500, max: 15_000 }
 
 /**
@@ -49,9 +54,10 @@ export async function openPostgresEngine(
   if (settings.postgresUrl !== undefined) return external(settings.postgresUrl)
   const dataDir = join(settings.dataDir, 'postgres')
   const guard = startGuard()
+  const most = connections.ofOneThread + (settings.processorThreads - 1) * connections.ofAnother
   const start = async (again?: number) => {
     const options = again === undefined ? { signal } : { port: again }
-    const server = await startEmbeddedPostgres({ dataDir, ...options })
+    const server = await startEmbeddedPostgres({ dataDir, settings: { max_connections: String(most) }, ...options })
     guard.send({ pid: server.pid })
     return server
   }

@@ -3,7 +3,8 @@ import type { ProgramSpec } from './child-program.ts'
 
 /**
  * What Node is told for a program. Half of what the processor makes lives as long as a step: with young generations of four
- * times the usual size more of it dies before it is copied (measured by `npm run bench -- --only kafka-zipf`).
+ * times the usual size more of it dies before it is copied (measured by `npm run bench -- --only kafka-zipf`). Threads of
+ * the processor share that room.
  */
 const nodeOptions: Readonly<Record<string, readonly string[]>> = { processor: ['--max-semi-space-size=64'] }
 

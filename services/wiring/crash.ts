@@ -2,7 +2,7 @@ import { LoyaltyError } from '#streams/core/error.ts'
 
 /**
  * A hook that kills the process at the point that CRASH_AT names: `<point>` at its first passing, `<point>:<n>` at its
- * n-th. Null where CRASH_AT is not set, or names a point of another program.
+ * n-th, which every thread that has a hook counts for itself. Null where CRASH_AT is not set, or names a point of another program.
  *
  * Errors: `config_invalid` unless NODE_ENV is test.
  */

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { LoyaltyError, messageOf } from '../core/error.ts'
+import { faultOf } from '../core/fault.ts'
 import type { ModelCard } from './model-card.ts'
 import { openOnnxClassifier } from './onnx-classifier.ts'
-import type { ThreadAnswer, ThreadFault, ThreadRequest } from './threaded-classifier.ts'
+import type { ThreadAnswer, ThreadRequest } from './threaded-classifier.ts'
 
 /** Thread of a threaded classifier: opens the model it is given, then answers requests in order, until asked to end. */
 const { card, bytes } = workerData as { card: ModelCard; bytes: Uint8Array }
@@ -11,12 +11,7 @@ function answer(message: ThreadAnswer, transfer: ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer)
 }
 
-function faultOf(error: unknown): ThreadFault {
-  if (!(error instanceof LoyaltyError))
-    return { code: 'classifier_failed', message: messageOf(error), details: {}, retriable: false }
-  const { code, message, details, retriable } = error
-  return { code, message, details, retriable }
-}
+const failed = 'classifier_failed'
 
 try {
   const classifier = await openOnnxClassifier(card, bytes)
@@ -35,10 +30,10 @@ try {
         score.buffer,
       ] as ArrayBuffer[])
     } catch (error) {
-      answer({ kind: 'failed', id, fault: faultOf(error) })
+      answer({ kind: 'failed', id, fault: faultOf(error, failed) })
     }
   })
   answer({ kind: 'ready' })
 } catch (error) {
-  answer({ kind: 'refused', fault: faultOf(error) })
+  answer({ kind: 'refused', fault: faultOf(error, failed) })
 }

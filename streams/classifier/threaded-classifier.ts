@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { LoyaltyError, messageOf } from '../core/error.ts'
+import { errorOf, type Fault } from '../core/fault.ts'
 import type { Classification, Classifier } from './classifier.ts'
 import type { ModelCard } from './model-card.ts'
 
@@ -8,20 +9,12 @@ export type ThreadRequest =
   | { readonly kind: 'classify'; readonly id: number; readonly rows: Float32Array; readonly count: number }
   | { readonly kind: 'close' }
 
-/** An error, taken apart to pass between threads. */
-export interface ThreadFault {
-  readonly code: string
-  readonly message: string
-  readonly details: Readonly<Record<string, unknown>>
-  readonly retriable: boolean
-}
-
 /** What it answers: that it is ready (or refuses the model), then one answer per request, in order. */
 export type ThreadAnswer =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly fault: ThreadFault }
+  | { readonly kind: 'refused'; readonly fault: Fault }
   | { readonly kind: 'classified'; readonly id: number; readonly result: Classification }
-  | { readonly kind: 'failed'; readonly id: number; readonly fault: ThreadFault }
+  | { readonly kind: 'failed'; readonly id: number; readonly fault: Fault }
 
 /** Starts the thread of a model. */
 export type StartThread = (card: ModelCard, bytes: Uint8Array) => Worker
@@ -162,8 +155,4 @@ function failed(model: Classifier['model'], why: string): LoyaltyError {
     retriable: true,
     details: { ...model },
   })
-}
-
-function errorOf({ code, message, details, retriable }: ThreadFault): LoyaltyError {
-  return new LoyaltyError(code, message, { details: { ...details }, retriable })
 }

@@ -10,9 +10,9 @@ export interface DirectoryLock {
 }
 
 /**
- * Makes this process the only one that works in a directory, until `release` or its end, however that comes: the lock is
- * a local socket, which the kernel takes back with the process. (A file with a process id would have to be guessed about.)
- * It holds among processes of one machine that share a network namespace.
+ * Makes the caller the only one that works in a directory, until `release` or the end of its process, however that comes:
+ * the lock is a local socket, which the kernel takes back with the process. (A file with a process id would have to be
+ * guessed about.) It holds among processes of one machine that share a network namespace, and among their threads.
  *
  * Errors: `state_locked` (retriable).
  */
@@ -21,7 +21,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   const id = createHash('sha256').update(`${dev}/${ino}`).digest('hex').slice(0, 24)
   const server = await hold(addressOf(id))
   if (server === null)
-    throw new LoyaltyError('state_locked', `the state in ${directory} is open already; stop the other process first`, {
+    throw new LoyaltyError('state_locked', `the state in ${directory} is open already; close it there first`, {
       retriable: true,
       details: { directory },
     })

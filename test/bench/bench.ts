@@ -8,6 +8,8 @@ export interface BenchTools {
   readonly say: (text: string) => void
   /** Events of a workload. */
   readonly events: number
+  /** Threads of the processor in its own benches; null leaves them to the bench. */
+  readonly threads: number | null
   /** A directory of this bench alone, removed afterwards. */
   readonly dir: TempDir
   /** Registers what to stop when the bench ends, however it ends; the last registered stops first. */

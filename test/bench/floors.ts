@@ -18,14 +18,14 @@ const floors: readonly Floor[] = [
   { name: 'kafka_uniform_processor_mib', bench: 'kafka-uniform', figure: 'processor_peak_rss_mib', below: 1_536 },
   {
     name: 'zipf_replay_events_per_second',
-    bench: 'kafka-zipf',
-    figure: 'replay_events_per_second',
+    bench: 'fold',
+    figure: 'zipf_replay_events_per_second',
     atLeast: 400_000,
   },
   {
     name: 'uniform_replay_events_per_second',
-    bench: 'kafka-uniform',
-    figure: 'replay_events_per_second',
+    bench: 'fold',
+    figure: 'uniform_replay_events_per_second',
     atLeast: 400_000,
   },
   {

@@ -3,13 +3,15 @@ import { compareWithFloors, describeFloors } from './floors.ts'
 
 it('compares what was measured with what was promised, at least or below', () => {
   const compared = compareWithFloors({
-    'kafka-zipf': { events_per_second: 120_000, processor_peak_rss_mib: 1_536, replay_events_per_second: null },
+    fold: { zipf_replay_events_per_second: null, uniform_replay_events_per_second: 400_000 },
+    'kafka-zipf': { events_per_second: 120_000, processor_peak_rss_mib: 1_536 },
     latency: { p99_ms: 299.9, sweep_p99_ms: 500 },
   })
   expect(compared).toEqual({
     kafka_zipf_events_per_second: { measured: 120_000, floor: 120_000, met: true },
     kafka_zipf_processor_mib: { measured: 1_536, floor: 1_536, met: false },
     zipf_replay_events_per_second: { measured: null, floor: 400_000, met: false },
+    uniform_replay_events_per_second: { measured: 400_000, floor: 400_000, met: true },
     event_to_profile_p99_ms: { measured: 299.9, floor: 300, met: true },
     event_to_profile_while_sweeping_p99_ms: { measured: 500, floor: 500, met: false },
   })

@@ -23,9 +23,10 @@ const defaultEvents = 2_000_000
 interface Options {
   readonly only: readonly string[]
   readonly events: number
+  readonly threads: number | null
 }
 
-/** `--only NAME[,NAME]`, `--events N`, `--list`. */
+/** `--only NAME[,NAME]`, `--events N`, `--threads N` (of the processor), `--list`. */
 function optionsOf(args: readonly string[]): Options {
   const argumentOf = (flag: string) => {
     const at = args.indexOf(flag)
@@ -38,14 +39,20 @@ function optionsOf(args: readonly string[]): Options {
     console.error(`${unknown.map((name) => `there is no bench ${name}\n`).join('')}benches:\n${list}`)
     process.exit(unknown.length > 0 ? 2 : 0)
   }
-  return { only, events: Number(argumentOf('--events') ?? defaultEvents) }
+  const threads = argumentOf('--threads')
+  return {
+    only,
+    events: Number(argumentOf('--events') ?? defaultEvents),
+    threads: threads === undefined ? null : Number(threads),
+  }
 }
 
-async function runOne(bench: Bench, events: number): Promise<Figures> {
+async function runOne(bench: Bench, { events, threads }: Options): Promise<Figures> {
   const dir = await tempDir('loyalty-bench-')
   const stops: (() => Promise<unknown>)[] = [() => dir.remove()]
   const tools: BenchTools = {
     events,
+    threads,
     dir,
     say: (text) => console.error(`  ${text}`),
     onEnd: (stop) => void stops.push(stop),
@@ -66,11 +73,11 @@ async function runOne(bench: Bench, events: number): Promise<Figures> {
   }
 }
 
-const { only, events } = optionsOf(process.argv.slice(2))
+const options = optionsOf(process.argv.slice(2))
 const start = performance.now()
 const results: Record<string, Figures> = {}
 for (const bench of benches)
-  if (only.length === 0 || only.includes(bench.name)) results[bench.name] = await runOne(bench, events)
+  if (options.only.length === 0 || options.only.includes(bench.name)) results[bench.name] = await runOne(bench, options)
 const floors = compareWithFloors(results)
 console.error(['measured against the floors:', ...describeFloors(floors)].join('\n'))
 console.log(JSON.stringify({ ...results, floors, seconds: Math.round((performance.now() - start) / 1_000) }))

@@ -34,7 +34,8 @@ export interface Stack {
   start(name: string): Promise<ChildProgram>
 }
 
-export async function openStack(kind: LogKind, tools: BenchTools): Promise<Stack> {
+/** `threads`: of the processor. */
+export async function openStack(kind: LogKind, threads: number, tools: BenchTools): Promise<Stack> {
   const { dir, onEnd, say } = tools
   mkdirSync(join(dir.path, 'logs'), { recursive: true })
   const broker = kind === 'kafka' ? await openKafka(tools) : await openPostgres(tools)
@@ -46,6 +47,7 @@ export async function openStack(kind: LogKind, tools: BenchTools): Promise<Stack
     LOYALTY_DATA_DIR: dir.path,
     LOYALTY_REGISTRY_PORT: '0',
     LOYALTY_PROCESSOR_PORT: '0',
+    LOYALTY_PROCESSOR_THREADS: String(threads),
   })
   await createTopics(given, logger)
   const start = async (config: Config, name: string) => {

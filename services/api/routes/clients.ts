@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { findClient, listClients } from '../read-models/clients.ts'
 import { type HistoryEntry, readHistory } from '../read-models/history.ts'
-import { clientDetailsSchema, clientDisplaySchema, errorAnswer, jsonAnswer } from '../schemas.ts'
+import { askedText, clientDetailsSchema, clientDisplaySchema, errorAnswer, jsonAnswer } from '../schemas.ts'
 import { type ApiState, markDegraded, markFreshness } from '../state.ts'
 import { detailsOf, displayOf } from '../views.ts'
 
@@ -17,8 +17,8 @@ const listRoute = createRoute({
     query: z.object({
       skip: z.coerce.number().int().min(0).max(10_000_000).default(0),
       limit: z.coerce.number().int().min(1).max(1000).default(100),
-      segment_id: z.string().optional().openapi({ example: 'champions' }),
-      search_query: z.string().max(200).optional().openapi({
+      segment_id: askedText().optional().openapi({ example: 'champions' }),
+      search_query: askedText().max(200).optional().openapi({
         description: 'Beginning of the client id, the e-mail address, the phone number, or a part of the name',
       }),
     }),
@@ -34,9 +34,10 @@ const oneRoute = createRoute({
   path: '/api/v1/clients/{client_id}',
   tags: ['clients'],
   summary: 'One client: profile, segment, score, RFM values, transactions',
-  request: { params: z.object({ client_id: z.string().min(1).max(256) }) },
+  request: { params: z.object({ client_id: askedText().min(1).max(256) }) },
   responses: {
     200: jsonAnswer(clientDetailsSchema, 'The client'),
+    400: errorAnswer('The id is not valid'),
     404: errorAnswer('No such client'),
   },
 })

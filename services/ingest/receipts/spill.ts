@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LoyaltyError } from '#streams/core/error.ts'
 import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
 import { type ColumnIndex, findColumns } from '../files/columns.ts'
 import { CsvReader } from '../files/csv.ts'
+import { fileEmpty } from '../files/empty.ts'
 import { readText } from '../files/text.ts'
 import type { FileProfile } from '../profile.ts'
 import { emptyTally, reject, type Tally } from '../verdicts.ts'
@@ -98,7 +98,7 @@ class SpillPass {
       await this.#files.drain()
     }
     this.#take(reader.end())
-    if (this.#mapper === null) throw new LoyaltyError('file_empty', 'the file has no rows')
+    if (this.rows === 0) throw fileEmpty(this.#mapper === null ? 'nothing' : 'header')
   }
 
   #take(rows: readonly (readonly string[])[]): void {

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { FileProfile } from '../profile.ts'
 import type { UploadReport } from '../report.ts'
+import type { Phase } from './phases.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Upload batches and tasks in PostgreSQL, schema `ingest`. Only this program writes them. */
@@ -8,27 +9,21 @@ import { inTransaction } from './transaction.ts'
 export const statuses = ['PENDING', 'PROCESSING', 'COMPLETED', 'FAILED'] as const
 export type Status = (typeof statuses)[number]
 
-/** What a task is doing; `storing` and `queued` come before a worker has it, `done` and `failed` end it. */
-export const phases = [
-  'storing',
-  'queued',
-  'reading',
-  'grouping',
-  'publishing',
-  'streaming',
-  'calibrating',
-  'sweeping',
-  'projecting',
-  'done',
-  'failed',
-] as const
-export type Phase = (typeof phases)[number]
-
 /** Written before anything is published, so that a resumed attempt knows where its own records begin. */
 export interface Checkpoint {
   /** Ends of transactions and accepted, per partition, before the first record of this upload. */
   readonly transactionsFrom: readonly number[]
   readonly acceptedFrom: readonly number[]
+  /** The programme's day before this upload moved it, null for none; missing until it is this upload's turn to. */
+  readonly dayBefore?: number | null
+}
+
+/** The request that a task was ordered by. */
+export interface TaskTrace {
+  /** 32 hex digits. */
+  readonly traceId: string
+  /** What the caller calls the matter; null where it did not say. */
+  readonly correlationId: string | null
 }
 
 export interface NewUpload {
@@ -40,6 +35,8 @@ export interface NewUpload {
   readonly profile: FileProfile
   readonly sizeBytes: number
   readonly sha256: string
+  /** Null where no request is known. */
+  readonly trace: TaskTrace | null
 }
 
 /** A task as the worker takes it. */
@@ -98,12 +95,14 @@ interface TaskRow {
   profile: FileProfile
   size_bytes: string
   content_sha256: string
+  trace_id: string | null
+  correlation_id: string | null
   attempts: number
   elapsed_ms: number
   checkpoint: Checkpoint | Record<string, never>
 }
 
-interface UploadRow extends Omit<TaskRow, 'checkpoint' | 'elapsed_ms' | 'attempts'> {
+interface UploadRow extends Omit<TaskRow, 'checkpoint' | 'elapsed_ms' | 'attempts' | 'trace_id' | 'correlation_id'> {
   uploaded_by_user_id: string | null
   upload_timestamp: Date
   status: Status
@@ -140,10 +139,10 @@ export class UploadStore {
           upload.sha256,
         ],
       )
-      await client.query(`insert into ingest.tasks (task_id, kind, batch_id) values ($1, 'upload', $2)`, [
-        upload.taskId,
-        upload.batchId,
-      ])
+      await client.query(
+        `insert into ingest.tasks (task_id, kind, batch_id, trace_id, correlation_id) values ($1, 'upload', $2, $3, $4)`,
+        [upload.taskId, upload.batchId, upload.trace?.traceId, upload.trace?.correlationId],
+      )
     })
   }
 
@@ -169,7 +168,7 @@ export class UploadStore {
         `update ingest.data_upload_batches b set status = 'PROCESSING',
            processing_start_time = coalesce(processing_start_time, current_timestamp)
          from ingest.tasks t where t.task_id = $1 and b.batch_id = t.batch_id
-         returning t.task_id, t.attempts, t.checkpoint,
+         returning t.task_id, t.attempts, t.checkpoint, t.trace_id, t.correlation_id,
            (extract(epoch from clock_timestamp() - t.started_at) * 1000)::float8 as elapsed_ms, b.batch_id, b.file_name, b.original_file_path,
            b.profile, b.size_bytes, b.content_sha256`,
         [taskId],
@@ -313,6 +312,7 @@ function taskOf(row: TaskRow): UploadTask {
     profile: row.profile,
     sizeBytes: Number(row.size_bytes),
     sha256: row.content_sha256,
+    trace: row.trace_id === null ? null : { traceId: row.trace_id, correlationId: row.correlation_id },
     attempts: row.attempts,
     elapsedMs: row.elapsed_ms,
     checkpoint: 'acceptedFrom' in row.checkpoint ? (row.checkpoint as Checkpoint) : null,

@@ -111,6 +111,18 @@ describe('the API over its read models', () => {
     expect((await get(app, '/api/v1/clients?limit=5000')).status).toBe(400)
   })
 
+  it.each([
+    ['/api/v1/clients/%00', 'client_id'],
+    ['/api/v1/clients/12%0046', 'client_id'],
+    ['/api/v1/clients?search_query=%00', 'search_query'],
+    ['/api/v1/clients?segment_id=loyal%00', 'segment_id'],
+  ])('%s: the character that no store knows is refused by name', async (path, field) => {
+    expect(await get(api(), path)).toMatchObject({
+      status: 400,
+      body: { code: 'request_invalid', details: { faults: [{ field, fault: expect.stringContaining('U+0000') }] } },
+    })
+  })
+
   it('shows a client with segment, values as of the programme and transactions', async () => {
     const app = api()
     const found = await eventually(async () => {

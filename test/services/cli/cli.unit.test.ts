@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tableOf } from '#services/cli/output.ts'
-import { inOrder } from '#services/cli/report.ts'
+import { inOrder, reportLines } from '#services/cli/report.ts'
 import { runHere } from './support/run-here.ts'
 
 let scratch: string
@@ -176,5 +176,9 @@ describe('a report', () => {
     })
     expect(Object.keys(report).slice(0, 4)).toEqual(['lines', 'rows', 'accepted', 'sales'])
     expect(report.segments).toEqual({ champions: 1, loyal: 0, at_risk: 0, new: 0, sleeping: 0 })
+    expect(report).not.toHaveProperty('warnings')
+    const warned = inOrder({ ...report, warnings: [{ code: 'day_ahead_of_data', message: 'the day is', details: {} }] })
+    expect(Object.keys(warned).at(-1)).toBe('warnings')
+    expect(reportLines(warned)).toContain('  look at       the day is (day_ahead_of_data)')
   })
 })

@@ -110,7 +110,15 @@ describe('POST upload', () => {
       'columns_missing',
     ],
     ['a file that no profile fits', form({ file: new Blob(['a,b\n1,2\n']) }), 'profile_needed'],
+    [
+      'a profile whose name holds U+0000',
+      form({ file: new Blob([retailFile(1)]), profile: 'online-retail\0' }),
+      'profile_unknown',
+    ],
     ['an empty file', form({ file: new Blob([]), profile: 'online-retail' }), 'file_empty'],
+    ['nothing but a header', form({ file: new Blob([retailFile(0)]), profile: 'online-retail' }), 'file_empty'],
+    ['nothing but a header, of whatever profile', form({ file: new Blob([retailFile(0)]) }), 'file_empty'],
+    ['a header without line break', form({ file: new Blob([retailFile(0).trim()]) }), 'file_empty'],
     [
       'bytes that are no text',
       form({ file: new Blob([new Uint8Array([0x49, 0xff, 0xfe])]), profile: 'online-retail' }),
@@ -128,6 +136,16 @@ describe('POST upload', () => {
       trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
     })
     expect(await stored()).toBe(before)
+  })
+
+  test('a file name is kept without U+0000, whose text no store knows', async () => {
+    const head =
+      '--x\r\nContent-Disposition: form-data; name="file"; filename="a\0b.csv"\r\nContent-Type: text/csv\r\n\r\n'
+    const answer = await post(`${head}${retailFile(1)}\r\n--x--\r\n`, {
+      'content-type': 'multipart/form-data; boundary=x',
+    })
+    expect(answer.status).toBe(202)
+    expect(await store.upload(String(answer.body.batch_id))).toMatchObject({ fileName: 'ab.csv' })
   })
 
   test('a body that is cut off is refused, and nothing is kept', async () => {
@@ -206,12 +224,13 @@ describe('reading', () => {
 
 test('the schema goes back to nothing and forward again', async () => {
   const back = await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory, target: 0 })
-  expect(back.applied).toEqual(['-0003-waiting', '-0002-clock', '-0001-uploads'])
+  expect(back.applied).toEqual(['-0004-trace', '-0003-waiting', '-0002-clock', '-0001-uploads'])
   const { rows } = await pool.query(`select table_name from information_schema.tables where table_schema = 'ingest'`)
   expect(rows).toEqual([{ table_name: 'schema_migrations' }])
   expect((await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory })).applied).toEqual([
     '0001-uploads',
     '0002-clock',
     '0003-waiting',
+    '0004-trace',
   ])
 })

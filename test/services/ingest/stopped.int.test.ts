@@ -5,14 +5,14 @@ import { Control } from '#services/ingest/control.ts'
 import { processorStatus } from '#services/ingest/processor-status.ts'
 import type { TaskView } from '#services/ingest/store/uploads.ts'
 import { createLogger } from '#services/platform/logging.ts'
-import { createMetrics } from '#services/platform/metrics.ts'
-import { type ProcessorDependencies, type RunningProcessor, startProcessor } from '#services/processor/program.ts'
+import type { RunningProcessor } from '#services/processor/program.ts'
 import type { ClassifierLoader } from '#streams/classifier/classifier.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
 import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { MemoryStateStore } from '#streams/state/memory-state-store.ts'
 import { eventually } from '../../support/eventually.ts'
+import { type ProcessorHere, processorHere } from '../../support/loyalty/processor-here.ts'
 import { ruleClassifier, ruleLoader } from '../../support/loyalty/rule-classifier.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
 import { freePort, type RunningPostgres, startPostgres } from '../../support/postgres.ts'
@@ -60,15 +60,13 @@ afterEach(async () => {
 })
 
 /** A real processor that few dead letters stop. */
-async function processor(changes: Partial<ProcessorDependencies> = {}): Promise<RunningProcessor> {
-  const running = await startProcessor({
+async function processor(changes: Partial<ProcessorHere> = {}): Promise<RunningProcessor> {
+  const running = await processorHere({
     log,
     topics,
     registry,
     classifiers: ruleLoader(),
     logger: createLogger('processor', 'silent'),
-    metrics: createMetrics('processor'),
-    bind: '127.0.0.1',
     port,
     stateDir: join(dir.path, 'state'),
     openStore: () => new MemoryStateStore(),

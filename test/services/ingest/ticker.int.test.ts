@@ -49,7 +49,7 @@ function configure(changes: Record<string, unknown> = {}) {
 }
 
 function ticker() {
-  return new Ticker({ log, topics, registry, control, clock, pool }, 0)
+  return new Ticker({ log, topics, registry, control, clock, pool, warn: ({ code }) => void notices.push(code) }, 0)
 }
 
 async function startDay(iso: string) {
@@ -127,9 +127,11 @@ test('by the clock of events the newest accepted day begins, never one after tod
     await sale('c', '2011-05-02')
     await events.tick()
     expect(await today()).toBe('2011-05-03')
+    expect(notices).toEqual([])
     await sale('d', '2013-01-01')
     await ticker().tick()
     expect(await today()).toBe('2012-01-15')
+    expect(notices).toEqual(['day_ahead_of_data'])
     const records = log.records(topics.control).length
     await sale('e', '2011-12-31')
     await events.tick()

@@ -1,12 +1,17 @@
-import { readdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
 import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
+import { loadProfile } from '#services/ingest/profile.ts'
+import { createLogger } from '#services/platform/logging.ts'
+import { createMetrics } from '#services/platform/metrics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
+import type { Log } from '#streams/log/log.ts'
 import { eventually } from '../../support/eventually.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
@@ -48,6 +53,29 @@ async function open(changes: Parameters<typeof openIngest>[0]['changes'] = {}) {
 async function stream() {
   const worker = await startStream(log, registry, topics)
   closers.push(() => worker.close())
+}
+
+/** The log as a reader sees it while another writer's transaction is open at the end of the transactions. */
+function heldLog(): Log & { held: boolean } {
+  const { admin } = log
+  let before: number[] | null = null
+  const held = {
+    held: false,
+    admin: {
+      ...admin,
+      endOffsets: async (topic: string) => {
+        if (!held.held || topic !== topics.transactions) return admin.endOffsets(topic)
+        before ??= await admin.endOffsets(topic)
+        return before
+      },
+    },
+    reader: log.reader.bind(log),
+    writer: log.writer.bind(log),
+    transactionalWriter: log.transactionalWriter.bind(log),
+    join: log.join.bind(log),
+    close: log.close.bind(log),
+  }
+  return held
 }
 
 async function control() {
@@ -107,6 +135,51 @@ describe('an upload', () => {
     expect(await readdir(join(dir.path, 'uploads'))).toEqual([`${body.batch_id}.csv`])
   })
 
+  test('the metrics count the events that it published, by append', async () => {
+    const metrics = createMetrics('ingest')
+    const ingest = await open({ metrics })
+    await stream()
+    await ingest.ended((await ingest.upload(retailFile(60))).body.task_id)
+    await ingest.ended((await ingest.upload(retailFile(5, 1_000))).body.task_id)
+    const text = await metrics.registry.metrics()
+    expect(text).toContain('loyalty_records_total{topic="loyalty.transactions",service="ingest"} 65\n')
+    expect(text).toContain('loyalty_batch_records_sum{service="ingest",kind="publish"} 65\n')
+    expect(text).toContain('loyalty_batch_records_sum{service="ingest",kind="file"} 130\n')
+    expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="publish"\} [1-9]/)
+    expect(text).toMatch(/loyalty_step_seconds_count\{service="ingest",kind="sweeping"\} 2\n/)
+  })
+
+  test('log lines of the work carry the trace of the request that brought it, also when it is got ready before its turn', async () => {
+    const lines: Record<string, unknown>[] = []
+    const logger = createLogger('ingest', 'info', { write: (line: string) => void lines.push(JSON.parse(line)) })
+    // Nobody answers for the stream, so that the second upload is got ready while the first one waits.
+    const status = { tasks: async () => null }
+    const ingest = await open({ logger, stream: { status, everyMs: 20, unreachableAfterMs: 40 } })
+    const send = (number: number, headers: Record<string, string>) =>
+      ingest.upload(retailFile(5, number), 'online-retail', 'file.csv', headers)
+    const first = (await send(1, { traceparent: `00-${'a'.repeat(32)}-${'1'.repeat(16)}-01` })).body.task_id
+    const other = { traceparent: `00-${'b'.repeat(32)}-${'1'.repeat(16)}-01`, 'x-correlation-id': 'order-7' }
+    const second = (await send(100, other)).body.task_id
+    await eventually(() => lines.some(({ code }) => code === 'upload_waits'))
+    await stream()
+    await ingest.ended(first)
+    await ingest.ended(second)
+    // Each once: a wait is told again when what is waited for changes.
+    const told = (id: string) => [
+      ...new Set(
+        lines.flatMap(({ task_id, message, trace_id, correlation_id }) =>
+          task_id === id ? [`${String(message).split(':')[0]} ${trace_id} ${correlation_id}`] : [],
+        ),
+      ),
+    ]
+    const a = `${'a'.repeat(32)} ${first}`
+    const b = `${'b'.repeat(32)} order-7`
+    await eventually(() => told(second).length === 4)
+    expect(told(first)).toEqual([`upload begun ${a}`, `upload waits ${a}`, `upload completed ${a}`])
+    const ready = [`upload is got ready before its turn ${b}`, `upload waits ${b}`]
+    expect(told(second)).toEqual([...ready, `upload begun ${b}`, `upload completed ${b}`])
+  })
+
   test('the same file again changes nothing but the counts of duplicates', async () => {
     const ingest = await open()
     await stream()
@@ -137,6 +210,30 @@ describe('an upload', () => {
     expect(log.records(topics.control)).toHaveLength(6)
   })
 
+  test.each(['nothing', 'after-day'])(
+    'a receipt of the future moves the day to today, and the report says so; interrupted: %s',
+    async (point) => {
+      let armed = false
+      const crash = (at: IngestCrashPoint) => {
+        if (!armed || at !== point) return
+        armed = false
+        throw new LoyaltyError('interrupted', `at ${at}`, { retriable: true })
+      }
+      const lines: Record<string, unknown>[] = []
+      const logger = createLogger('ingest', 'warn', { write: (line: string) => void lines.push(JSON.parse(line)) })
+      const ingest = await open({ crash, logger })
+      await stream()
+      const first = await ingest.ended((await ingest.upload(retailFile(250))).body.task_id)
+      expect(first.report).not.toHaveProperty('warnings')
+      armed = true
+      const future = `${retailFile(2, 1_000)}1,A,Article,1,2031-01-01 10:00:00,1.00,7.0,UK\n`
+      const { report } = await ingest.ended((await ingest.upload(future)).body.task_id)
+      const details = { day: '2012-01-15', most_of_the_data_until: '2011-09-07', transactions: 1 }
+      expect(report).toMatchObject({ as_of: '2012-01-15', warnings: [{ code: 'day_ahead_of_data', details }] })
+      await eventually(() => lines.some(({ code }) => code === 'day_ahead_of_data'))
+    },
+  )
+
   test('by the system’s clock a programme begins with the day of today, and files do not move it', async () => {
     const ingest = await open({ settings: { clock: 'system', monetaryBasis: 'gross', partitions: 2, ledgerCap: 4096 } })
     await stream()
@@ -158,6 +255,20 @@ describe('an upload', () => {
     expect(second.report).toMatchObject({ accepted: 5, as_of: '2011-01-05', buyers: 5 })
   })
 
+  test('its events are waited for also while a transaction that is open before them keeps them from readers', async () => {
+    const held = heldLog()
+    const ingest = await open({ log: held })
+    const first = await startStream(log, registry, topics)
+    await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
+    await first.close()
+    held.held = true
+    const { body } = await ingest.upload(retailFile(5, 100))
+    const before = new Set(['queued', 'reading', 'grouping', 'publishing'])
+    await eventually(async () => !before.has((await ingest.store.task(body.task_id))!.phase))
+    await stream()
+    expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 5, sales: 5 })
+  })
+
   test('a file in another currency is refused as a whole: nothing is published', async () => {
     const ingest = await open({ settings: { currency: 'RUB', monetaryBasis: 'net', partitions: 2, ledgerCap: 4096 } })
     await stream()
@@ -165,6 +276,20 @@ describe('an upload', () => {
     expect(task).toMatchObject({ status: 'FAILED', phase: 'failed', errorCode: 'wrong_currency' })
     expect(task.errorMessage).toContain('RUB')
     expect(log.records(topics.transactions)).toEqual([])
+  })
+
+  test('a file that turns out to hold nothing but a header fails, and says so', async () => {
+    const ingest = await open()
+    // Stored by a version that did not look for rows at the door.
+    const [batchId, taskId] = [randomUUID(), randomUUID()]
+    const storedPath = join('uploads', `${batchId}.csv`)
+    await mkdir(join(dir.path, 'uploads'), { recursive: true })
+    await writeFile(join(dir.path, storedPath), retailFile(0))
+    const file = { fileName: 'file.csv', storedPath, sizeBytes: 1, sha256: '0'.repeat(64), trace: null }
+    await ingest.store.create({ ...file, batchId, taskId, profile: loadProfile('online-retail') })
+    const task = await ingest.ended(taskId)
+    expect(task).toMatchObject({ status: 'FAILED', errorCode: 'file_empty' })
+    expect(task.errorMessage).toContain('no rows below')
   })
 
   test('a fault in the middle of the file publishes nothing', async () => {

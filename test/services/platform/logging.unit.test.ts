@@ -26,7 +26,19 @@ describe('log lines', () => {
     })
     logger.info('outside')
     expect(lines[0]).toMatchObject({ trace_id: 'a'.repeat(32), correlation_id: 'order-7' })
-    expect(lines[1]).not.toHaveProperty('trace_id')
+    expect(lines[1]).not.toMatchObject({ trace_id: 'a'.repeat(32) })
+  })
+
+  it('outside of any trace carry the ids of the run of their program', () => {
+    const [one, other] = [capture(), capture()]
+    one.logger.info('started')
+    one.logger.child({ partition: 3 }).info('task')
+    other.logger.info('started')
+    const ids = [...one.lines, ...other.lines].map(({ trace_id }) => trace_id)
+    expect(ids[0]).toMatch(/^(?!0{32})[0-9a-f]{32}$/)
+    expect(ids[1]).toBe(ids[0])
+    expect(ids[2]).not.toBe(ids[0])
+    expect(one.lines.map(({ correlation_id }) => correlation_id)).toEqual([ids[0], ids[0]])
   })
 
   it('tell the code, details and cause of an error', () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { type RunningKafka, startKafka } from '../../support/kafka/shared-kafka.ts'
 import { checkInvariants, checkStores, type Outcome } from '../../support/loyalty/invariants.ts'
-import { ProcessorProcess } from '../../support/loyalty/processor-process.ts'
+import { type ProcessorOptions, ProcessorProcess } from '../../support/loyalty/processor-process.ts'
 import { Databases, type Engines, Projections, startEngines } from '../../support/loyalty/projections.ts'
 import { withStores } from '../../support/loyalty/stored.ts'
 import { type LogPlace, StreamWorld } from '../../support/loyalty/stream-world.ts'
@@ -10,6 +10,13 @@ import { jan10, traffic } from '../../support/loyalty/traffic.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const partitions = 3
+
+interface Start {
+  readonly threads?: number
+  /** Goes on in the directory of this one, which has ended. */
+  readonly after?: ProcessorProcess
+  readonly crashAt?: NonNullable<ProcessorOptions['crashAt']>
+}
 
 /** Several processors of one programme, each with a data directory of its own, as on several machines; one projector. */
 class Instances {
@@ -35,14 +42,23 @@ class Instances {
     return new Instances(world, databases)
   }
 
-  async start(): Promise<ProcessorProcess> {
-    const directory = await tempDir()
-    // Brokers allow no shorter session than six seconds.
-    const env = { ...this.world.env, LOYALTY_SESSION_TIMEOUT_MS: '6000' }
-    const processor = new ProcessorProcess({ env, dataDir: directory.path })
+  async start({ threads = 1, after, crashAt }: Start = {}): Promise<ProcessorProcess> {
+    const dataDir = after?.dataDir ?? (await this.#directory())
+    const env = {
+      ...this.world.env,
+      // Brokers allow no shorter session than six seconds.
+      LOYALTY_SESSION_TIMEOUT_MS: '6000',
+      LOYALTY_PROCESSOR_THREADS: String(threads),
+    }
+    const processor = new ProcessorProcess({ env, dataDir, ...(crashAt === undefined ? {} : { crashAt }) })
     this.#processors.push(processor)
-    this.#directories.push(directory)
     return processor
+  }
+
+  async #directory(): Promise<string> {
+    const directory = await tempDir()
+    this.#directories.push(directory)
+    return directory.path
   }
 
   async owns(processor: ProcessorProcess, count: number): Promise<void> {
@@ -97,6 +113,28 @@ function suite(brokers: () => string[] | null): void {
       await instances.owns(third, partitions)
       await world.publisher.day(jan10 + 50)
       await world.settled()
+      expect((await instances.check()).accepted).toBeGreaterThan(300)
+    } finally {
+      await instances.close()
+    }
+  }, 120_000)
+
+  test('one of two threads is killed in the middle of a step, later from outside; nothing is lost or doubled', async () => {
+    const instances = await Instances.open(engines, brokers())
+    const { world } = instances
+    try {
+      const first = await instances.start({ threads: 2, crashAt: { point: 'after-produce', times: 8 } })
+      await world.publisher.transactions(traffic(2))
+      // A thread takes the whole process along.
+      expect(await first.ended(), first.output).toBe('SIGKILL')
+      const second = await instances.start({ threads: 2, after: first })
+      await instances.owns(second, partitions)
+      await world.publisher.transactions(traffic(3))
+      await second.kill()
+      const third = await instances.start({ threads: 2, after: second })
+      await world.publisher.day(jan10 + 50)
+      await world.settled()
+      expect(await third.stop(), third.output).toBe('0')
       expect((await instances.check()).accepted).toBeGreaterThan(300)
     } finally {
       await instances.close()

@@ -2,10 +2,10 @@ import { Writable } from 'node:stream'
 import { afterEach, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
 import { createLogger } from '#services/platform/logging.ts'
-import { createMetrics } from '#services/platform/metrics.ts'
-import { type RunningProcessor, startProcessor } from '#services/processor/program.ts'
+import type { RunningProcessor } from '#services/processor/program.ts'
 import { MemoryStateStore } from '#streams/state/memory-state-store.ts'
 import { eventually } from '../../support/eventually.ts'
+import { processorHere } from '../../support/loyalty/processor-here.ts'
 import { Publisher } from '../../support/loyalty/publisher.ts'
 import { ruleLoader } from '../../support/loyalty/rule-classifier.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
@@ -24,15 +24,12 @@ test('the status tells the model in force beside the activated one', async () =>
   await publisher.programme()
   await publisher.model('1')
   const missing = new Set<string>()
-  processor = await startProcessor({
+  processor = await processorHere({
     log,
     topics,
     registry,
     classifiers: ruleLoader(missing),
     logger: createLogger('processor', 'info', new Writable({ write: (_chunk, _encoding, done) => done() })),
-    metrics: createMetrics('processor'),
-    bind: '127.0.0.1',
-    port: 0,
     stateDir: 'unused',
     openStore: () => new MemoryStateStore(),
     modelRetryMs: 5,

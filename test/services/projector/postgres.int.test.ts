@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createMetrics } from '#services/platform/metrics.ts'
 import { eventually } from '../../support/eventually.ts'
-import { changeOf, rebuilt, type Stores, startStores, stateOf, topics, World } from './world.ts'
+import { changeOf, partitions, rebuilt, type Stores, startStores, stateOf, topics, World } from './world.ts'
 
 let stores: Stores
 let world: World
@@ -40,6 +41,20 @@ describe('the projection of profiles in Postgres', () => {
       mean_days_between: null,
     })
     expect(await client('b')).toMatchObject({ version: '5' })
+  })
+
+  it('counts by topic what it has settled, and tells the lag of every partition it reads', async () => {
+    const metrics = createMetrics('projector')
+    await world.publish('ClientStateChanged', [stateOf('a', 1), stateOf('b', 1), stateOf('c', 1)])
+    world.start({ metrics })
+    await eventually(async () => {
+      const { values } = await metrics.records.get()
+      expect(values.find(({ labels }) => labels.topic === topics.clientState)?.value).toBe(3)
+      const lags = (await metrics.lagSeconds.get()).values
+      expect(lags.filter(({ labels }) => labels.topic === topics.clientState)).toHaveLength(partitions)
+      expect(lags.map(({ value }) => value)).toEqual(lags.map(() => 0))
+      return true
+    })
   })
 
   it('stores times to the millisecond and days as dates', async () => {

@@ -5,7 +5,7 @@ import type { Adjustment, ClientReclassified, ClientStateChanged, Fact, Transact
 import { registerAll } from '#schemas/registry.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
 import { createLogger } from '#services/platform/logging.ts'
-import { createMetrics } from '#services/platform/metrics.ts'
+import { createMetrics, type Metrics } from '#services/platform/metrics.ts'
 import type { WriteHook } from '#services/projector/engine.ts'
 import { type Projector, startProjector } from '#services/projector/program.ts'
 import { readOffsets } from '#services/projector/progress.ts'
@@ -81,7 +81,9 @@ export class World {
     return encodersOf(await registerAll(this.registry, topics, publishedNames))
   }
 
-  start(options: { hook?: WriteHook; lingerMs?: number; clickhouse?: ClickHouseClient } = {}): Projector {
+  start(
+    options: { hook?: WriteHook; lingerMs?: number; clickhouse?: ClickHouseClient; metrics?: Metrics } = {},
+  ): Projector {
     const projector = startProjector({
       log: this.log,
       topics,
@@ -91,7 +93,8 @@ export class World {
       clickhouseAddress: { url: this.#stores.clickhouse.url, database: this.database },
       segments: [{ id: 'new', name: 'Новички', description: 'd', color: '#6A1B9A', minScore: 0, maxScore: 100 }],
       logger: createLogger('projector', 'silent'),
-      metrics: createMetrics('projector'),
+      metrics: options.metrics ?? createMetrics('projector'),
+      lagEveryMs: 20,
       lingerMs: options.lingerMs ?? 10,
       reconcileEveryMs: 0,
       backOffMs: { first: 10, longest: 200 },

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { open, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type LmdbStoreOptions, openLmdbStore } from '#streams/state/lmdb-state-store.ts'
 import { stateStoreContract } from '../../contracts/state-store-contract.ts'
@@ -50,6 +52,35 @@ describe('LMDB state store', () => {
     expect(Buffer.from(again.meta()!).toString()).toBe('meta')
     expect(discarded).toEqual([])
     await again.close()
+  })
+
+  test('goes from thread to thread of one process as between processes: open in one at a time, with all it held', async () => {
+    const openedBy = async (name: string) => {
+      const thread = new Worker(new URL('../../support/state-thread.ts', import.meta.url), {
+        workerData: { directory: dir.path, name },
+      })
+      const [told] = await once(thread, 'message')
+      return { thread, told }
+    }
+    const close = async (thread: Worker) => {
+      thread.postMessage('close')
+      await once(thread, 'message')
+    }
+    const first = await openedBy('first')
+    expect(first.told).toEqual({ found: [], discarded: [] })
+    await expect(openedBy('too early')).rejects.toMatchObject({ message: expect.stringContaining('is open already') })
+    await expect(openStore()).rejects.toMatchObject({ code: 'state_locked', retriable: true })
+    await close(first.thread)
+    const second = await openedBy('second')
+    expect(second.told).toEqual({ found: ['first'], discarded: [] })
+    await close(second.thread)
+    const here = await openStore()
+    expect(here.scan(Buffer.alloc(0), null, 9).map(({ key }) => Buffer.from(key).toString())).toEqual([
+      'first',
+      'second',
+    ])
+    await here.close()
+    expect(discarded).toEqual([])
   })
 
   const damages = {

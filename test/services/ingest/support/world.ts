@@ -164,8 +164,8 @@ export async function openIngest(options: IngestOptions) {
     url: ingest.url,
     pool,
     store,
-    upload: (text: string | Blob, profile = 'online-retail', name = 'file.csv') =>
-      upload(ingest.url, text, profile, name),
+    upload: (text: string | Blob, profile = 'online-retail', name = 'file.csv', headers = {}) =>
+      upload(ingest.url, text, profile, name, headers),
     ended: (taskId: string, timeoutMs = 30_000) => ended(store, taskId, timeoutMs),
     close: async () => {
       await ingest.close()
@@ -184,11 +184,12 @@ export async function upload(
   content: string | Blob,
   profile: string,
   name: string,
+  headers: Record<string, string> = {},
 ): Promise<UploadAnswer> {
   const form = new FormData()
   form.set('profile', profile)
   form.set('file', typeof content === 'string' ? new Blob([content]) : content, name)
-  const response = await fetch(`${url}/api/v1/management/data/upload`, { method: 'POST', body: form })
+  const response = await fetch(`${url}/api/v1/management/data/upload`, { method: 'POST', body: form, headers })
   return { status: response.status, body: (await response.json()) as UploadAnswer['body'] }
 }
 

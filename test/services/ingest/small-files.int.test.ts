@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { topicsOf } from '#schemas/topics.ts'
+import type { Log } from '#streams/log/log.ts'
+import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
+import { MemoryRegistry } from '../../support/memory-registry.ts'
+import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { newDatabase, openIngest, prepareTopics, retailFile, startStream } from './support/world.ts'
+
+/** Uploads that are over at once: the stream is through with them before anybody has begun to follow it. */
+
+const topics = topicsOf('loyalty')
+let postgres: RunningPostgres
+let dir: TempDir
+let log: Log
+const closers: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  postgres = await startPostgres()
+  closers.push(() => postgres.stop())
+  dir = await tempDir('loyalty-small-')
+  closers.push(() => dir.remove())
+})
+afterAll(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+test('files of one receipt, one after the other: every report tells of its receipt, and the day moves with each', async () => {
+  const database = await newDatabase(postgres.url)
+  log = openPostgresLog({ url: database })
+  closers.push(() => log.close())
+  const registry = new MemoryRegistry()
+  await prepareTopics(log, registry, topics, 2)
+  const ingest = await openIngest({ log, registry, postgresUrl: database, dataDir: dir.path })
+  closers.push(() => ingest.close())
+  const stream = await startStream(log, registry, topics)
+  closers.push(() => stream.close())
+  const reportOf = async (text: string) => {
+    const task = await ingest.ended((await ingest.upload(text)).body.task_id)
+    const { rows, accepted, sales, duplicates, clients, gross_minor, as_of } = task.report!
+    return { rows, accepted, sales, duplicates, clients, gross_minor, as_of }
+  }
+  await reportOf(retailFile(30))
+  const reports: unknown[] = []
+  const expected: unknown[] = []
+  for (let i = 0; i < 10; i++) {
+    const day = `2011-03-${10 + i}`
+    reports.push(await reportOf(`${retailFile(0)}${900 + i},A,Article,2,${day} 10:00:00,1.25,10${i}.0,UK\n`))
+    const counts = { accepted: 1, sales: 1, duplicates: 0, clients: 1, gross_minor: 250 }
+    expected.push({ rows: { accepted: 1, rejected: 0 }, ...counts, as_of: day })
+  }
+  expect(reports).toEqual(expected)
+})
