@@ -70,6 +70,20 @@ export function shareOf(
 
 const pollMs = 50
 
+/**
+ * Waits until what was committed to a topic by now can be read. A log may tell its partitions one by one that a transaction
+ * was committed: whoever has seen a block of a step may still be shown `client-state` without the rows of that step.
+ */
+export async function untilDecided(log: Log, topic: string, signal?: AbortSignal): Promise<void> {
+  const written = await log.admin.writtenEnds(topic)
+  for (;;) {
+    const ends = await log.admin.endOffsets(topic)
+    if (written.every((end, partition) => (ends[partition] ?? 0) >= end)) return
+    signal?.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
+}
+
 /** Waits until the projections have applied what the topics hold now. `onProgress` hears the share applied. */
 export async function untilProjected(
   log: Log,
@@ -78,7 +92,10 @@ export async function untilProjected(
   options: { onProgress?: (share: number) => void; signal?: AbortSignal } = {},
 ): Promise<void> {
   const ends = new Map<string, number[]>()
-  for (const topic of topics) ends.set(topic, await recordEnds(log, topic))
+  for (const topic of topics) {
+    await untilDecided(log, topic, options.signal)
+    ends.set(topic, await recordEnds(log, topic))
+  }
   const total = sum([...ends.values()].flat())
   for (;;) {
     options.signal?.throwIfAborted()

@@ -164,6 +164,11 @@ export interface LogAdmin {
   topics(): Promise<string[]>
   /** Per partition: the end of what is committed (never counts open or aborted transactions as pending records). */
   endOffsets(topic: string): Promise<number[]>
+  /**
+   * Per partition: the end of what is written, also by transactions that are open or whose end is not yet known there. What
+   * was committed by now can be read once `endOffsets` has reached these.
+   */
+  writtenEnds(topic: string): Promise<number[]>
   startOffsets(topic: string): Promise<number[]>
   /** Partition → committed next offset of a group; missing where none is stored. */
   groupOffsets(group: string, topic: string): Promise<Map<number, number>>

@@ -281,6 +281,7 @@ function adminOf(broker: MemoryBroker): LogAdmin {
       broker.checkAvailable()
       return [...broker.topics.keys()]
     },
+    writtenEnds: async (topic) => broker.topic(topic).partitions.map((partition) => partition.nextOffset),
     endOffsets: async (topic) => broker.topic(topic).partitions.map((partition) => partition.nextOffset),
     startOffsets: async (topic) => broker.topic(topic).partitions.map((partition) => partition.startOffset),
     groupOffsets: async (group, topic) => new Map(broker.groupOffsets(group, topic)),

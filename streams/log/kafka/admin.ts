@@ -78,6 +78,10 @@ export class KafkaAdmin implements LogAdmin {
     return listOffsets(this.#client, topic, 'end')
   }
 
+  writtenEnds(topic: string): Promise<number[]> {
+    return listOffsets(this.#client, topic, 'written')
+  }
+
   startOffsets(topic: string): Promise<number[]> {
     return listOffsets(this.#client, topic, 'start')
   }

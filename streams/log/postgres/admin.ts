@@ -47,6 +47,11 @@ export class PostgresAdmin implements LogAdmin {
     return this.offsets(topic, 'next_offset')
   }
 
+  /** A transaction takes its offsets as it commits, so there is nothing undecided. */
+  writtenEnds(topic: string): Promise<number[]> {
+    return this.endOffsets(topic)
+  }
+
   startOffsets(topic: string): Promise<number[]> {
     return this.offsets(topic, 'start_offset')
   }

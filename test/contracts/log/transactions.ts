@@ -179,6 +179,24 @@ export function transactionsContract(context: () => LogContext): void {
       await writer.close()
     })
 
+    test('can be read in every partition once the end offsets have reached what was written when it was committed', async () => {
+      const [a, b] = [await context().topic('decided-a', { partitions: 2 }), await context().topic('decided-b')]
+      const { admin } = context().log
+      const writer = await fencedWriter(context().id('decided'))
+      for (let round = 1; round <= 10; round++) {
+        for (const partition of [0, 1]) await writer.append(a, partition, records(2, `${round}-`))
+        await writer.append(b, 0, records(2, `${round}-`))
+        await writer.commit()
+        for (const topic of [a, b]) {
+          const written = await admin.writtenEnds(topic)
+          await eventually(async () => (await admin.endOffsets(topic)).every((end, i) => end >= written[i]!))
+          for (const partition of written.keys())
+            expect(await readAll(context().log, topic, partition)).toHaveLength(round * 2)
+        }
+      }
+      await writer.close()
+    })
+
     test('of a process killed in its middle leaves nothing visible, and its successor goes on', async () => {
       const topic = await context().topic('killed', { partitions: 2 })
       const id = context().id('killed')
