@@ -24,6 +24,8 @@ export interface ReceiptIdentity {
   /** ISO date in the time zone of the source. */
   readonly day?: string | null
   readonly receiptNumber?: string | null
+  /** The id that the source itself gave it, used where there is no receipt number; one id is never of two kinds. */
+  readonly givenId?: string | null
   /** Hash of the content (`contentHash`), used where there is no receipt number. */
   readonly content?: Hash64
   /** 1 for the first of identical rows of a file, 2 for the second … */
@@ -43,12 +45,13 @@ const kindNames: Record<Kind, string> = {
 
 /**
  * The one function that makes transaction ids, for every door. An id is a list of parts joined by colons: the system,
- * labelled identity fields (`s` store, `t` terminal, `d` day, `r` receipt number) or the content (`h`, sixteen hexadecimal
- * digits, and `.2` … for repeated rows), the kind (`k`) unless it is a sale or numbers cover kinds, the generation (`g`)
- * unless it is 0: `online-retail:r=536365`, `tills:s=12:t=3:d=2024-05-01:r=881:k=refund`, `shop:h=00f1…9c.2`.
+ * labelled identity fields (`s` store, `t` terminal, `d` day, `r` receipt number) or the id that the source gave (`i`) or
+ * the content (`h`, sixteen hexadecimal digits, and `.2` … for repeated rows), the kind (`k`) unless it is a sale or
+ * numbers cover kinds, the generation (`g`) unless it is 0: `online-retail:r=536365`,
+ * `tills:s=12:t=3:d=2024-05-01:r=881:k=refund`, `pos:i=7d0c`, `shop:h=00f1…9c.2`.
  *
  * Colons, percent signs and control characters inside values are escaped, so different identities have different ids.
- * Surrounding blanks do not count. Errors: RangeError where neither a receipt number nor content is given.
+ * Surrounding blanks do not count. Errors: RangeError where neither a receipt number nor an id nor content is given.
  */
 export function transactionId(system: ReceiptSystem, receipt: ReceiptIdentity): string {
   const number = clean(receipt.receiptNumber)
@@ -60,13 +63,15 @@ export function transactionId(system: ReceiptSystem, receipt: ReceiptIdentity): 
       if (!system.identity.includes(field)) continue
       id += `:${labels[field]}=${escaped(field === 'receipt_number' ? number : values[field])}`
     }
+  } else if (clean(receipt.givenId) !== '') {
+    id += `:i=${escaped(clean(receipt.givenId))}`
   } else {
     if (receipt.content === undefined)
-      throw new RangeError('a receipt without a receipt number needs the hash of its content')
+      throw new RangeError('a receipt without a receipt number needs an id of its own or the hash of its content')
     id += `:h=${hex64(receipt.content)}`
     if (receipt.ordinal !== undefined && receipt.ordinal > 1) id += `.${receipt.ordinal}`
   }
-  // The content knows the kind.
+  // The content knows the kind, and an id is given to one transaction.
   if (byNumber && receipt.kind !== Kind.sale && !system.numbersCoverKinds) id += `:k=${kindNames[receipt.kind]}`
   if (receipt.generation !== undefined && receipt.generation > 0) id += `:g=${receipt.generation}`
   return id

@@ -28,6 +28,13 @@ describe('transactionId', () => {
     ['fields that are missing', tills, { kind: Kind.sale, receiptNumber: '1' }, 'tills:s=:t=:d=:r=1'],
     ['no blanks around values', sample, { kind: Kind.sale, receiptNumber: ' 536365 ' }, 'online-retail:r=536365'],
     ['separators in values', sample, { kind: Kind.sale, receiptNumber: '5:k=void%' }, 'online-retail:r=5%3Ak=void%25'],
+    ['the id that the source gave', tills, { kind: Kind.refund, givenId: ' 88:1 ' }, 'tills:i=88%3A1'],
+    [
+      'a receipt number rather than an id',
+      sample,
+      { kind: Kind.sale, receiptNumber: '1', givenId: '2' },
+      'online-retail:r=1',
+    ],
   ])('shows %s', (_, system, receipt, id) => {
     expect(transactionId(system, receipt)).toBe(id)
   })
