@@ -1,7 +1,8 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool } from 'pg'
-import type { Registry } from '#schemas/registry.ts'
+import { EventEncoder } from '#schemas/encoder.ts'
+import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
 import { messageOf } from '#streams/core/error.ts'
@@ -19,6 +20,7 @@ import type { ReportWarning } from './report.ts'
 import { UploadStore } from './store/uploads.ts'
 import type { StreamWatchDeps } from './stream-watch.ts'
 import { Ticker } from './ticker.ts'
+import { openTills, type TillsDeps, tillStatuses } from './tills/app.ts'
 import { UploadWorker } from './worker.ts'
 
 /** Everything the ingest program works with. The topics exist and the schema `ingest` is migrated. */
@@ -45,6 +47,8 @@ export interface IngestDeps {
   readonly tickEveryMs?: number | undefined
   readonly dataDir: string
   readonly profilesDir?: string | undefined
+  /** Limits of the tills' door, where they are not the usual ones. */
+  readonly tillLimits?: TillsDeps['limits']
   readonly port: number
   readonly bind: string
   readonly clock: Clock
@@ -96,9 +100,21 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     store,
     dataDir,
     profilesDir: deps.profilesDir,
-    server: { logger, metrics, ready: () => readiness(pool, log, topics) },
+    server: { logger, metrics, ready: () => readiness(pool, log, topics), statuses: tillStatuses },
     onTask: () => worker.wake(),
   })
+  const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
+  const tills = openTills({
+    log,
+    topics,
+    control,
+    encoder: new EventEncoder('TransactionRecorded', schemaId),
+    profilesDir: deps.profilesDir,
+    metrics,
+    logger,
+    limits: deps.tillLimits,
+  })
+  tills.addRoutes(app)
   const server = await listen(app, { port: deps.port, bind: deps.bind })
   worker.start()
   return {
@@ -106,6 +122,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     url: server.url,
     close: async () => {
       await server.close()
+      await tills.close()
       await worker.stop()
     },
   }

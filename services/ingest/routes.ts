@@ -1,27 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { failure, success } from './route-parts.ts'
 import { phases } from './store/phases.ts'
 import { statuses } from './store/uploads.ts'
+import { postTransactions } from './tills/routes.ts'
 import { reasons } from './verdicts.ts'
 
 /** Route definitions of ingestion: served here, and shown in the API's one OpenAPI document. */
-
-const errorBody = z
-  .object({
-    error: z.string(),
-    message: z.string(),
-    code: z.string(),
-    details: z.record(z.string(), z.unknown()),
-    trace_id: z.string(),
-  })
-  .openapi('Error')
-
-function failure(description: string) {
-  return { description, content: { 'application/json': { schema: errorBody } } }
-}
-
-function success<Schema extends z.ZodType>(description: string, schema: Schema) {
-  return { description, content: { 'application/json': { schema } } }
-}
 
 const reasonNames = Object.keys(reasons) as [keyof typeof reasons, ...(keyof typeof reasons)[]]
 
@@ -188,4 +172,4 @@ export const getUpload = createRoute({
 })
 
 /** All of them, for the API's OpenAPI document. */
-export const ingestRoutes = [postUpload, getTaskStatus, listUploads, getUpload] as const
+export const ingestRoutes = [postTransactions, postUpload, getTaskStatus, listUploads, getUpload] as const

@@ -57,6 +57,12 @@ export function createMetrics(service: string, options: { readonly ofProcess: bo
       labelNames: ['reason'],
       registers,
     }),
+    rejected: new Counter({
+      name: 'loyalty_rejected_total',
+      help: 'Transactions refused at a door, before the log, by code',
+      labelNames: ['code'],
+      registers,
+    }),
     classifierRows: new Counter({ name: 'loyalty_classifier_rows_total', help: 'Clients classified', registers }),
     classifierSeconds: new Histogram({
       name: 'loyalty_classifier_seconds',

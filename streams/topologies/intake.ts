@@ -53,7 +53,8 @@ function refused(reason: string, detail: string, batchId: string | null): Intake
   return { kind: 'refused', outcome: { kind: 'dead', reason, detail }, batchId }
 }
 
-function transactionOf(event: StreamedTransaction): Transaction {
+/** The domain's transaction in an event; a kind without a word here is `unknown`. */
+export function transactionOf(event: StreamedTransaction): Transaction {
   return {
     transactionId: event.transaction_id,
     clientId: event.client_id,

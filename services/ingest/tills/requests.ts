@@ -1,0 +1,214 @@
+import type { ReadableStream } from 'node:stream/web'
+import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { type BodyLimits, readBody, readLines, readText } from './body.ts'
+import { type Admission, type ItemVerdict, type TillDoor, Unreadable } from './door.ts'
+import type { Gate, Ticket } from './gate.ts'
+import type { Principal } from './principal.ts'
+
+export interface TillRequest {
+  readonly header: (name: string) => string | undefined
+  readonly content: ReadableStream | null
+  readonly principal: Principal
+}
+
+/** What became of the items of a request, in their order. */
+export interface Outcome {
+  readonly accepted: number
+  readonly rejected: number
+  /** How many were rejected, by code. */
+  readonly codes: Readonly<Record<string, number>>
+  /** Of a stream of lines only those that were rejected, and of these the first thousand. */
+  readonly verdicts: readonly { readonly index: number; readonly verdict: ItemVerdict }[]
+}
+
+export interface RequestLimits {
+  /** Items of an array, and verdicts listed of a stream. */
+  readonly items: number
+  readonly json: BodyLimits
+  readonly ndjson: BodyLimits
+  /** Bytes of one line. */
+  readonly line: number
+}
+
+export const requestLimits: RequestLimits = {
+  items: 1_000,
+  json: { bytes: 16 * 1024 * 1024, idleMs: 15_000, totalMs: 60_000 },
+  ndjson: { bytes: 256 * 1024 * 1024, idleMs: 30_000, totalMs: 600_000 },
+  line: 1024 * 1024,
+}
+
+export interface TillIntakeDeps {
+  readonly door: TillDoor
+  readonly gate: Gate
+  readonly limits: RequestLimits
+}
+
+/**
+ * Reads a request to its end and takes its transactions to the log. Resolves when the log has everything that the outcome
+ * calls accepted.
+ *
+ * Errors: `media_type_unsupported`, `body_malformed`, `body_too_large`, `body_timeout`, `encoding_unsupported`,
+ * `too_many_items`, `too_busy`, `programme_missing`, those of the log. Of a stream of lines some may be in the log then:
+ * details.accepted of them at least.
+ */
+export async function takeRequest(deps: TillIntakeDeps, request: TillRequest): Promise<Outcome> {
+  const take = takerOf(request.header('content-type'))
+  const ticket = deps.gate.enter()
+  const underWay: Promise<unknown>[] = []
+  try {
+    return await take(deps, request, ticket, underWay)
+  } finally {
+    // What waits for the log still takes memory, also when the caller was told that it takes too long.
+    if (underWay.length === 0) ticket.leave()
+    else void Promise.all(underWay).then(() => ticket.leave())
+  }
+}
+
+type Take = (
+  deps: TillIntakeDeps,
+  request: TillRequest,
+  ticket: Ticket,
+  underWay: Promise<unknown>[],
+) => Promise<Outcome>
+
+function takerOf(contentType: string | undefined): Take {
+  switch ((contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()) {
+    case 'application/json':
+      return takeJson
+    case 'application/x-ndjson':
+    case 'application/ndjson':
+      return takeLines
+    default:
+      throw new LoyaltyError(
+        'media_type_unsupported',
+        'send Content-Type application/json (one transaction or an array) or application/x-ndjson (one a line)',
+      )
+  }
+}
+
+async function takeJson(
+  { door, limits }: TillIntakeDeps,
+  request: TillRequest,
+  ticket: Ticket,
+  underWay: Promise<unknown>[],
+): Promise<Outcome> {
+  const text = await readText(readBody(bodyOf(request), limits.json, ticket))
+  const parsed = parsedJson(text)
+  const items: unknown[] = Array.isArray(parsed) ? parsed : [parsed]
+  if (items.length > limits.items)
+    throw new LoyaltyError(
+      'too_many_items',
+      `the array has ${items.length} transactions, at most ${limits.items} are taken; send more requests, or NDJSON`,
+      { details: { items: items.length, limit: limits.items } },
+    )
+  const admission = door.admit(items, request.principal, await door.programme())
+  underWay.push(admission.settled)
+  await admission.durable
+  const { verdicts, accepted } = admission
+  const codes: Record<string, number> = {}
+  countCodes(verdicts, codes)
+  return {
+    accepted,
+    rejected: items.length - accepted,
+    codes,
+    verdicts: verdicts.map((verdict, index) => ({ index, verdict })),
+  }
+}
+
+/** In slices as they come, so that a stream may be longer than memory. */
+async function takeLines(
+  { door, limits }: TillIntakeDeps,
+  request: TillRequest,
+  ticket: Ticket,
+  underWay: Promise<unknown>[],
+): Promise<Outcome> {
+  const programme = await door.programme()
+  const tally = new LineTally(limits.items)
+  let slice: unknown[] = []
+  let bytes = 0
+  const flush = async () => {
+    const admission = door.admit(slice, request.principal, programme)
+    underWay[0] = admission.settled
+    await admission.durable
+    tally.add(admission)
+    ticket.give(bytes)
+    slice = []
+    bytes = 0
+  }
+  try {
+    for await (const line of readLines(readBody(bodyOf(request), limits.ndjson, ticket), limits.line)) {
+      slice.push(parsedLine(line))
+      bytes += line.length
+      if (slice.length >= limits.items || bytes >= sliceBytes) await flush()
+    }
+    await flush()
+  } catch (error) {
+    throw tally.toldIn(error)
+  }
+  return tally.outcome()
+}
+
+const sliceBytes = 4 * 1024 * 1024
+
+class LineTally {
+  readonly #most: number
+  readonly #verdicts: { index: number; verdict: ItemVerdict }[] = []
+  readonly #codes: Record<string, number> = {}
+  #accepted = 0
+  #rejected = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  add({ verdicts, accepted }: Admission): void {
+    const first = this.#accepted + this.#rejected
+    for (const [i, verdict] of verdicts.entries())
+      if (verdict.status === 'rejected' && this.#verdicts.length < this.#most)
+        this.#verdicts.push({ index: first + i, verdict })
+    countCodes(verdicts, this.#codes)
+    this.#accepted += accepted
+    this.#rejected += verdicts.length - accepted
+  }
+
+  outcome(): Outcome {
+    return { accepted: this.#accepted, rejected: this.#rejected, codes: this.#codes, verdicts: this.#verdicts }
+  }
+
+  /** An error in the middle, with what the log has already. */
+  toldIn(error: unknown): unknown {
+    if (!(error instanceof LoyaltyError) || this.#accepted === 0) return error
+    const { code, retriable, details } = error
+    const told = `${error.message}. ${this.#accepted} transactions before that are in the log; sending all again is safe`
+    return new LoyaltyError(code, told, {
+      retriable,
+      details: { ...details, accepted: this.#accepted, rejected: this.#rejected },
+      cause: error,
+    })
+  }
+}
+
+function countCodes(verdicts: readonly ItemVerdict[], codes: Record<string, number>): void {
+  for (const verdict of verdicts)
+    if (verdict.status === 'rejected') codes[verdict.code] = (codes[verdict.code] ?? 0) + 1
+}
+
+function bodyOf({ content, header }: TillRequest) {
+  return { content, encoding: header('content-encoding'), length: header('content-length') }
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new LoyaltyError('body_malformed', `the body is no JSON: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function parsedLine(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch (cause) {
+    return new Unreadable(`the line is no JSON: ${messageOf(cause)}`)
+  }
+}

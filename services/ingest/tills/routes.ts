@@ -1,0 +1,65 @@
+import { createRoute, z } from '@hono/zod-openapi'
+import { failure, success } from '../route-parts.ts'
+import { tillTransaction } from './item.ts'
+import { rejectionCodes } from './verdict.ts'
+
+/** Route definitions for tills. */
+
+const itemResult = z
+  .discriminatedUnion('status', [
+    z.object({
+      index: z.number().int().describe('place in the array, or line that is not blank, from 0'),
+      status: z.literal('accepted'),
+      transaction_id: z.string().describe('id in the programme'),
+    }),
+    z.object({
+      index: z.number().int(),
+      status: z.literal('rejected'),
+      code: z.enum(rejectionCodes),
+      field: z.string().nullable(),
+      message: z.string(),
+    }),
+  ])
+  .openapi('TransactionResult')
+
+export const transactionsAnswer = z
+  .object({
+    accepted: z.number().int().describe('transactions that the log has durably'),
+    rejected: z.number().int(),
+    results: z.array(itemResult).describe('of every item; of NDJSON the first 1,000 that were rejected'),
+  })
+  .openapi('TransactionsAnswer')
+
+export const postTransactions = createRoute({
+  method: 'post',
+  path: '/api/v1/transactions',
+  tags: ['tills'],
+  summary: 'Transactions of a till',
+  description:
+    'One transaction, an array of up to 1,000, or NDJSON; plain, gzip or zstd. 202 once the log has what was accepted; ' +
+    'sending the same again changes nothing.',
+  // Described for readers only: the body is taken in as a stream and each item is checked for itself.
+  request: {
+    headers: z.object({
+      'loyalty-system': z.string().optional().describe('system that the transactions are of; default pos'),
+      'content-encoding': z.enum(['gzip', 'zstd']).optional(),
+    }),
+    body: {
+      required: true,
+      content: {
+        'application/json': { schema: z.union([tillTransaction, z.array(tillTransaction).min(1).max(1_000)]) },
+        'application/x-ndjson': { schema: z.string().describe('one transaction a line') },
+      },
+    },
+  },
+  responses: {
+    202: success('at least one transaction is accepted', transactionsAnswer),
+    400: failure('nothing was accepted: details.results says why, or the body cannot be read'),
+    408: failure('the body did not come in time'),
+    409: failure('the programme is not configured yet'),
+    413: failure('the body is too large, or has too many transactions'),
+    415: failure('another content type or encoding'),
+    429: failure('more is under way than can be held: wait for Retry-After seconds'),
+    503: failure('the log does not answer; some may have been written, sending all again is safe'),
+  },
+})
