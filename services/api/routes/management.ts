@@ -5,7 +5,7 @@ import { currentTrace, traceparentOf } from '../../platform/trace.ts'
 import type { ApiState } from '../state.ts'
 
 /** What ingestion serves and the API passes through, bodies as streams. */
-const passedOn = ['/api/v1/management/data/*', '/api/v1/management/tasks/*']
+const passedOn = ['/api/v1/transactions', '/api/v1/management/data/*', '/api/v1/management/tasks/*']
 
 export function managementRoutes(app: OpenAPIHono, { deps }: ApiState): void {
   for (const path of passedOn)
@@ -14,6 +14,8 @@ export function managementRoutes(app: OpenAPIHono, { deps }: ApiState): void {
       const trace = currentTrace()
       const headers = {
         ...c.req.header(),
+        // Settled with the client already; the connection to ingestion has its own terms.
+        expect: undefined,
         ...(trace === undefined ? {} : { traceparent: traceparentOf(trace), 'x-correlation-id': trace.correlationId }),
       }
       try {
