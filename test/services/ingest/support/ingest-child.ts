@@ -1,6 +1,6 @@
 /**
  * An ingest program of its own, for tests that kill it. Its argument is JSON: {postgresUrl, dataDir, prefix, schema,
- * crashAt}. It prints its URL when it is ready, and ends itself with SIGKILL at the crash point, if one is named.
+ * crashAt, currency}; with a currency it configures its programme at the start. It prints its URL when it is ready, and ends itself with SIGKILL at the crash point, if one is named.
  */
 import { topicsOf } from '#schemas/topics.ts'
 import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
@@ -12,9 +12,10 @@ interface ChildOptions {
   readonly dataDir: string
   readonly prefix: string
   readonly crashAt: string | null
+  readonly currency?: string
 }
 
-const { postgresUrl, dataDir, prefix, crashAt } = JSON.parse(process.argv[2] ?? '') as ChildOptions
+const { postgresUrl, dataDir, prefix, crashAt, currency } = JSON.parse(process.argv[2] ?? '') as ChildOptions
 const log = openPostgresLog({ url: postgresUrl })
 const registry = new MemoryRegistry()
 const topics = topicsOf(prefix)
@@ -29,6 +30,12 @@ const ingest = await openIngest({
     crash: (point) => {
       if (point === crashAt) process.kill(process.pid, 'SIGKILL')
     },
+    ...(currency === undefined
+      ? {}
+      : {
+          programme: { when: 'configure', profile: null },
+          settings: { monetaryBasis: 'net', partitions: 2, ledgerCap: 4096, currency, timeZone: 'Etc/UTC' },
+        }),
   },
 })
 process.stdout.write(`${ingest.url}\n`)
