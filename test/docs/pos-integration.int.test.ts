@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { rejectionCodes } from '#services/ingest/tills/verdict.ts'
+import { rejectionCodes } from '#services/ingest/tills/rejection.ts'
 import { type ApiOverIngest, startApiOverIngest } from '../services/api/support/api-over-ingest.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/pos-integration.md'), 'utf8')

@@ -5,7 +5,8 @@ import { partitionOf } from '#streams/core/partitioner.ts'
 import type { Control } from '../control.ts'
 import type { GroupCommit, PartitionedRecord } from './group-commit.ts'
 import type { Principal } from './principal.ts'
-import { judge, type Rejection } from './verdict.ts'
+import { RefusedItem, type Rejection } from './rejection.ts'
+import { judge } from './verdict.ts'
 
 export interface DoorDeps {
   readonly control: Pick<Control, 'read'>
@@ -58,7 +59,7 @@ export class TillDoor {
   admit(items: readonly unknown[], principal: Principal, programme: Programme): Admission {
     const records: PartitionedRecord[] = []
     const verdicts = items.map((item): ItemVerdict => {
-      const verdict = item instanceof Unreadable ? item.rejection : this.#recordOf(item, principal, programme)
+      const verdict = item instanceof RefusedItem ? item.rejection : this.#recordOf(item, principal, programme)
       if ('code' in verdict) return { status: 'rejected', ...verdict }
       records.push(verdict.record)
       return { status: 'accepted', transactionId: verdict.transactionId }
@@ -76,15 +77,6 @@ export class TillDoor {
     if (value.length > largestTransactionValue) return tooLarge(value.length)
     const record: PartitionedRecord = { partition: partitionOf(key, partitions), record: { key, value } }
     return { record, transactionId: event.transaction_id }
-  }
-}
-
-/** Stands for an item whose text is no JSON. */
-export class Unreadable {
-  readonly rejection: Rejection
-
-  constructor(message: string) {
-    this.rejection = { code: 'bad_json', field: null, message }
   }
 }
 

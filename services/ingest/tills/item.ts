@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import type { Rejection } from './verdict.ts'
+import type { Rejection } from './rejection.ts'
 
 /** One transaction as a till sends it: the fields of TransactionRecorded, without those that the door fills in. */
 

@@ -1,9 +1,11 @@
 import type { ReadableStream } from 'node:stream/web'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { type BodyLimits, readBody, readLines, readText } from './body.ts'
-import { type Admission, type ItemVerdict, type TillDoor, Unreadable } from './door.ts'
+import { itemOfEvent, itemOfHeaders } from './cloud-events.ts'
+import type { Admission, ItemVerdict, TillDoor } from './door.ts'
 import type { Gate, Ticket } from './gate.ts'
 import type { Principal } from './principal.ts'
+import { RefusedItem } from './rejection.ts'
 
 export interface TillRequest {
   readonly header: (name: string) => string | undefined
@@ -33,7 +35,8 @@ export interface RequestLimits {
 export const requestLimits: RequestLimits = {
   items: 1_000,
   json: { bytes: 16 * 1024 * 1024, idleMs: 15_000, totalMs: 60_000 },
-  ndjson: { bytes: 256 * 1024 * 1024, idleMs: 30_000, totalMs: 600_000 },
+  // The server itself ends a request after five minutes.
+  ndjson: { bytes: 256 * 1024 * 1024, idleMs: 30_000, totalMs: 240_000 },
   line: 1024 * 1024,
 }
 
@@ -52,7 +55,7 @@ export interface TillIntakeDeps {
  * details.accepted of them at least.
  */
 export async function takeRequest(deps: TillIntakeDeps, request: TillRequest): Promise<Outcome> {
-  const take = takerOf(request.header('content-type'))
+  const take = takerOf(request)
   const ticket = deps.gate.enter()
   const underWay: Promise<unknown>[] = []
   try {
@@ -71,30 +74,45 @@ type Take = (
   underWay: Promise<unknown>[],
 ) => Promise<Outcome>
 
-function takerOf(contentType: string | undefined): Take {
-  switch ((contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()) {
+function takerOf({ header }: TillRequest): Take {
+  switch ((header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase()) {
     case 'application/json':
-      return takeJson
+      return header('ce-specversion') === undefined
+        ? jsonTaker(listOf)
+        : jsonTaker((data) => [itemOfHeaders(data, header)])
+    case 'application/cloudevents+json':
+      return jsonTaker((event) => [itemOfEvent(event)])
+    case 'application/cloudevents-batch+json':
+      return jsonTaker((events) => listOf(events).map(itemOfEvent))
     case 'application/x-ndjson':
     case 'application/ndjson':
       return takeLines
     default:
       throw new LoyaltyError(
         'media_type_unsupported',
-        'send Content-Type application/json (one transaction or an array) or application/x-ndjson (one a line)',
+        'send Content-Type application/json (one transaction or an array), application/x-ndjson (one a line), ' +
+          'application/cloudevents+json or application/cloudevents-batch+json',
       )
   }
 }
 
+function listOf(parsed: unknown): unknown[] {
+  return Array.isArray(parsed) ? parsed : [parsed]
+}
+
+function jsonTaker(itemsOf: (parsed: unknown) => unknown[]): Take {
+  return (deps, request, ticket, underWay) => takeJson(itemsOf, deps, request, ticket, underWay)
+}
+
 async function takeJson(
+  itemsOf: (parsed: unknown) => unknown[],
   { door, limits }: TillIntakeDeps,
   request: TillRequest,
   ticket: Ticket,
   underWay: Promise<unknown>[],
 ): Promise<Outcome> {
   const text = await readText(readBody(bodyOf(request), limits.json, ticket))
-  const parsed = parsedJson(text)
-  const items: unknown[] = Array.isArray(parsed) ? parsed : [parsed]
+  const items = itemsOf(parsedJson(text))
   if (items.length > limits.items)
     throw new LoyaltyError(
       'too_many_items',
@@ -209,6 +227,6 @@ function parsedLine(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch (cause) {
-    return new Unreadable(`the line is no JSON: ${messageOf(cause)}`)
+    return new RefusedItem({ code: 'bad_json', field: null, message: `the line is no JSON: ${messageOf(cause)}` })
   }
 }

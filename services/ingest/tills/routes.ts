@@ -1,7 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { failure, success } from '../route-parts.ts'
+import { transactionEvent } from './cloud-events.ts'
 import { tillTransaction } from './item.ts'
-import { rejectionCodes } from './verdict.ts'
+import { rejectionCodes } from './rejection.ts'
 
 /** Route definitions for tills. */
 
@@ -36,7 +37,7 @@ export const postTransactions = createRoute({
   tags: ['tills'],
   summary: 'Transactions of a till',
   description:
-    'One transaction, an array of up to 1,000, or NDJSON; plain, gzip or zstd. 202 once the log has what was accepted; ' +
+    'One transaction, an array of up to 1,000, NDJSON, or CloudEvents 1.0; plain, gzip or zstd. 202 once the log has what was accepted; ' +
     'sending the same again changes nothing.',
   // Described for readers only: the body is taken in as a stream and each item is checked for itself.
   request: {
@@ -48,6 +49,13 @@ export const postTransactions = createRoute({
       required: true,
       content: {
         'application/json': { schema: z.union([tillTransaction, z.array(tillTransaction).min(1).max(1_000)]) },
+        'application/cloudevents+json': { schema: transactionEvent.extend({ data: tillTransaction }) },
+        'application/cloudevents-batch+json': {
+          schema: z
+            .array(transactionEvent.extend({ data: tillTransaction }))
+            .min(1)
+            .max(1_000),
+        },
         'application/x-ndjson': { schema: z.string().describe('one transaction a line') },
       },
     },

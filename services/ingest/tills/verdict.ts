@@ -4,33 +4,7 @@ import { type ReceiptIdentity, transactionId } from '#streams/domain/transaction
 import { transactionOf } from '#streams/topologies/intake.ts'
 import { readItem, type TillTransaction } from './item.ts'
 import type { Principal } from './principal.ts'
-
-/**
- * Why a transaction is refused at the door. `invalid`, `wrong_currency` and `too_large` are words of the stream, which
- * would make a dead letter of it for the same reason.
- */
-export const rejectionCodes = [
-  'bad_json',
-  'missing_field',
-  'unknown_field',
-  'bad_field',
-  'unknown_kind',
-  'bad_date',
-  'bad_amount',
-  'missing_id',
-  'ambiguous_id',
-  'ambiguous_original',
-  'invalid',
-  'wrong_currency',
-  'too_large',
-] as const
-
-export interface Rejection {
-  readonly code: (typeof rejectionCodes)[number]
-  /** Field at fault, with a path into lists (`lines.0.sku`); null where it is no single one. */
-  readonly field: string | null
-  readonly message: string
-}
+import type { Rejection } from './rejection.ts'
 
 const kinds = { SALE: Kind.sale, REFUND: Kind.refund, VOID: Kind.void } as const
 

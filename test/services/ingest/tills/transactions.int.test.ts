@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
+import { transactionEventType } from '#services/ingest/tills/cloud-events.ts'
 import type { Log } from '#streams/log/log.ts'
 import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { eventually } from '../../../support/eventually.ts'
@@ -120,6 +121,32 @@ describe('what is sent', () => {
         status: 202,
         body: { accepted: 50 },
       })
+  })
+
+  test('may be CloudEvents: one, a batch, or one in the headers', async () => {
+    const envelope = { specversion: '1.0', source: '/s', type: transactionEventType }
+    const event = (id: string) => ({ ...envelope, id, data: tillSale({ transaction_id: id }) })
+    const accepted = (id: string, index = 0) => ({ index, status: 'accepted', transaction_id: `pos:i=${id}` })
+    const one = await postTransactions(url, event('ce-1'), { 'content-type': 'application/cloudevents+json' })
+    expect(one).toMatchObject({ status: 202, body: { results: [accepted('ce-1')] } })
+    const batch = await postTransactions(url, [event('ce-2'), { ...event('ce-3'), type: 'x' }, event('ce-4')], {
+      'content-type': 'application/cloudevents-batch+json; charset=utf-8',
+    })
+    expect(batch).toMatchObject({
+      status: 202,
+      body: {
+        accepted: 2,
+        rejected: 1,
+        results: [accepted('ce-2'), { code: 'bad_event', field: 'type' }, accepted('ce-4', 2)],
+      },
+    })
+    const headers = { 'ce-specversion': '1.0', 'ce-id': 'e', 'ce-source': '/s', 'ce-type': transactionEventType }
+    const binary = await postTransactions(url, tillSale({ transaction_id: 'ce-5' }), headers)
+    expect(binary).toMatchObject({ status: 202, body: { results: [accepted('ce-5')] } })
+    expect(await postTransactions(url, [tillSale()], headers)).toMatchObject({
+      status: 400,
+      body: { details: { results: [{ code: 'bad_field', field: null }] } },
+    })
   })
 
   test('may be lines, of any number, of which the bad ones are told by their place', async () => {

@@ -1,0 +1,69 @@
+import { z } from '@hono/zod-openapi'
+import { RefusedItem } from './rejection.ts'
+
+/**
+ * CloudEvents 1.0 with JSON data: structured, in batches, and binary (the attributes are headers, the body is the data).
+ * The envelope carries a transaction and does not identify it: that is the business of the data, as without an envelope.
+ * Id and source of the event are kept among the attributes of the transaction.
+ */
+export const transactionEventType = 'com.platform.loyalty.transaction.recorded.v1'
+
+const named = z.string({ error: 'must be a text' }).min(1, 'is empty')
+
+export const transactionEvent = z
+  .looseObject(
+    {
+      specversion: z.literal('1.0', { error: 'must be "1.0"' }),
+      id: named,
+      source: named,
+      type: z.literal(transactionEventType, { error: `must be ${transactionEventType}` }),
+      time: z.iso.datetime({ offset: true, error: 'must be ISO 8601 with seconds and zone' }).optional(),
+      datacontenttype: z
+        .string({ error: 'must be a text' })
+        .regex(/^application\/([\w.-]+\+)?json\s*(;.*)?$/i, 'must be application/json')
+        .optional(),
+      data: z.unknown(),
+    },
+    { error: 'a CloudEvent must be an object' },
+  )
+  .openapi('TransactionCloudEvent')
+
+/** The transaction in an event of structured mode, or why there is none. */
+export function itemOfEvent(event: unknown): unknown {
+  const parsed = transactionEvent.safeParse(event)
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!
+    return refused(path.join('.'), message)
+  }
+  if ('data_base64' in parsed.data) return refused('data_base64', 'is not read; send data as JSON')
+  return withOrigin(parsed.data.data, parsed.data)
+}
+
+function refused(field: string, message: string): RefusedItem {
+  return new RefusedItem({ code: 'bad_event', field: field || null, message: `${field} ${message}`.trim() })
+}
+
+/** The same of binary mode, whose attributes are headers. */
+export function itemOfHeaders(data: unknown, header: (name: string) => string | undefined): unknown {
+  const attribute = (name: string) => decoded(header(`ce-${name}`))
+  const [specversion, id, source, type, time] = ['specversion', 'id', 'source', 'type', 'time'].map(attribute)
+  return itemOfEvent({ specversion, id, source, type, ...(time === undefined ? {} : { time }), data })
+}
+
+/** Values of headers are percent-encoded. What is no such encoding is taken as it is. */
+function decoded(value: string | undefined): string | undefined {
+  try {
+    return value === undefined ? undefined : decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}
+
+function withOrigin(data: unknown, { id, source }: { id: string; source: string }): unknown {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return data
+  const { attributes } = data as { attributes?: unknown }
+  // Attributes of a wrong type are left to be told as such.
+  if (attributes !== undefined && (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)))
+    return data
+  return { ...data, attributes: { ...attributes, ce_id: id, ce_source: source } }
+}
