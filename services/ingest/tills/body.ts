@@ -43,9 +43,10 @@ export async function* readBody(body: Body, limits: BodyLimits, ticket: Ticket):
       bytes += chunk.length
       if (bytes > limits.bytes) throw tooLarge(limits)
       ticket.take(chunk.length)
-      watch.touched()
+      // The time that the reader takes is not the sender's.
+      watch.idle(false)
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
-      watch.touched()
+      watch.idle(true)
     }
   } catch (error) {
     throw error instanceof LoyaltyError
@@ -82,10 +83,15 @@ function decoderOf(encoding: string | undefined): Transform | null {
 }
 
 function watchTime(limits: BodyLimits, onLate: () => void) {
+  let idling = true
   const whole = setTimeout(onLate, limits.totalMs)
-  const idle = setTimeout(onLate, limits.idleMs)
+  const idle = setTimeout(() => (idling ? onLate() : undefined), limits.idleMs)
   return {
-    touched: () => void idle.refresh(),
+    /** Whether the sender's next byte is waited for from now on. */
+    idle: (now: boolean) => {
+      idling = now
+      if (now) idle.refresh()
+    },
     end: () => {
       clearTimeout(whole)
       clearTimeout(idle)

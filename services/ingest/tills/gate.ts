@@ -28,10 +28,9 @@ export class Gate {
         held += bytes
         this.#bytes += bytes
       },
-      give: (bytes) => {
-        const given = Math.min(bytes, held)
-        held -= given
-        this.#bytes -= given
+      give: () => {
+        this.#bytes -= held
+        held = 0
       },
       leave: () => {
         if (!open) return
@@ -48,8 +47,9 @@ export class Gate {
 export interface Ticket {
   /** Errors: `too_busy`. */
   take(bytes: number): void
-  give(bytes: number): void
-  /** Gives back everything. */
+  /** Gives back what was taken so far. */
+  give(): void
+  /** Gives back everything, and its place. */
   leave(): void
 }
 

@@ -149,7 +149,7 @@ async function takeLines(
     underWay[0] = admission.settled
     await admission.durable
     tally.add(admission)
-    ticket.give(bytes)
+    ticket.give()
     slice = []
     bytes = 0
   }

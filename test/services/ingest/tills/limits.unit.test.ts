@@ -163,6 +163,45 @@ test.each([
   expect(await postTransactions(world.url, stream)).toMatchObject({ status: 408, body: { code: 'body_timeout' } })
 })
 
+test('a stream gives back what the log has, however long it is, and waits for the log as long as that takes', async () => {
+  const { pass, open, waiting } = latch()
+  const world = await openWorld({
+    beforeAppend: pass,
+    limits: {
+      items: 10,
+      underWay: { requests: 10, bytes: 20_000 },
+      ndjson: { bytes: 1_000_000, idleMs: 600, totalMs: 60_000 },
+    },
+  })
+  const lines = (id: number) =>
+    Array.from(
+      { length: 10 },
+      (_, i) =>
+        `${JSON.stringify(tillSale({ transaction_id: `${id}-${i}`, attributes: { note: 'ж'.repeat(400) } }))}\n`,
+    ).join('')
+  let send: ReadableStreamDefaultController<Uint8Array> | undefined
+  const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      send = controller
+    },
+  })
+  const answer = postTransactions(world.url, stream, { 'content-type': 'application/x-ndjson' })
+  send!.enqueue(Buffer.from(lines(0)))
+  await eventually(() => waiting() === 1)
+  const heldMs = performance.now() + 800
+  await eventually(() => performance.now() > heldMs)
+  open()
+  for (let id = 1; id <= 5; id++) {
+    await eventually(() => world.appended.length === id)
+    send!.enqueue(Buffer.from(lines(id)))
+  }
+  await eventually(() => world.appended.length === 6)
+  const other = tillSale({ attributes: { note: 'x'.repeat(15_000) } })
+  expect((await postTransactions(world.url, other)).status).toBe(202)
+  send!.close()
+  expect(await answer).toMatchObject({ status: 202, body: { accepted: 60 } })
+})
+
 test('a stream that fails in the middle tells how much of it is in the log', async () => {
   const world = await openWorld({ limits: { items: 10, ndjson: { bytes: 10_000, idleMs: 60_000, totalMs: 60_000 } } })
   const lines = Buffer.from(`${JSON.stringify(tillSale())}\n`.repeat(10))
