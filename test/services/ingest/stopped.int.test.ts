@@ -71,7 +71,6 @@ async function processor(changes: Partial<ProcessorHere> = {}): Promise<RunningP
     stateDir: join(dir.path, 'state'),
     openStore: () => new MemoryStateStore(),
     settings: { lingerMs: 0, backoffMs: 1, maxBackoffMs: 20, deadLetterWindow: 10 },
-    sessionTimeoutMs: 2_000,
     ...changes,
   })
   let open = true
