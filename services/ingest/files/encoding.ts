@@ -134,8 +134,8 @@ export class EncodingFinder {
   decoding: Decoding = { encoding: 'utf-8', by: 'ascii' }
   /** Bytes of the mark, which are no text. */
   skipped = 0
-  /** True once the text is known to be none that is read here. */
-  failed = false
+  /** Where, in the bytes last taken, text stands that is in no encoding known here; null as long as there is none. */
+  unknownAt: number | null = null
   #held: Buffer = Buffer.alloc(0)
   #begun = false
   readonly #declared: string
@@ -147,7 +147,7 @@ export class EncodingFinder {
 
   /** The bytes to be decoded now by `decoding`; those that it needs to look at once more with their successors are held. */
   take(chunk: Buffer, last: boolean): Buffer {
-    if (this.decoding.by !== 'ascii' || this.failed) return chunk
+    if (this.decoding.by !== 'ascii') return chunk
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     this.#held = bytes.subarray(bytes.length)
     if (!this.#begun) {
@@ -159,7 +159,7 @@ export class EncodingFinder {
     if (plain === bytes.length) return bytes
     if (!last && bytes.length - plain < sampleBytes) return this.#hold(bytes, plain)
     const encoding = encodingOf(bytes.subarray(Math.max(0, plain - 1)))
-    if (encoding === null) this.failed = true
+    if (encoding === null) this.unknownAt = plain
     else this.decoding = { encoding, by: 'bytes' }
     return bytes
   }

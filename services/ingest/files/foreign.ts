@@ -74,9 +74,13 @@ function startsWith(...bytes: number[]): (head: Buffer) => boolean {
 }
 
 function startsWithText(text: string): (head: Buffer) => boolean {
-  return (head) => head.toString('latin1', 0, text.length) === text
+  return (head) => withoutMark(head).startsWith(text)
 }
 
 function isHtml(head: Buffer): boolean {
-  return /^(\xef\xbb\xbf)?\s*<(!doctype html|html|table|meta|head)[\s>]/i.test(head.toString('latin1'))
+  return /^\s*<(!doctype html|html|table|meta|head)[\s>]/i.test(withoutMark(head))
+}
+
+function withoutMark(head: Buffer): string {
+  return head.toString('latin1').replace(/^\xef\xbb\xbf/, '')
 }

@@ -61,27 +61,33 @@ export async function* readRows(
       continue
     }
     sample += chunk
-    if (needsSample(format) && sample.length < sampleChars) continue
+    if (isOpen(format) && sample.length < sampleChars) continue
     reader = readerOf(format, sample, input)
-    yield reader.push(sample)
-    sample = ''
+    yield reader.push(sample.slice(statementOf(format, sample).length))
   }
   if (reader === null) {
     reader = readerOf(format, sample, input)
-    yield reader.push(sample)
+    yield reader.push(sample.slice(statementOf(format, sample).length))
   }
   yield reader.end()
 }
 
-function needsSample(format: FileProfile['format']): boolean {
+/** True where the delimiter is to be found in the file. */
+function isOpen(format: FileProfile['format']): boolean {
   return format.kind === 'csv' && format.delimiter === 'auto'
+}
+
+/** The first line `sep=;`, by which Excel is told the delimiter; '' where there is none, or the profile knows better. */
+function statementOf(format: FileProfile['format'], sample: string): string {
+  return isOpen(format) ? (/^"?sep=."?\r?\n/i.exec(sample)?.[0] ?? '') : ''
 }
 
 function readerOf(format: FileProfile['format'], sample: string, input: FileInput): RowReader {
   if (format.kind === 'fixed') return new LineReader(cutFixed(format.fields))
   if (format.kind === 'whitespace') return new LineReader(cutAtSpaces)
   const { quote } = format
-  const delimiter = format.delimiter === 'auto' ? delimiterOf(sample.slice(0, sampleChars), quote) : format.delimiter
-  input.delimiter = delimiter
-  return new CsvReader({ delimiter, quote })
+  const stated = statementOf(format, sample).replace('"', '')[4]
+  const found = isOpen(format) ? (stated ?? delimiterOf(sample.slice(0, sampleChars), quote)) : format.delimiter
+  input.delimiter = found
+  return new CsvReader({ delimiter: found, quote })
 }

@@ -31,7 +31,7 @@ export async function* readText(path: string, encoding: string, options: TextOpt
   let pieces: PieceDecoder | null = null
   const decode = (chunk: Buffer, last: boolean): string => {
     const bytes = finder.take(chunk, last)
-    if (finder.failed) throw new BadBytes('unknown', pieces?.offset ?? 0)
+    if (finder.unknownAt !== null) throw new BadBytes('unknown', (pieces?.offset ?? 0) + finder.unknownAt)
     if (bytes.length === 0 && !last) return ''
     if (pieces?.encoding !== finder.decoding.encoding) {
       pieces = new PieceDecoder(finder.decoding.encoding, pieces?.offset ?? finder.skipped)

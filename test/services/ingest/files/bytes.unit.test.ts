@@ -95,7 +95,7 @@ describe('formats that are not read', () => {
     ['.ods', zipped({ name: 'mimetype', content: empty }, { name: 'content.xml', content: empty }), 'CSV'],
     ['PDF', Buffer.from('%PDF-1.7\n'), 'CSV'],
     ['a table of HTML', Buffer.from('\n<table border="1">'), 'CSV'],
-    ['XML', Buffer.from('<?xml version="1.0"?>'), 'CSV'],
+    ['XML', Buffer.from('\ufeff<?xml version="1.0"?>'), 'CSV'],
     ['tar', gzipSync(tar), 'one by one'],
     ['7-Zip', Buffer.from('377abcaf271c0004', 'hex'), 'unpack'],
     ['Parquet', Buffer.from('PAR1\x15'), 'CSV'],

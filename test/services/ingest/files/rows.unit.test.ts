@@ -67,6 +67,17 @@ describe('the delimiter', () => {
   })
 })
 
+test('the first line by which Excel is told the delimiter is none of the rows', async () => {
+  for (const line of ['sep=|', '"sep=|"', 'SEP=|\r'])
+    expect(await rowsOf(`${line}\na;b|c\n1|2\n`)).toMatchObject({
+      rows: [
+        ['a;b', 'c'],
+        ['1', '2'],
+      ],
+      input: { delimiter: '|' },
+    })
+})
+
 describe('hostile files end in a code, or in rows', () => {
   test.each([
     ['empty', '', []],

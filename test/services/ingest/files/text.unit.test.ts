@@ -78,7 +78,7 @@ describe('encodings are told from the bytes', () => {
   test('a Western file is not taken for Russian, but asked about', async () => {
     await expect(read(Buffer.from('id;item\n1;Café au lait\n2;Jalapeño\n', 'latin1'))).rejects.toMatchObject({
       code: 'encoding_unknown',
-      details: { line: 1 },
+      details: { line: 2, offset: 13 },
     })
     const { text: named } = await read(Buffer.from('1;Café\n', 'latin1'), 'windows-1252')
     expect(named).toBe('1;Café\n')
@@ -117,6 +117,14 @@ describe('a profile may name the encoding', () => {
     expect((await read(utf16(text, 'be'), 'utf-16')).text).toBe(text)
     expect((await read(utf16(text, 'le'), 'utf-16')).text).toBe(text)
     expect((await read(utf16(text, 'le', false), 'utf-16')).text).toBe(text)
+  })
+
+  test('also one whose characters have bytes of any number', async () => {
+    expect((await read(Buffer.from('c4e3bac30a', 'hex'), 'gbk')).text).toBe('你好\n')
+    await expect(read(Buffer.from('610ac4e3ba', 'hex'), 'gbk')).rejects.toMatchObject({
+      code: 'file_unreadable',
+      details: { encoding: 'gbk', line: 2 },
+    })
   })
 
   test('only one that can be decoded', () => {
