@@ -121,13 +121,13 @@ class GroupPass {
   async group(bucket: number): Promise<void> {
     const { rowsDirectory, profile, signal } = this.#options
     const receipts = new Map<string, Groups>()
-    const seen = profile.identical_rows === 'drop' ? new Set<string>() : null
+    const seen = profile.identical_rows === 'drop' ? new Map<string, Set<string>>() : null
     this.#ids.beginBucket()
     for await (const lines of readLines(rowsDirectory, bucket)) {
       signal?.throwIfAborted()
       for (const line of lines) {
         const row = decodeRow(line)
-        if (seen !== null && 'client' in row && !isFirst(seen, line)) {
+        if (seen !== null && 'client' in row && !isFirst(seen, row.key, line)) {
           reject(this.tally, 'duplicate_row', 1)
           continue
         }
@@ -211,11 +211,16 @@ class GroupPass {
   }
 }
 
-/** True for the first of the lines that say the same but for the number of their row, which they begin with. */
-function isFirst(seen: Set<string>, line: string): boolean {
+/**
+ * True for the first of the lines of a key that say the same but for the number of their row, which they begin with. Past
+ * what a receipt may hold nothing more is remembered.
+ */
+function isFirst(seen: Map<string, Set<string>>, key: string, line: string): boolean {
   const content = line.slice(line.indexOf(','))
-  if (seen.has(content)) return false
-  seen.add(content)
+  const contents = seen.get(key)
+  if (contents === undefined) seen.set(key, new Set([content]))
+  else if (contents.has(content)) return false
+  else if (contents.size < maxRowsHeld) contents.add(content)
   return true
 }
 
