@@ -236,8 +236,9 @@ function longer(first: number): number {
     factor *= 128
   }
   const half = (low >>> 1) + high * 0x8000000
-  if (!(half <= Number.MAX_SAFE_INTEGER)) return tooLong()
-  return (low & 1) === 0 ? half : -half - 1
+  const negative = (low & 1) === 1
+  if (!(half <= Number.MAX_SAFE_INTEGER) || (negative && half === Number.MAX_SAFE_INTEGER)) return tooLong()
+  return negative ? -half - 1 : half
 }
 
 function tooLong(): number {

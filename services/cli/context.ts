@@ -5,7 +5,7 @@ import type { Log } from '#streams/log/log.ts'
 import type { Calibrator, ProjectionProgress } from '../ingest/ports.ts'
 import type { Config, Environment } from '../platform/config.ts'
 import type { MigrationReport } from '../platform/migrate.ts'
-import type { WayBack } from '../platform/way-back.ts'
+import type { StepsBack, WayBack } from '../platform/way-back.ts'
 import type { PlatformSetup } from '../standalone/platform.ts'
 import type { Output } from './output.ts'
 
@@ -17,8 +17,13 @@ export interface Wiring {
   migrateStatistics(config: Config): Promise<MigrationReport>
   /** Errors: `migration_target_unknown`. */
   migrationTarget(text: string): Promise<number>
-  /** What the database would lose on the way to a target, and how many programs are connected to it. */
-  wayBack(config: Config, target: number): Promise<{ readonly back: readonly WayBack[]; readonly connections: number }>
+  /** What would be taken back on the way to a target, and how many programs are connected to the database. */
+  wayBack(
+    config: Config,
+    target: number,
+  ): Promise<{ readonly back: readonly StepsBack[]; readonly connections: number }>
+  /** What the database would lose on that way; its tables are locked while it is asked. */
+  lossesOnWayBack(config: Config, target: number): Promise<readonly WayBack[]>
   /** Names of the topics, which are there then. */
   createTopics(config: Config): Promise<string[]>
   openLog(config: Config): Log

@@ -191,10 +191,21 @@ export function listen(
   })
 }
 
+const idleEveryMs = 50
+
+/** A connection that was busy is let go when its answer is out: a client that polls over it would keep it for ever. */
 function closeServer(server: ReturnType<typeof serve>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.close((error) => (error === undefined || hasServerGone(error) ? resolve() : reject(error)))
+  const letGo = () => {
     if ('closeIdleConnections' in server) server.closeIdleConnections()
+  }
+  return new Promise((resolve, reject) => {
+    const idle = setInterval(letGo, idleEveryMs)
+    server.close((error) => {
+      clearInterval(idle)
+      if (error === undefined || hasServerGone(error)) resolve()
+      else reject(error)
+    })
+    letGo()
   })
 }
 

@@ -1,24 +1,42 @@
 import type { Pool, PoolClient } from 'pg'
 import { appliedOf, readMigrations, stepsBack } from './migrate.ts'
 
-/** What going back would do to a Postgres schema, and what would be lost by it. */
-export interface WayBack {
+export interface Way {
   readonly schema: string
-  /** Names of the migrations that would be taken back, in order. */
+  readonly directory: string
+  readonly target: number
+}
+
+/** The migrations of a Postgres schema that would be taken back, by name and in order. */
+export interface StepsBack {
+  readonly schema: string
   readonly steps: readonly string[]
+}
+
+/** What going back would do to a Postgres schema, and what would be lost by it. */
+export interface WayBack extends StepsBack {
   readonly tables: readonly { readonly table: string; readonly rows: number }[]
   /** Columns of tables that stay. */
   readonly columns: readonly { readonly table: string; readonly column: string }[]
+}
+
+/** Finds out by reading, in nobody's way. Errors: those of `readMigrations`, of the driver. */
+export async function readStepsBack(pool: Pool, { schema, directory, target }: Way): Promise<StepsBack> {
+  const migrations = await readMigrations(directory)
+  const client = await pool.connect()
+  try {
+    const applied = await appliedOf(client, schema)
+    return { schema, steps: stepsBack(migrations, applied.at(-1)?.number ?? 0, target).map(({ name }) => name) }
+  } finally {
+    client.release()
+  }
 }
 
 /**
  * Finds out by going back in a transaction that is rolled back: tables are locked meanwhile, nothing changes. Errors: those
  * of `readMigrations`, of the driver.
  */
-export async function lookBack(
-  pool: Pool,
-  { schema, directory, target }: { readonly schema: string; readonly directory: string; readonly target: number },
-): Promise<WayBack> {
+export async function lookBack(pool: Pool, { schema, directory, target }: Way): Promise<WayBack> {
   const migrations = await readMigrations(directory)
   const client = await pool.connect()
   try {

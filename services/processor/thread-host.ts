@@ -66,14 +66,22 @@ export class ThreadHost implements TaskHost {
     await this.#ask('start')
   }
 
-  async view(): Promise<HostView> {
-    if (this.#ended && this.#failure === null) return { joined: false, tasks: [] }
-    return (await this.#ask('view')) as HostView
+  view(): Promise<HostView> {
+    return this.#whileThere('view', { joined: false, tasks: [] })
   }
 
-  async metrics(): ReturnType<TaskHost['metrics']> {
-    if (this.#ended && this.#failure === null) return []
-    return (await this.#ask('metrics')) as Awaited<ReturnType<TaskHost['metrics']>>
+  metrics(): ReturnType<TaskHost['metrics']> {
+    return this.#whileThere('metrics', [])
+  }
+
+  /** What the thread answers, or `nothing` of one that was closed, also where it ends before it has answered. */
+  async #whileThere<T>(call: keyof TaskHost, nothing: T): Promise<T> {
+    try {
+      return (await this.#ask(call)) as T
+    } catch (error) {
+      if (!this.#ended || this.#closing === undefined || this.#failure !== null) throw error
+      return nothing
+    }
   }
 
   /**

@@ -165,7 +165,8 @@ export class ProjectionRunner<B extends Batch> {
     const owner = { projection: this.name, epoch: row.epoch }
     if (row.rebuild === 'swapping') await this.engine.finishSwap(owner, row)
     await this.engine.recover(owner, (ranges) => this.#replay(ranges))
-    if (await this.#wantsRebuild(row)) await orderRebuild(pool, this.name)
+    if (await this.#lostOffsets()) await this.#startOver(owner)
+    else if (this.#wantsRebuild(row)) await orderRebuild(pool, this.name)
     const feed = await this.#openFeed(owner, onSuccess)
     const session = { owner, feed }
     const watch = setInterval(() => {
@@ -192,11 +193,21 @@ export class ProjectionRunner<B extends Batch> {
       throw new LoyaltyError('projection_lock_lost', 'the connection that held the lock is gone', { retriable: true })
   }
 
-  /** One that broke off, tables of another version, or rows of which nobody knows any more where they end. */
-  async #wantsRebuild({ rebuild, version }: ProjectionRow): Promise<boolean> {
-    if (rebuild !== null) return rebuild === 'building'
-    if (version !== this.engine.version) return true
+  /** One that broke off, or tables of another version. */
+  #wantsRebuild({ rebuild, version }: ProjectionRow): boolean {
+    return rebuild === null ? version !== this.engine.version : rebuild === 'building'
+  }
+
+  /** Rows are there of which nobody knows any more where they end. */
+  async #lostOffsets(): Promise<boolean> {
     return !(await hasOffsets(this.#deps.pool, this.name)) && (await this.engine.holdsRows())
+  }
+
+  /** Puts empty tables in the place of those that are there: applied again on top of them everything would count twice. */
+  async #startOver(owner: Ownership): Promise<void> {
+    this.#logger.warn({ epoch: owner.epoch }, 'where the rows of the projection end is not known; it begins again')
+    await this.engine.createNext(owner)
+    await this.engine.swap(owner)
   }
 
   async #openFeed(owner: Ownership, onSuccess: () => void): Promise<Feed<B>> {

@@ -6,7 +6,15 @@ import { checkDirectoryFacts } from '../standalone/directory-facts.ts'
 import { clickHouseCalibrator, projectionProgress } from './ingest.ts'
 import { openLog } from './log.ts'
 import { allProjections } from './projections.ts'
-import { createTopics, migrateDatabase, migrateStatistics, migrationTarget, platformSetup, wayBack } from './setup.ts'
+import {
+  createTopics,
+  lossesOnWayBack,
+  migrateDatabase,
+  migrateStatistics,
+  migrationTarget,
+  platformSetup,
+  wayBack,
+} from './setup.ts'
 import { openClickHouse, openPostgres, openRegistry } from './stores.ts'
 
 /** Builds for the verbs of the CLI what the programs build for themselves. */
@@ -17,6 +25,7 @@ export function cliWiring(logger: Logger, notice: (text: string) => void): Wirin
     migrateStatistics,
     migrationTarget,
     wayBack: (config, target) => wayBack(config, logger, target),
+    lossesOnWayBack: (config, target) => lossesOnWayBack(config, logger, target),
     createTopics: async (config) => {
       checkDirectoryFacts(resolve(config.dataDir), config)
       return createTopics(config, logger)

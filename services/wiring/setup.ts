@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Pool } from 'pg'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
 import { systemClock } from '#streams/core/clock.ts'
 import { Control } from '../ingest/control.ts'
@@ -7,7 +8,14 @@ import { ensureProgramme, type ProgrammeSettings } from '../ingest/programme.ts'
 import { type Config, type Environment, ignoredSettings } from '../platform/config.ts'
 import type { Logger } from '../platform/logging.ts'
 import { type MigrationReport, migrateClickHouse, migratePostgres, targetOf } from '../platform/migrate.ts'
-import { lookBack, otherConnections, type WayBack } from '../platform/way-back.ts'
+import {
+  lookBack,
+  otherConnections,
+  readStepsBack,
+  type StepsBack,
+  type Way,
+  type WayBack,
+} from '../platform/way-back.ts'
 import { openLog } from './log.ts'
 import { defaultModel } from './models.ts'
 import { clickHouseAddress, openPostgres, openRegistry } from './stores.ts'
@@ -46,18 +54,34 @@ export function migrationTarget(text: string): Promise<number> {
 
 /**
  * What `migrateDatabase` would take back on the way to `target`, and how many other connections programs have to the
- * database. Changes nothing.
+ * database. Changes nothing, locks nothing.
  */
 export async function wayBack(config: Config, logger: Logger, target: number) {
+  return withPool(config, logger, async (pool) => ({
+    back: await ofSchemas(target, (way) => readStepsBack(pool, way)),
+    connections: await otherConnections(pool),
+  }))
+}
+
+/** What would be lost on the way back to `target`. Changes nothing, but locks tables while it looks. */
+export async function lossesOnWayBack(config: Config, logger: Logger, target: number): Promise<WayBack[]> {
+  return withPool(config, logger, (pool) => ofSchemas(target, (way) => lookBack(pool, way)))
+}
+
+async function withPool<T>(config: Config, logger: Logger, work: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = openPostgres(config, logger, 1)
   try {
-    const back: WayBack[] = []
-    for (const schema of migratedSchemas)
-      back.push(await lookBack(pool, { schema, directory: migrationsOf(schema), target }))
-    return { back: back.filter(({ steps }) => steps.length > 0), connections: await otherConnections(pool) }
+    return await work(pool)
   } finally {
     await pool.end()
   }
+}
+
+/** What is said of each schema of which something would be taken back. */
+async function ofSchemas<T extends StepsBack>(target: number, ask: (way: Way) => Promise<T>): Promise<T[]> {
+  const answers: T[] = []
+  for (const schema of migratedSchemas) answers.push(await ask({ schema, directory: migrationsOf(schema), target }))
+  return answers.filter(({ steps }) => steps.length > 0)
 }
 
 function migrationsOf(schema: string): string {

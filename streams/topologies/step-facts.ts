@@ -36,9 +36,9 @@ export class StepFacts {
   countScanned({ bytes, batchAt: from, batchEnd: to }: ScannedTransaction, outcome: Outcome): void {
     if (from < 0) return
     const last = this.#lastBatch
-    let i = 0
-    if (last.length === to - from) while (i < last.length && last[i] === bytes[from + i]) i++
-    if (this.#lastCounts === null || i !== to - from) {
+    let same = last.length === to - from
+    for (let i = 0; same && i < last.length; i++) same = last[i] === bytes[from + i]
+    if (this.#lastCounts === null || !same) {
       // A slice of a Buffer would be a view.
       this.#lastBatch = new Uint8Array(bytes.subarray(from, to))
       this.#lastCounts = this.#countsOf(textAt(bytes, from, to))

@@ -59,7 +59,8 @@ async function checkBackwards(context: CliContext, session: Session, options: Op
       `${connections} connection(s) of programs to the database are open, and they need its schemas as they are; stop them before going back to ${target}`,
       { details: { connections, steps } },
     )
-  const losses = back.flatMap(lossesOf)
+  const lost = await context.wiring.lossesOnWayBack(config, target)
+  const losses = lost.flatMap(lossesOf)
   if (options.acceptDataLoss) {
     for (const loss of losses) context.output.note(`lost: ${loss}`)
     return
@@ -68,7 +69,7 @@ async function checkBackwards(context: CliContext, session: Session, options: Op
   throw new LoyaltyError(
     'data_loss_unconfirmed',
     `going back to ${target} loses data; nothing was done. With --accept-data-loss there go\n${list}\nProfiles are filled again from the log by the next start; uploads and tasks are kept nowhere else.`,
-    { details: { steps, losses: back.map(({ schema, tables, columns }) => ({ schema, tables, columns })) } },
+    { details: { steps, losses: lost.map(({ schema, tables, columns }) => ({ schema, tables, columns })) } },
   )
 }
 

@@ -86,3 +86,35 @@ describe('a server', () => {
     await expect(fetch(`${running.url}/healthcheck`)).rejects.toThrow()
   })
 })
+
+describe('a server that closes', () => {
+  it('lets the running request end, and a client that polls over the same connection does not keep it', async () => {
+    let answer = () => {}
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const app = new Hono()
+    app.get('/slow', async (c) => {
+      await asked
+      return c.text('whole')
+    })
+    app.get('/', (c) => c.text('polled'))
+    const running = await listen(app, { port: 0, bind: '127.0.0.1' })
+    const slow = fetch(`${running.url}/slow`)
+    await fetch(running.url)
+    const closed = running.close().then(() => 'closed')
+    answer()
+    expect(await (await slow).text()).toBe('whole')
+    const polling = setInterval(
+      () =>
+        void fetch(running.url).then(
+          (one) => one.text(),
+          () => {},
+        ),
+      100,
+    )
+    const timeout = new Promise((resolve) => setTimeout(resolve, 3_000, 'still serving'))
+    expect(await Promise.race([closed, timeout])).toBe('closed')
+    clearInterval(polling)
+  })
+})

@@ -40,6 +40,16 @@ describe('a host on a thread of its own', () => {
     expect(failures).toEqual([])
   })
 
+  test('says that it has no tasks where it ends before it has answered', async () => {
+    const threaded = host('well')
+    await threaded.start()
+    const closing = threaded.close()
+    const answers = Array.from({ length: 300 }, () => Promise.all([threaded.view(), threaded.metrics()]))
+    await closing
+    expect((await Promise.all(answers)).at(-1)).toEqual([{ joined: false, tasks: [] }, []])
+    expect(failures).toEqual([])
+  })
+
   test('may be closed before it was prepared', async () => {
     await host('well').close()
     expect(closes[0]).toBe(1)

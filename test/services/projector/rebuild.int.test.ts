@@ -68,23 +68,36 @@ describe('a projector whose tables were dropped', () => {
     await eventually(async () => (await projector.status())[0]?.state === 'running')
   })
 
-  it('builds anew what it keeps elsewhere: nothing is counted twice', async () => {
-    const sales = () => world.ask('SELECT toUInt32(sum(sales)) AS n FROM bi_daily_sales')
+  it('begins anew what it keeps elsewhere: nothing is counted twice, at no time', async () => {
+    const sales = async () => {
+      const rows = await world.ask('SELECT toUInt32(sum(sales)) AS n FROM bi_daily_sales')
+      return (rows as { n: number }[])[0]!.n
+    }
     for (const n of [1, 2, 3]) await world.accept(0, { facts: [factOf(n)] })
     const first = world.start()
     await world.applied('clickhouse-facts')
     await first.stop()
     for (const n of [4, 5]) await world.accept(0, { facts: [factOf(n)] })
     await migratePostgres(world.pool, { schema: 'projector', directory: 'migrations/projector', target: 0 })
+    const seen: number[] = []
+    const watching = new AbortController()
+    const watch = (async () => {
+      while (!watching.signal.aborted) seen.push(await sales())
+    })()
     world.start()
+    const ends = await world.log.admin.endOffsets(topics.accepted)
     await eventually(
       async () => {
-        const done = "SELECT FROM projector.rebuild_task WHERE projection = 'clickhouse-facts' AND state = 'done'"
-        return (await world.rows(done).catch(() => [])).length === 1
+        const applied = `SELECT FROM projector.projection_offset
+          WHERE projection = 'clickhouse-facts' AND partition = 0 AND next_offset >= ${ends[0]}`
+        return (await world.rows(applied).catch(() => [])).length === 1
       },
-      { timeoutMs: 15_000, what: 'the facts built anew' },
+      { timeoutMs: 15_000, what: 'the facts from the beginning' },
     )
-    expect(await sales()).toEqual([{ n: 5 }])
+    watching.abort()
+    await watch
+    expect(await sales()).toBe(5)
+    expect(Math.max(...seen)).toBe(5)
   })
 
   it('builds nothing anew that was never begun', async () => {

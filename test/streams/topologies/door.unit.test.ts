@@ -93,6 +93,14 @@ function recordOf(value: Uint8Array, key: string | null): LogRecord {
   return { offset: 5, timestampMs: 0, key: key === null ? null : Buffer.from(key), value, headers: {} }
 }
 
+/** A whole number as Avro has it, of any size. */
+function zigzag(value: number): Buffer {
+  let left = value < 0 ? BigInt(value) * -2n - 1n : BigInt(value) * 2n
+  const bytes: number[] = []
+  for (; left > 127n; left >>= 7n) bytes.push(Number(left & 127n) | 128)
+  return Buffer.from([...bytes, Number(left)])
+}
+
 /** The door says of a record what `takeIn` and `entryOf` say. */
 function agree(record: LogRecord, readers = decoder, partition = record.key === null ? 0 : partitionOf(record.key, 3)) {
   const door = new Door(readers, partition)
@@ -173,6 +181,26 @@ describe('the door of a task', () => {
     const readers = await decoderFor(laterType)
     expect(readers.isNewest(value)).toBe(false)
     expect(agree(recordOf(value, 'anna'), readers)).toBe('taken')
+  })
+
+  test('refuses a line beyond the safe whole numbers, also the one that only two to the power of 53 is', () => {
+    const line = { sku: 'a', description: null, category: null, quantity: 1 }
+    for (const amount of [-(2 ** 53), 2 ** 53 - 1, -(2 ** 53) + 1]) {
+      const bytes = type.toBuffer({
+        ...type.fromBuffer(encoder.encode(plain).subarray(frameLength)),
+        lines: [{ ...line, amount_minor: 7 }],
+      })
+      const at = bytes.indexOf(Buffer.from([2, 2, 97, 0, 0])) + 5 + 8
+      expect(bytes[at]).toBe(14)
+      const value = Buffer.concat([
+        Buffer.alloc(frameLength),
+        bytes.subarray(0, at),
+        zigzag(amount),
+        bytes.subarray(at + 1),
+      ])
+      writeFrame(value, 0, schemaId)
+      expect(agree(recordOf(value, 'anna'))).toBe(Number.isSafeInteger(amount) ? 'taken' : 'dead')
+    }
   })
 
   test('refuses a missing key, the key of another client, the partition of another', () => {

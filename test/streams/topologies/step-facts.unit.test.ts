@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import { BlockEncoder } from '#schemas/block.ts'
+import { eventType, frameLength } from '#schemas/codec.ts'
+import { EventEncoder } from '#schemas/encoder.ts'
+import type { TransactionsAccepted } from '#schemas/events.ts'
+import { ScannedTransaction, scan } from '#schemas/transaction-scan.ts'
+import { StepFacts } from '#streams/topologies/step-facts.ts'
+
+const encoder = new EventEncoder('TransactionRecorded', 1)
+
+function transactionOf(batch_id: string | null): ScannedTransaction {
+  const transaction = new ScannedTransaction()
+  const receipt = { transaction_id: 't', client_id: 'c', kind: 'SALE', occurred_at: 1e12, amount_minor: 1 } as const
+  scan(encoder.encode({ ...receipt, currency: 'RUB', source: 'pos:front', batch_id }), transaction)
+  return transaction
+}
+
+test('records are counted for their own batch, whatever came before, an empty name among them', () => {
+  const facts = new StepFacts(new BlockEncoder(1))
+  for (const batch of ['upload-1', '', '', 'upload-1', null, 'upload-2', 'партия', 'upload-1'])
+    facts.countScanned(transactionOf(batch), 'accepted')
+  facts.countScanned(transactionOf('upload-2'), 'duplicates')
+  facts.count('upload-2', 'dead')
+  facts.count(null, 'dead')
+  const [value] = facts.render(0, { step: 1, fromOffset: 0, toOffset: 8 })
+  const block = eventType('TransactionsAccepted').fromBuffer(value!.subarray(frameLength)) as TransactionsAccepted
+  expect(block.batches.map((counts) => ({ ...counts }))).toEqual([
+    { batch_id: 'upload-1', accepted: 3, duplicates: 0, dead: 0 },
+    { batch_id: '', accepted: 2, duplicates: 0, dead: 0 },
+    { batch_id: 'upload-2', accepted: 1, duplicates: 1, dead: 1 },
+    { batch_id: 'партия', accepted: 1, duplicates: 0, dead: 0 },
+  ])
+})
