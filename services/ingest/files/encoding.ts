@@ -43,7 +43,7 @@ export function encodingOf(sample: Uint8Array): 'utf-8' | 'windows-1251' | 'koi8
   const windows = likelihoodOf(sample, 'windows-1251')
   const koi = likelihoodOf(sample, 'koi8-r')
   const better = koi.score > windows.score ? koi : windows
-  // In Western texts a letter above 127 stands alone among Latin ones, in Cyrillic ones never.
+  // In Western texts a letter or sign above 127 stands alone, in Russian ones few letters do.
   if (better.lone * 2 > better.letters) return null
   if (better.odd * 2 > better.letters + better.signs) return null
   return koi.score > windows.score ? 'koi8-r' : 'windows-1251'
@@ -82,7 +82,7 @@ const flipLog = Math.log(0.02)
 interface Likelihood {
   readonly score: number
   readonly letters: number
-  /** Letters that stand beside Latin ones and beside no other such letter. */
+  /** Letters that stand beside no other such letter. */
   readonly lone: number
   readonly signs: number
   /** Characters that texts of the encoding hardly have. */
@@ -115,8 +115,7 @@ function likelihoodOf(sample: Uint8Array, encoding: 'windows-1251' | 'koi8-r'): 
 }
 
 function isLone(before: string, after: string): boolean {
-  if (before.toLowerCase() in frequencies || after.toLowerCase() in frequencies) return false
-  return /[A-Za-z]/.test(before) || /[A-Za-z]/.test(after)
+  return !(before.toLowerCase() in frequencies || after.toLowerCase() in frequencies)
 }
 
 /** How a file is decoded, and how that is known: `ascii` where no byte told encodings apart. */

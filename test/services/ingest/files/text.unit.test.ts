@@ -80,6 +80,9 @@ describe('encodings are told from the bytes', () => {
       code: 'encoding_unknown',
       details: { line: 2, offset: 13 },
     })
+    await expect(read(Buffer.from('id;item\n1;Voucher £40.00\n', 'latin1'))).rejects.toMatchObject({
+      code: 'encoding_unknown',
+    })
     const { text: named } = await read(Buffer.from('1;Café\n', 'latin1'), 'windows-1252')
     expect(named).toBe('1;Café\n')
   })
