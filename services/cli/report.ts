@@ -6,7 +6,17 @@ import { money, tableOf } from './output.ts'
 /** The report with its fields in the order in which they are documented; the database keeps them in an order of its own. */
 export function inOrder(report: UploadReport): UploadReport {
   const { lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected, clients, buyers } = report
-  const { gross_minor, refunded_minor, currency, as_of, cut_points, segments: counts, seconds, warnings } = report
+  const {
+    gross_minor,
+    refunded_minor,
+    currency,
+    as_of,
+    cut_points,
+    segments: counts,
+    seconds,
+    input,
+    warnings,
+  } = report
   const cuts = cut_points && {
     recency_days: cut_points.recency_days,
     frequency: cut_points.frequency,
@@ -18,6 +28,7 @@ export function inOrder(report: UploadReport): UploadReport {
     ...{ lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected, clients, buyers },
     ...{ gross_minor, refunded_minor, currency, as_of, cut_points: cuts },
     ...{ segments: { ...Object.fromEntries(known), ...counts }, seconds },
+    ...(input === undefined ? {} : { input }),
     ...(warnings === undefined ? {} : { warnings }),
   }
 }
@@ -30,6 +41,7 @@ export function reportLines(report: UploadReport): string[] {
     ([reason, times]) => `    ${reasonTexts[reason as keyof typeof reasonTexts] ?? reason}: ${count(times)}`,
   )
   return [
+    ...(report.input === undefined ? [] : [`  read as       ${readAs(report.input)}`]),
     `  rows          ${count(report.lines)}, of them ${count(report.rows.accepted)} accepted and ${count(report.rows.rejected)} rejected`,
     ...rejected,
     `  transactions  ${count(report.accepted)} (${count(report.sales)} sales, ${count(report.refunds)} refunds), ${count(report.duplicates)} seen before, ${count(report.dead_letters)} dead letters`,
@@ -46,6 +58,11 @@ export function reportLines(report: UploadReport): string[] {
     '',
     ...segmentTable(report.segments).map((line) => `  ${line}`),
   ]
+}
+
+function readAs({ container, encoding, delimiter }: NonNullable<UploadReport['input']>): string {
+  const divided = delimiter === null ? 'columns without delimiter' : `columns divided by ${JSON.stringify(delimiter)}`
+  return `${encoding}${container === 'none' ? '' : ` in ${container}`}, ${divided}`
 }
 
 /** Clients per segment with their share. */

@@ -7,10 +7,9 @@ import { pipeline } from 'node:stream/promises'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
-import { findColumns } from './files/columns.ts'
-import { CsvReader } from './files/csv.ts'
+import { findColumns, headerOf } from './files/columns.ts'
 import { fileEmpty } from './files/empty.ts'
-import { isEncoding, readText } from './files/text.ts'
+import { readRows } from './files/rows.ts'
 import { type FileProfile, listProfiles, loadProfile } from './profile.ts'
 import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
 
@@ -66,7 +65,7 @@ export async function storeFile(deps: IntakeDeps, fileName: string, content: Rea
  * Makes a stored file an upload with a task. Without a profile's name the one is taken whose columns the file has.
  *
  * Errors (the stored file is deleted): `file_empty`, `profile_unknown`, `profile_invalid`, `profile_needed` (none or
- * several fit), `columns_missing`, `file_unreadable`, `csv_row_too_long`, `csv_unclosed_quote`.
+ * several fit), `columns_missing`, and those of `readRows`.
  */
 export async function acceptFile(deps: IntakeDeps, file: StoredFile, profileName?: string): Promise<NewUpload> {
   const path = join(deps.dataDir, file.storedPath)
@@ -96,17 +95,24 @@ export async function discardFile(deps: IntakeDeps, file: StoredFile): Promise<v
 async function profileFor(deps: IntakeDeps, path: string, name: string | undefined): Promise<FileProfile> {
   if (name !== undefined) {
     const profile = loadProfile(name, deps.profilesDir)
-    findColumns(profile, profile.format.header ? await firstRow(path, profile) : null)
+    findColumns(profile, headerOf(profile.format, await firstRow(path, profile)))
     return profile
   }
   const names = listProfiles(deps.profilesDir)
   const fitting: FileProfile[] = []
+  const misfits: LoyaltyError[] = []
   for (const each of names) {
     const profile = loadProfile(each, deps.profilesDir)
-    if (profile.format.header && (await fits(path, profile))) fitting.push(profile)
+    // Columns by their place would fit every file.
+    if (!profile.format.header || profile.format.kind === 'fixed') continue
+    const misfit = await misfitOf(path, profile)
+    if (misfit === null) fitting.push(profile)
+    else misfits.push(misfit)
   }
   const [only] = fitting
   if (only !== undefined && fitting.length === 1) return only
+  const unreadable = misfits.find(({ code }) => code !== 'columns_missing')
+  if (only === undefined && unreadable !== undefined) throw unreadable
   throw new LoyaltyError(
     'profile_needed',
     `${fitting.length === 0 ? 'no' : 'more than one'} file profile fits the header; name one of: ${names.join(', ')}`,
@@ -114,12 +120,13 @@ async function profileFor(deps: IntakeDeps, path: string, name: string | undefin
   )
 }
 
-async function fits(path: string, profile: FileProfile): Promise<boolean> {
+/** Why a file is not of a profile: its columns, or that it cannot be read as that says; null where it is. */
+async function misfitOf(path: string, profile: FileProfile): Promise<LoyaltyError | null> {
   try {
-    findColumns(profile, await firstRow(path, profile))
-    return true
+    findColumns(profile, headerOf(profile.format, await firstRow(path, profile)))
+    return null
   } catch (error) {
-    if (error instanceof LoyaltyError && error.code === 'columns_missing') return false
+    if (error instanceof LoyaltyError) return error
     throw error
   }
 }
@@ -136,17 +143,14 @@ async function mustHoldRows(path: string, profile: FileProfile): Promise<void> {
   if (rows.length < needed) throw fileEmpty(rows.length === 0 ? 'nothing' : 'header')
 }
 
-/** At least `count` rows from the beginning, fewer where the file has no more. */
+/** `count` rows from the beginning, fewer where the file has no more. */
 async function firstRows(path: string, { format }: FileProfile, count: number): Promise<string[][]> {
-  if (!isEncoding(format.encoding))
-    throw new LoyaltyError('profile_invalid', `format.encoding: ${format.encoding} is no encoding that is known here`)
-  const reader = new CsvReader(format)
   const rows: string[][] = []
-  for await (const chunk of readText(path, format.encoding)) {
-    rows.push(...reader.push(chunk))
-    if (rows.length >= count) return rows
+  for await (const batch of readRows(path, format)) {
+    rows.push(...batch.slice(0, count - rows.length))
+    if (rows.length >= count) break
   }
-  return [...rows, ...reader.end()]
+  return rows
 }
 
 async function makeDurable(path: string): Promise<void> {

@@ -43,7 +43,7 @@ export interface JobDeps {
 }
 
 /** Changes when prepared files of an older version can no longer be gone on with. */
-const formatVersion = 1
+const formatVersion = 2
 
 /**
  * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the
@@ -269,7 +269,7 @@ export class UploadJob {
   }
 
   async #report(
-    { tally }: GroupManifest,
+    { tally, input }: GroupManifest,
     outcome: BatchOutcome,
     programme: ProgrammeConfigured,
     { day, cutPoints }: ControlState,
@@ -301,6 +301,7 @@ export class UploadJob {
       },
       segments,
       seconds,
+      input,
     }
   }
 }

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { isEncoding } from './files/text.ts'
 import { isCurrency } from './parse/currency.ts'
+import { isDateFormat } from './parse/date-format.ts'
 import { isTimeZone } from './parse/zone.ts'
 
 /**
@@ -26,6 +28,43 @@ const kindMark = z.strictObject({
   values: z.array(z.string()).min(1).optional().describe('values of the kind column that mean this kind'),
 })
 
+const encoding = z
+  .string()
+  .refine(isEncoding, 'must be auto or the name of an encoding, such as utf-8, utf-16, windows-1251, koi8-r')
+  .default('auto')
+  .describe('auto: by its mark, or by its bytes')
+const header = z.boolean().default(true).describe('true where the first line has no data')
+
+const fileFormat = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('csv'),
+    delimiter: z
+      .union([z.literal('auto'), z.string().length(1)])
+      .default('auto')
+      .describe('auto: the one of , ; tab | that divides the first rows evenly'),
+    quote: z.string().length(1).nullable().default('"'),
+    encoding,
+    header,
+  }),
+  z.strictObject({
+    kind: z.literal('fixed'),
+    fields: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1),
+          from: z.number().int().nonnegative().describe('characters before it in the line'),
+          width: z.number().int().positive().describe('characters that it has'),
+        }),
+      )
+      .min(1)
+      .max(1_000)
+      .describe('columns by their place in the line; their names are used in columns'),
+    encoding,
+    header,
+  }),
+  z.strictObject({ kind: z.literal('whitespace'), encoding, header }),
+])
+
 export const profileSchema = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
@@ -44,13 +83,7 @@ export const profileSchema = z
     time_zone: z.string().refine(isTimeZone, 'must be an IANA time zone, such as Europe/London'),
     currency: z.string().refine(isCurrency, 'must be an ISO 4217 code in capitals, such as GBP'),
     clock: z.enum(['system', 'events']).optional().describe('clock of a programme that begins with such a file'),
-    format: z.strictObject({
-      kind: z.literal('csv'),
-      delimiter: z.string().length(1).default(','),
-      quote: z.string().length(1).nullable().default('"'),
-      encoding: z.string().default('utf-8'),
-      header: z.boolean().default(true),
-    }),
+    format: fileFormat,
     columns: z.strictObject({
       client: column,
       occurred_at: column,
@@ -83,11 +116,29 @@ export const profileSchema = z
       })
       .default({ negative_is_refund: false, refund_sign: 'negative' }),
     numbers: z
-      .strictObject({ decimal: z.enum(['.', ',']).default('.'), thousands: z.string().max(8).default('') })
+      .strictObject({
+        decimal: z.enum(['.', ',']).default('.'),
+        thousands: z
+          .string()
+          .max(8)
+          .regex(/^[^\d+-]*$/, 'must be marks, not digits or signs')
+          .default('')
+          .describe('marks between groups of three digits; a space stands for every kind of space'),
+      })
+      .refine(({ decimal, thousands }) => !thousands.includes(decimal), 'a mark cannot be both')
       .default({ decimal: '.', thousands: '' }),
     dates: z.strictObject({
-      formats: z.array(z.string().min(4)).min(1).describe('tokens yyyy MM dd M d HH H mm ss SSS; tried in order'),
+      formats: z
+        .array(z.string().min(3).refine(isDateFormat, 'is no date format'))
+        .min(1)
+        .describe(
+          'iso, excel, excel-1904, or tokens yyyy MM dd M d HH H hh h mm ss SSS a Z with [optional parts]; tried in order',
+        ),
     }),
+    identical_rows: z
+      .enum(['keep', 'drop'])
+      .default('keep')
+      .describe('rows that are equal in every column that is read: keep them all, or drop all but the first'),
     missing: z.partialRecord(z.enum(['client', ...optionalFields]), missingPolicy).default({}),
   })
   .check((context) => {

@@ -1,3 +1,4 @@
+import type { FileInput } from './files/rows.ts'
 import type { Reason } from './verdicts.ts'
 
 /** The report of an upload: JSON as people and scripts get it, so its names are snake_case. */
@@ -29,6 +30,8 @@ export interface UploadReport {
   readonly segments: Readonly<Record<string, number>>
   /** Wall time by phase, and `total`. */
   readonly seconds: Readonly<Record<string, number>>
+  /** What the file was found to be; missing in reports of versions that did not say. */
+  readonly input?: Readonly<FileInput>
   /** What somebody should look at, though the upload is complete; missing where there is nothing. */
   readonly warnings?: readonly ReportWarning[]
 }

@@ -36,6 +36,15 @@ export const uploadReport = z
       .nullable(),
     segments: z.record(z.string(), z.number().int()).describe('buyers of the programme by segment'),
     seconds: z.record(z.string(), z.number()).describe('wall time by phase'),
+    input: z
+      .object({
+        container: z.enum(['none', 'gzip', 'zstd', 'zip']),
+        encoding: z.string(),
+        encoding_by: z.enum(['profile', 'mark', 'bytes', 'ascii']).describe('how the encoding is known'),
+        delimiter: z.string().nullable(),
+      })
+      .optional()
+      .describe('what the file was found to be'),
     warnings: z
       .array(
         z.object({

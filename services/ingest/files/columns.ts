@@ -63,3 +63,9 @@ export function findColumns(profile: FileProfile, header: readonly string[] | nu
     )
   return { ...found, width }
 }
+
+/** The names of a file's columns by its format and its first row; null where it has none. */
+export function headerOf(format: FileProfile['format'], firstRow: readonly string[]): readonly string[] | null {
+  if (format.kind === 'fixed') return format.fields.map(({ name }) => name)
+  return format.header ? firstRow : null
+}

@@ -15,6 +15,17 @@ export interface CsvFormat {
 /** A row longer than this ends the reading: an unclosed quote, or no such file at all. */
 const maxRowChars = 4 * 1024 * 1024
 
+/** A row of more cells is refused; Excel's sheets have 16,384 columns. */
+export const maxCells = 20_000
+
+export function tooManyColumns(row: number): LoyaltyError {
+  return new LoyaltyError(
+    'too_many_columns',
+    `row ${row} has more than ${maxCells} columns: is the delimiter another one, or the file no table?`,
+    { details: { row, maxCells } },
+  )
+}
+
 export class CsvReader {
   readonly #delimiter: string
   readonly #quote: string | null
@@ -29,7 +40,8 @@ export class CsvReader {
   }
 
   /**
-   * Rows completed by a chunk; empty lines are left out. Errors: `csv_row_too_long` (details.row, from 1, with the header).
+   * Rows completed by a chunk; empty lines are left out, and so is a byte order mark before a row, as files have that were
+   * put together from several. Errors: `csv_row_too_long` (details.row, from 1, with the header), `too_many_columns`.
    */
   push(chunk: string): string[][] {
     return this.#read(this.#rest === '' ? chunk : this.#rest + chunk, false)
@@ -45,11 +57,13 @@ export class CsvReader {
     this.#nextQuote = -1
     let start = 0
     while (start < text.length) {
+      if (text.charCodeAt(start) === 0xfeff) start++
       const row: string[] = []
       const next = this.#readRow(text, start, last, row)
       if (next < 0) break
       if (next - start > maxRowChars) throw this.#tooLong()
       start = next
+      if (row.length > maxCells) throw tooManyColumns(this.#rows + 1)
       if (row.length === 1 && row[0] === '') continue
       this.#rows++
       rows.push(row)

@@ -1,15 +1,13 @@
-import { type FileHandle, open } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { type BytesOptions, readBytes } from './bytes.ts'
+import { type Decoding, EncodingFinder } from './encoding.ts'
+import { BadBytes, PieceDecoder } from './piece-decoder.ts'
 
-/** A file as a stream of text: decompressed by its first bytes (gzip, zstd), decoded by the profile's encoding. */
+/** A file as a stream of text: unpacked, and decoded by the profile's encoding or by the one that its bytes are in. */
 
-const chunkBytes = 256 * 1024
-
-/** True where the machine can decode an encoding of this name. */
+/** True where the machine can decode an encoding of this name, and for `auto`. */
 export function isEncoding(name: string): boolean {
+  if (name === 'auto') return true
   try {
     new TextDecoder(name)
     return true
@@ -18,52 +16,77 @@ export function isEncoding(name: string): boolean {
   }
 }
 
+export interface TextOptions extends BytesOptions {
+  /** Hears how the file is decoded: with the first text, and again where later bytes settle it. */
+  readonly onDecoding?: ((decoding: Decoding) => void) | undefined
+}
+
 /**
- * Chunks of text in file order; a byte order mark is dropped. `onBytes` hears how many bytes of the file itself were
- * read so far. Errors: `file_unreadable` (damaged compression or bytes that the encoding does not allow).
+ * Chunks of text in file order; a byte order mark at the beginning is dropped. `encoding` is a name or `auto`. Errors:
+ * those of `readBytes`, `file_unreadable` (bytes that the encoding does not allow), `file_not_text` (U+0000) and
+ * `encoding_unknown`; their details have `offset` in the unpacked file and `line`, from 1.
  */
-export async function* readText(
-  path: string,
-  encoding: string,
-  onBytes: (bytes: number) => void = () => {},
-): AsyncGenerator<string> {
-  const decoder = new TextDecoder(encoding, { fatal: true })
-  const file = await open(path)
+export async function* readText(path: string, encoding: string, options: TextOptions = {}): AsyncGenerator<string> {
+  const finder = new EncodingFinder(encoding)
+  let pieces: PieceDecoder | null = null
+  const decode = (chunk: Buffer, last: boolean): string => {
+    const bytes = finder.take(chunk, last)
+    if (finder.unknownAt !== null) throw new BadBytes('unknown', (pieces?.offset ?? 0) + finder.unknownAt)
+    if (bytes.length === 0 && !last) return ''
+    if (pieces?.encoding !== finder.decoding.encoding) {
+      pieces = new PieceDecoder(finder.decoding.encoding, pieces?.offset ?? finder.skipped)
+      options.onDecoding?.(finder.decoding)
+    }
+    return pieces.decode(bytes, last)
+  }
   try {
-    for await (const chunk of await decompressed(file, onBytes)) {
-      const text = decoder.decode(chunk as Uint8Array, { stream: true })
+    for await (const chunk of readBytes(path, options)) {
+      const text = decode(chunk, false)
       if (text !== '') yield text
     }
-    const tail = decoder.decode()
+    const tail = decode(Buffer.alloc(0), true)
     if (tail !== '') yield tail
-  } catch (cause) {
-    throw new LoyaltyError(
-      'file_unreadable',
-      `the file cannot be read as ${encoding} text: ${messageOf(cause)}; check its encoding and that it is complete`,
-      { cause },
-    )
-  } finally {
-    await file.close()
+  } catch (error) {
+    if (error instanceof BadBytes) throw await faultOf(error, path, finder.decoding)
+    throw error
   }
 }
 
-async function decompressed(file: FileHandle, onBytes: (bytes: number) => void): Promise<Readable> {
-  const head = Buffer.alloc(4)
-  const { bytesRead } = await file.read(head, 0, head.length, 0)
-  const raw = file.createReadStream({ start: 0, highWaterMark: chunkBytes, autoClose: false })
-  let bytes = 0
-  raw.on('data', (chunk) => {
-    bytes += chunk.length
-    onBytes(bytes)
-  })
-  raw.pause()
-  const decompress = decompressorFor(head.subarray(0, bytesRead))
-  // Errors reach the reader of the last stream, so the callback has nothing to add.
-  return decompress === null ? raw : pipeline(raw, decompress, () => {})
+/** The line is counted only now, in another pass: it costs nothing where nothing is wrong. */
+async function faultOf({ fault, offset, bytes }: BadBytes, path: string, decoding: Decoding): Promise<LoyaltyError> {
+  const { encoding, by } = decoding
+  const line = await lineAt(path, offset, encoding)
+  const at = `line ${line} (byte ${offset} of the file as unpacked)`
+  const details = { encoding, by, line, offset, bytes }
+  if (fault === 'zero')
+    return new LoyaltyError('file_not_text', `${at} holds U+0000: the file is damaged, or no text; export it again`, {
+      details,
+    })
+  if (fault === 'unknown')
+    return new LoyaltyError(
+      'encoding_unknown',
+      `the encoding cannot be told from the bytes at ${at}; name it in the profile (format.encoding), or save the file as UTF-8`,
+      { details: { line, offset } },
+    )
+  return new LoyaltyError(
+    'file_unreadable',
+    `${at} has bytes that are no ${encoding} text: ${bytes}; ` +
+      (by === 'profile' ? 'is it in another encoding than its profile says?' : 'does it mix encodings?'),
+    { details },
+  )
 }
 
-function decompressorFor(head: Buffer) {
-  if (head.length >= 2 && head.readUInt16BE(0) === 0x1f8b) return createGunzip({ chunkSize: chunkBytes })
-  if (head.length === 4 && head.readUInt32LE(0) === 0xfd2fb528) return createZstdDecompress({ chunkSize: chunkBytes })
-  return null
+/** Number of the line that an offset is in, from 1. */
+async function lineAt(path: string, offset: number, encoding: string): Promise<number> {
+  // The zero byte beside the line feed tells it from U+0A00 to U+0AFF, which no such file has in bulk.
+  const lineFeed = Buffer.from(encoding === 'utf-16le' ? [0x0a, 0] : encoding === 'utf-16be' ? [0, 0x0a] : [0x0a])
+  let line = 1
+  let begin = 0
+  for await (const chunk of readBytes(path)) {
+    const before = chunk.subarray(0, Math.max(0, offset - begin))
+    for (let at = before.indexOf(lineFeed); at >= 0; at = before.indexOf(lineFeed, at + 1)) line++
+    begin += chunk.length
+    if (begin >= offset) break
+  }
+  return line
 }

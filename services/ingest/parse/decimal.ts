@@ -12,6 +12,15 @@ export interface NumberFormat {
   readonly thousands: string
 }
 
+/** Marks that people take for one another: every kind of space, and the two apostrophes. */
+const alike = [' \u00a0\u202f\u2009', "'\u2019"]
+
+/** The format with every mark that looks like one of its marks. */
+export function withAlikeMarks({ decimal, thousands }: NumberFormat): NumberFormat {
+  const more = alike.filter((marks) => [...marks].some((mark) => thousands.includes(mark)))
+  return { decimal, thousands: thousands + more.join('') }
+}
+
 const maxDigits = 15
 const maxScale = 9
 
@@ -59,7 +68,7 @@ export function parseDecimal(text: string, format: NumberFormat, into: Decimal):
 }
 
 function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x09 || code === 0xa0 || code === 0x202f
+  return code === 0x20 || code === 0x09 || code === 0xa0 || code === 0x202f || code === 0x2009
 }
 
 const powers = Array.from({ length: 16 }, (_, n) => 10 ** n)

@@ -4,6 +4,7 @@ import type { EventEncoder } from '#schemas/encoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { Buckets, bucketPath, readLines, readManifest, writeManifest } from '../files/buckets.ts'
+import type { FileInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import { addTally, emptyTally, type Reason, reject, type Tally } from '../verdicts.ts'
 import { type Receipt, ReceiptBuilder } from './build-receipt.ts'
@@ -21,6 +22,8 @@ export interface GroupManifest {
   /** Verdicts of both passes: accepted and rejected rows sum to the rows of the file. */
   readonly tally: Tally
   readonly receipts: FileTotals
+  /** What the file was found to be. */
+  readonly input: FileInput
 }
 
 /** What the accepted receipts of a file come to, before the stream has looked for duplicates. */
@@ -74,6 +77,7 @@ export async function groupReceipts(options: GroupOptions): Promise<GroupManifes
     buckets: options.rows.buckets,
     tally: pass.tally,
     receipts: pass.totals(),
+    input: options.rows.input,
   }
   await writeManifest(manifestPath, manifest)
   return manifest
@@ -117,11 +121,16 @@ class GroupPass {
   async group(bucket: number): Promise<void> {
     const { rowsDirectory, profile, signal } = this.#options
     const receipts = new Map<string, Groups>()
+    const seen = profile.identical_rows === 'drop' ? new Map<string, Set<string>>() : null
     this.#ids.beginBucket()
     for await (const lines of readLines(rowsDirectory, bucket)) {
       signal?.throwIfAborted()
       for (const line of lines) {
         const row = decodeRow(line)
+        if (seen !== null && 'client' in row && !isFirst(seen, row.key, line)) {
+          reject(this.tally, 'duplicate_row', 1)
+          continue
+        }
         if (profile.grain === 'line') collect(receipts, row, profile.system.numbers_cover_kinds)
         else if ('client' in row) this.#settle([row], 1)
       }
@@ -200,6 +209,19 @@ class GroupPass {
       if (row.attributes[i]) attributes[this.#attributes[i]!] = row.attributes[i]!
     return attributes
   }
+}
+
+/**
+ * True for the first of the lines of a key that say the same but for the number of their row, which they begin with. Past
+ * what a receipt may hold nothing more is remembered.
+ */
+function isFirst(seen: Map<string, Set<string>>, key: string, line: string): boolean {
+  const content = line.slice(line.indexOf(','))
+  const contents = seen.get(key)
+  if (contents === undefined) seen.set(key, new Set([content]))
+  else if (contents.has(content)) return false
+  else if (contents.size < maxRowsHeld) contents.add(content)
+  return true
 }
 
 function collect(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow, oneKind: boolean): void {

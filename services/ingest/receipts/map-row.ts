@@ -2,7 +2,7 @@ import { Calendar, isoOfDay } from '#streams/domain/calendar.ts'
 import { earliestMs, latestMs } from '#streams/domain/transaction.ts'
 import type { ColumnIndex } from '../files/columns.ts'
 import { compileDateFormats } from '../parse/date-format.ts'
-import { type Decimal, parseDecimal } from '../parse/decimal.ts'
+import { type Decimal, type NumberFormat, parseDecimal, withAlikeMarks } from '../parse/decimal.ts'
 import { wallTimeToUtc, zoneOffsets } from '../parse/zone.ts'
 import type { FileProfile } from '../profile.ts'
 import type { Reason } from '../verdicts.ts'
@@ -28,6 +28,7 @@ export class RowMapper {
   readonly #prefixes: readonly { prefix: string; kind: KindCode }[]
   readonly #integerClient: boolean
   readonly #defaults: Readonly<Record<string, string | null>>
+  readonly #numbers: NumberFormat
   readonly #value: Decimal = { mantissa: 0, scale: 0 }
   readonly #quantity: Decimal = { mantissa: 1, scale: 0 }
 
@@ -36,9 +37,9 @@ export class RowMapper {
     this.#columns = columns
     const table = zoneOffsets(profile.time_zone)
     this.#calendar = new Calendar(table)
-    const wallTime = compileDateFormats(profile.dates.formats)
+    const parseTime = compileDateFormats(profile.dates.formats, (wallMs) => wallTimeToUtc(wallMs, table))
     this.#toUtc = lastKept((text) => {
-      const ms = wallTimeToUtc(wallTime(text), table)
+      const ms = parseTime(text)
       return ms >= earliestMs && ms < latestMs ? ms : Number.NaN
     })
     const marks = (['sale', 'refund', 'void'] as const).map((kind) => ({
@@ -51,6 +52,7 @@ export class RowMapper {
     this.#prefixes = marks.flatMap(({ receipt_prefix: prefix, code }) =>
       prefix === undefined ? [] : [{ prefix, kind: code }],
     )
+    this.#numbers = withAlikeMarks(profile.numbers)
     this.#integerClient = profile.client_id.written_as === 'integer'
     this.#defaults = defaultsOf(profile)
   }
@@ -120,7 +122,7 @@ export class RowMapper {
     if (kind === undefined) return 'unknown_kind'
     row.kind = kind
     if (columns.currency >= 0 && cells[columns.currency]!.trim() !== this.#profile.currency) return 'wrong_currency'
-    const { numbers } = this.#profile
+    const numbers = this.#numbers
     if (!parseDecimal(cells[columns.value]!, numbers, this.#value)) return 'bad_amount'
     if (columns.quantity >= 0 && !parseDecimal(cells[columns.quantity]!, numbers, this.#quantity)) return 'bad_amount'
     row.valueMantissa = this.#value.mantissa

@@ -1,10 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
-import { type ColumnIndex, findColumns } from '../files/columns.ts'
-import { CsvReader } from '../files/csv.ts'
+import { findColumns, headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
-import { readText } from '../files/text.ts'
+import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import { emptyTally, reject, type Tally } from '../verdicts.ts'
 import { RowMapper } from './map-row.ts'
@@ -22,6 +21,8 @@ export interface SpillManifest {
   /** Rows of the file, without the header. */
   readonly rows: number
   readonly tally: Tally
+  /** What the file was found to be. */
+  readonly input: FileInput
 }
 
 export interface SpillOptions {
@@ -39,8 +40,8 @@ const bucketBytes = 3 * 1024 * 1024
 const maxBuckets = 256
 
 /**
- * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`,
- * `file_unreadable`, `csv_row_too_long`, `csv_unclosed_quote`.
+ * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`, and
+ * those of `readRows`.
  */
 export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   const manifestPath = join(options.directory, 'manifest.json')
@@ -54,7 +55,8 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   } finally {
     await buckets.close()
   }
-  const manifest: SpillManifest = { key: options.key, buckets: pass.buckets, rows: pass.rows, tally: pass.tally }
+  const { buckets: count, rows, tally, input } = pass
+  const manifest: SpillManifest = { key: options.key, buckets: count, rows, tally, input }
   await writeManifest(manifestPath, manifest)
   return manifest
 }
@@ -66,7 +68,7 @@ function joined(parts: string[]): Uint8Array {
 /** Compressed text is taken to be a tenth of its size. */
 async function bucketsFor(path: string): Promise<number> {
   const { size } = await stat(path)
-  const text = /\.(gz|zst)$/i.test(path) ? size * 10 : size
+  const text = /\.(gz|zst|zip)$/i.test(path) ? size * 10 : size
   return Math.min(maxBuckets, Math.max(4, Math.ceil(text / bucketBytes)))
 }
 
@@ -74,6 +76,7 @@ class SpillPass {
   readonly buckets: number
   readonly tally = emptyTally()
   rows = 0
+  readonly input = unknownInput()
   readonly #options: SpillOptions
   readonly #files: Buckets<string>
   #mapper: RowMapper | null = null
@@ -90,14 +93,15 @@ class SpillPass {
   async run(): Promise<void> {
     const { path, profile, onProgress, signal } = this.#options
     const { size } = await stat(path)
-    const reader = new CsvReader(profile.format)
-    const text = readText(path, profile.format.encoding, (bytes) => onProgress?.(bytes / Math.max(1, size)))
-    for await (const chunk of text) {
+    const rows = readRows(path, profile.format, {
+      input: this.input,
+      onBytes: (bytes) => onProgress?.(bytes / Math.max(1, size)),
+    })
+    for await (const batch of rows) {
       signal?.throwIfAborted()
-      this.#take(reader.push(chunk))
+      this.#take(batch)
       await this.#files.drain()
     }
-    this.#take(reader.end())
     if (this.rows === 0) throw fileEmpty(this.#mapper === null ? 'nothing' : 'header')
   }
 
@@ -105,16 +109,11 @@ class SpillPass {
     for (const cells of rows) {
       if (this.#mapper === null) {
         const { profile } = this.#options
-        this.#mapper = new RowMapper(profile, this.#columns(cells))
+        this.#mapper = new RowMapper(profile, findColumns(profile, headerOf(profile.format, cells)))
         if (profile.format.header) continue
       }
       this.#takeRow(this.#mapper, cells)
     }
-  }
-
-  #columns(firstRow: readonly string[]): ColumnIndex {
-    const { profile } = this.#options
-    return findColumns(profile, profile.format.header ? firstRow : null)
   }
 
   #takeRow(mapper: RowMapper, cells: readonly string[]): void {

@@ -177,6 +177,10 @@ describe('a report', () => {
     expect(Object.keys(report).slice(0, 4)).toEqual(['lines', 'rows', 'accepted', 'sales'])
     expect(report.segments).toEqual({ champions: 1, loyal: 0, at_risk: 0, new: 0, sleeping: 0 })
     expect(report).not.toHaveProperty('warnings')
+    expect(report).not.toHaveProperty('input')
+    const input = { container: 'zip', encoding: 'windows-1251', encoding_by: 'bytes', delimiter: '\t' } as const
+    expect(inOrder({ ...report, input }).input).toEqual(input)
+    expect(reportLines({ ...report, input })[0]).toBe('  read as       windows-1251 in zip, columns divided by "\\t"')
     const warned = inOrder({ ...report, warnings: [{ code: 'day_ahead_of_data', message: 'the day is', details: {} }] })
     expect(Object.keys(warned).at(-1)).toBe('warnings')
     expect(reportLines(warned)).toContain('  look at       the day is (day_ahead_of_data)')

@@ -38,6 +38,26 @@ describe('file profiles', () => {
     )
   })
 
+  test('the profile of CDNOW states what becomes of equal rows', () => {
+    expect(loadProfile('cdnow')).toMatchObject({ grain: 'receipt', identical_rows: 'keep', format: { kind: 'fixed' } })
+  })
+
+  test.each([
+    ['an encoding that nothing decodes', { format: { kind: 'csv', encoding: 'windows-9999' } }, 'format.encoding'],
+    ['a format of no known kind', { format: { kind: 'xls' } }, 'format.kind'],
+    ['fixed columns without their places', { format: { kind: 'fixed' } }, 'format.fields'],
+    ['one mark for two meanings', { numbers: { decimal: ',', thousands: ' ,' } }, 'numbers'],
+    ['digits as marks', { numbers: { thousands: '0' } }, 'numbers.thousands'],
+    ['a date format that is none', { dates: { formats: ['excel', 'yesterday'] } }, 'dates.formats.1'],
+  ])('names the place of %s', (_, changes, place) => {
+    expect(() => lineProfile(changes)).toThrow(
+      expect.objectContaining({
+        code: 'profile_invalid',
+        details: { faults: [expect.stringContaining(`${place}: `)] },
+      }),
+    )
+  })
+
   const columns = { client: 0, occurred_at: 1, receipt_number: 2, amount: 3 }
   test.each([
     [

@@ -105,6 +105,12 @@ describe('an upload', () => {
       as_of: '2011-09-07',
       cut_points: { basis: 'net', frequency: [25, 25, 25, 25] },
     })
+    expect(task.report!.input).toEqual({
+      container: 'none',
+      encoding: 'utf-8',
+      encoding_by: 'profile',
+      delimiter: ',',
+    })
     expect(Object.keys(task.report!.seconds)).toEqual(
       expect.arrayContaining([
         'reading',

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ExactSum, type NumberFormat, parseDecimal } from '#services/ingest/parse/decimal.ts'
+import { ExactSum, type NumberFormat, parseDecimal, withAlikeMarks } from '#services/ingest/parse/decimal.ts'
 
 const point: NumberFormat = { decimal: '.', thousands: '' }
 const comma: NumberFormat = { decimal: ',', thousands: ' .\u00a0\u202f' }
@@ -38,6 +38,16 @@ describe('parseDecimal', () => {
   test('reads a decimal comma with thousands marks of several kinds', () => {
     expect(parsed('1\u00a0234\u202f567,89', comma)).toEqual([123456789, 2])
     expect(parsed('-12.345,6', comma)).toEqual([-123456, 1])
+  })
+
+  test('a mark in a profile stands for all that look like it', () => {
+    const spaces = withAlikeMarks({ decimal: ',', thousands: ' ' })
+    for (const text of ['1 234,50', '1\u00a0234,50', '1\u202f234,50', '\u00a01\u2009234,50\u202f'])
+      expect(parsed(text, spaces)).toEqual([123450, 2])
+    const swiss = withAlikeMarks({ decimal: '.', thousands: "'" })
+    for (const text of ["1'234'567.5", '1\u2019234\u2019567.5']) expect(parsed(text, swiss)).toEqual([12345675, 1])
+    expect(parsed("1'234", spaces)).toBeNull()
+    expect(parsed('1 234', withAlikeMarks(point))).toBeNull()
   })
 
   test('does not take a decimal comma for a thousands mark', () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { minorDigits } from '#services/ingest/parse/currency.ts'
 import { compileDateFormat, compileDateFormats } from '#services/ingest/parse/date-format.ts'
@@ -34,12 +35,92 @@ describe('date formats', () => {
     expect(iso(compileDateFormat('yyyy-MM-dd HH:mm:ss')(text))).toBeNull()
   })
 
+  test.each([
+    ['dd.MM.yyyy[ HH:mm[:ss]]', '09.12.2011', '2011-12-09T00:00:00.000Z'],
+    ['dd.MM.yyyy[ HH:mm[:ss]]', '09.12.2011 08:05', '2011-12-09T08:05:00.000Z'],
+    ['dd.MM.yyyy[ HH:mm[:ss]]', '09.12.2011 08:05:07', '2011-12-09T08:05:07.000Z'],
+    ['M/d/yyyy h:mm a', '12/9/2011 8:05 PM', '2011-12-09T20:05:00.000Z'],
+    ['MM/dd/yyyy hh:mm:ssa', '12/09/2011 12:00:00am', '2011-12-09T00:00:00.000Z'],
+    ['M/d/yyyy h:mm a', '12/9/2011 12:30 PM', '2011-12-09T12:30:00.000Z'],
+    ['yyyy-MM-dd HH:mm:ss Z', '2011-12-09 08:05:00 +03:00', '2011-12-09T05:05:00.000Z'],
+    ['dd.MM.yyyy HH:mmZ', '09.12.2011 08:05-0530', '2011-12-09T13:35:00.000Z'],
+    ['yyyyMMddTHHmmssZ', '20111209T080500Z', '2011-12-09T08:05:00.000Z'],
+    ['iso', '2011-12-09', '2011-12-09T00:00:00.000Z'],
+    ['iso', '2011-12-09T08:05', '2011-12-09T08:05:00.000Z'],
+    ['iso', '2011-12-09 08:05:07.1239', '2011-12-09T08:05:07.123Z'],
+    ['iso', '2011-12-09T08:05:07.29', '2011-12-09T08:05:07.290Z'],
+    ['iso', '2011-12-09T08:05:07Z', '2011-12-09T08:05:07.000Z'],
+    ['iso', '2011-12-09T08:05:07,5+03', '2011-12-09T05:05:07.500Z'],
+    ['excel', '40513.3513888889', '2010-12-01T08:26:00.000Z'],
+    ['excel', '40513,3513888889', '2010-12-01T08:26:00.000Z'],
+    ['excel', '61', '1900-03-01T00:00:00.000Z'],
+    ['excel', '45292.999988425926', '2024-01-01T23:59:59.000Z'],
+    ['excel-1904', '39051', '2010-12-01T00:00:00.000Z'],
+  ])('%s reads %s as %s', (format, text, expected) => {
+    expect(iso(compileDateFormat(format)(text))).toBe(expected)
+  })
+
+  test.each([
+    ['dd.MM.yyyy[ HH:mm[:ss]]', '09.12.2011 08'],
+    ['dd.MM.yyyy[ HH:mm[:ss]]', '09.12.2011 '],
+    ['dd.MM.yyyy', '12/09/2011'],
+    ['M/d/yyyy', '13/1/2011'],
+    ['M/d/yyyy h:mm a', '12/9/2011 13:05 PM'],
+    ['M/d/yyyy h:mm a', '12/9/2011 8:05 XM'],
+    ['yyyy-MM-dd HH:mmZ', '2011-12-09 08:05'],
+    ['yyyy-MM-dd HH:mmZ', '2011-12-09 08:05+25:00'],
+    ['yyyy-MM-dd HH:mmZ', '2011-12-09 08:05,03:00'],
+    ['iso', '2011-12-09+03:00'],
+    ['iso', '2011-12-09T08'],
+    ['iso', '2011-12-09T08:05 MSK'],
+    ['iso', '2011-02-29'],
+    ['iso', '09.12.2011'],
+    ['excel', '60'],
+    ['excel', '20111209'],
+    ['excel', '-1'],
+    ['excel', '2958466'],
+    ['excel', '4e4'],
+  ])('%s refuses %s', (format, text) => {
+    expect(iso(compileDateFormat(format)(text))).toBeNull()
+  })
+
+  test('a time without zone is one of the file\u2019s zone, a time with zone is not', () => {
+    const moscow = zoneOffsets('Europe/Moscow')
+    const parse = compileDateFormats(['iso', 'excel', 'dd.MM.yyyy[ HH:mm]'], (wall) => wallTimeToUtc(wall, moscow))
+    const noon = '2023-06-15T09:00:00.000Z'
+    for (const text of [
+      '2023-06-15T12:00',
+      '2023-06-15T09:00Z',
+      '2023-06-15 11:00+02:00',
+      '45092.5',
+      '15.06.2023 12:00',
+    ])
+      expect(iso(parse(text))).toBe(noon)
+  })
+
+  test('any second of a century survives being a serial of a spreadsheet', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: Date.UTC(1960, 0, 1) / 1_000, max: Date.UTC(2060, 0, 1) / 1_000 }), (second) => {
+        const serial = String(second / 86_400 + 25_569)
+        expect(compileDateFormat('excel')(serial)).toBe(second * 1_000)
+      }),
+    )
+  })
+
   test('several formats are tried in order', () => {
     const parse = compileDateFormats(['dd.MM.yyyy', 'yyyy-MM-dd'])
     expect(iso(parse('2011-12-09'))).toBe(iso(parse('09.12.2011')))
   })
 
-  test.each(['yyyy-MM', 'yyyy-MM-dd hh', 'yy-MM-dd'])('%s is no format', (format) => {
+  test.each([
+    'yyyy-MM',
+    'yyyy-MM-dd hh',
+    'yyyy-MM-dd HH a',
+    'yy-MM-dd',
+    'yyyy-MM-dd[ HH:mm',
+    'yyyy-MM-dd] HH',
+    'Excel',
+  ])('%s is no format', (format) => {
     expect(() => compileDateFormat(format)).toThrow(expect.objectContaining({ code: 'profile_invalid' }))
   })
 })

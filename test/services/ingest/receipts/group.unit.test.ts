@@ -58,8 +58,9 @@ describe('spilling and grouping', () => {
   test('a damaged file is told from a wrong encoding by neither rows nor a crash', async () => {
     await writeFile(join(dir.path, 'cut.csv.gz'), gzipSync(text).subarray(0, 1_000))
     await writeFile(join(dir.path, 'latin.csv'), Buffer.from('receipt,client\nR1,\xe9\n', 'latin1'))
+    const profile = lineProfile({ format: { kind: 'csv', encoding: 'utf-8' } })
     for (const name of ['cut.csv.gz', 'latin.csv'])
-      await expect(prepareFile(join(dir.path, name), lineProfile())).rejects.toMatchObject({ code: 'file_unreadable' })
+      await expect(prepareFile(join(dir.path, name), profile)).rejects.toMatchObject({ code: 'file_unreadable' })
   })
 
   test('a completed pass is not repeated: the file may be gone', async () => {

@@ -1,6 +1,14 @@
-import { resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { parse } from 'csv-parse'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { loadProfile } from '#services/ingest/profile.ts'
+import { loadProfile, parseProfile } from '#services/ingest/profile.ts'
+import { tempDir } from '../../../support/temp-dir.ts'
+import { encoded } from '../support/bytes.ts'
 import { type Prepared, prepareFile } from '../support/prepare.ts'
 
 const sample = resolve(import.meta.dirname, '../../../../samples/online_retail.csv.gz')
@@ -62,8 +70,84 @@ describe('the complete Online Retail file', () => {
     expect(prepared.published[0]).toMatchObject({ attributes: { country: 'United Kingdom' }, items_count: 40 })
   })
 
+  test('in Windows-1251 with semicolons, decimal commas and Russian dates it has the same receipts', {
+    timeout: 60_000,
+  }, async () => {
+    const dir = await tempDir('loyalty-sample-')
+    try {
+      const path = join(dir.path, 'online_retail.csv')
+      await pipeline(createReadStream(sample), createGunzip(), asRussianExport, createWriteStream(path))
+      const { published, rows, events } = await prepareFile(path, russianProfile)
+      expect(rows.input).toEqual({
+        container: 'none',
+        encoding: 'windows-1251',
+        encoding_by: 'bytes',
+        delimiter: ';',
+      })
+      expect(events.tally).toEqual(prepared.events.tally)
+      expect(digestOf(published)).toBe(digestOf(prepared.published, (text) => text.replaceAll('£', '№')))
+    } finally {
+      await dir.remove()
+    }
+  })
+
   test('reading and grouping leave room for the rest of 20 seconds', () => {
     console.info(`541,909 lines read, grouped and decoded again in ${seconds.toFixed(1)} s`)
     expect(seconds).toBeLessThan(12)
   })
 })
+
+const russianHeader = 'Чек;Артикул;Товар;Количество;Дата;Цена;Клиент;Страна'
+
+const russianProfile = parseProfile(
+  {
+    ...loadProfile('online-retail'),
+    name: 'russian-export',
+    format: { kind: 'csv' },
+    columns: {
+      receipt_number: 'Чек',
+      sku: 'Артикул',
+      description: 'Товар',
+      quantity: 'Количество',
+      occurred_at: 'Дата',
+      unit_price: 'Цена',
+      client: 'Клиент',
+      attributes: { country: 'Страна' },
+    },
+    numbers: { decimal: ',', thousands: ' ' },
+    dates: { formats: ['dd.MM.yyyy HH:mm'] },
+  },
+  'test',
+)
+
+/** The sample as a Russian spreadsheet would export it; read by csv-parse, so that nothing of ours reads both. */
+async function* asRussianExport(source: AsyncIterable<Buffer>) {
+  yield encoded(`${russianHeader}\r\n`, 'windows-1251')
+  let lines: string[] = []
+  const rows = Readable.from(source).pipe(parse({ from_line: 2 }))
+  for await (const [receipt, sku, description, quantity, date, price, client, country] of rows as AsyncIterable<
+    string[]
+  >) {
+    const [year, month, day] = date!.slice(0, 10).split('-')
+    const cells = [receipt, sku, description!.replaceAll('£', '№'), quantity]
+    cells.push(`${day}.${month}.${year} ${date!.slice(11, 16)}`, withComma(price!), client, country)
+    lines.push(`${cells.map((cell) => (/[";]/.test(cell!) ? `"${cell!.replaceAll('"', '""')}"` : cell)).join(';')}\r\n`)
+    if (lines.length < 5_000) continue
+    yield encoded(lines.join(''), 'windows-1251')
+    lines = []
+  }
+  yield encoded(lines.join(''), 'windows-1251')
+}
+
+/** `11062.06` as `11 062,06`, its space one that does not break. */
+function withComma(price: string): string {
+  const [whole = '', fraction] = price.split('.')
+  return whole.replace(/\B(?=(\d{3})+$)/g, '\u00a0') + (fraction === undefined ? '' : `,${fraction}`)
+}
+
+/** Everything that is published, but for the descriptions’ pound sign, which Windows-1251 lacks. */
+function digestOf(published: Prepared['published'], written = (text: string) => text): string {
+  const hash = createHash('sha256')
+  for (const event of published) hash.update(written(JSON.stringify(event)))
+  return hash.digest('hex')
+}

@@ -1,0 +1,93 @@
+import type { FileProfile } from '../profile.ts'
+import type { Container } from './bytes.ts'
+import { CsvReader } from './csv.ts'
+import { delimiterOf } from './delimiter.ts'
+import type { Decoding } from './encoding.ts'
+import { cutAtSpaces, cutFixed, LineReader } from './lines.ts'
+import { readText, type TextOptions } from './text.ts'
+
+/** A file as rows of cells, by the format of its profile and by what the file itself shows where that says `auto`. */
+
+/** What a file was found to be; stored with its upload, so that nobody need guess what was guessed. */
+export interface FileInput {
+  container: Container
+  encoding: string
+  encoding_by: Decoding['by']
+  /** Null where cells are not divided by one. */
+  delimiter: string | null
+}
+
+export interface RowsOptions extends Omit<TextOptions, 'onDecoding' | 'onContainer'> {
+  /** Filled as the file is read, complete at its end. */
+  readonly input?: FileInput | undefined
+}
+
+interface RowReader {
+  push(chunk: string): string[][]
+  end(): string[][]
+}
+
+/** What the delimiter is looked for in; a first row longer than this is looked at as far as it goes. */
+const sampleChars = 64 * 1024
+
+export function unknownInput(): FileInput {
+  return { container: 'none', encoding: 'utf-8', encoding_by: 'ascii', delimiter: null }
+}
+
+/**
+ * Rows in file order, some at a time, the header's first where there is one; empty lines are left out. Errors: those of
+ * `readText`, `csv_row_too_long`, `csv_unclosed_quote`, `too_many_columns`.
+ */
+export async function* readRows(
+  path: string,
+  format: FileProfile['format'],
+  { input = unknownInput(), ...options }: RowsOptions = {},
+): AsyncGenerator<string[][]> {
+  let reader: RowReader | null = null
+  let sample = ''
+  const text = readText(path, format.encoding, {
+    ...options,
+    onContainer: (container) => {
+      input.container = container
+    },
+    onDecoding: ({ encoding, by }) => {
+      input.encoding = encoding
+      input.encoding_by = by
+    },
+  })
+  for await (const chunk of text) {
+    if (reader !== null) {
+      yield reader.push(chunk)
+      continue
+    }
+    sample += chunk
+    if (isOpen(format) && sample.length < sampleChars) continue
+    reader = readerOf(format, sample, input)
+    yield reader.push(sample.slice(statementOf(format, sample).length))
+  }
+  if (reader === null) {
+    reader = readerOf(format, sample, input)
+    yield reader.push(sample.slice(statementOf(format, sample).length))
+  }
+  yield reader.end()
+}
+
+/** True where the delimiter is to be found in the file. */
+function isOpen(format: FileProfile['format']): boolean {
+  return format.kind === 'csv' && format.delimiter === 'auto'
+}
+
+/** The first line `sep=;`, by which Excel is told the delimiter; '' where there is none, or the profile knows better. */
+function statementOf(format: FileProfile['format'], sample: string): string {
+  return isOpen(format) ? (/^"?sep=."?\r?\n/i.exec(sample)?.[0] ?? '') : ''
+}
+
+function readerOf(format: FileProfile['format'], sample: string, input: FileInput): RowReader {
+  if (format.kind === 'fixed') return new LineReader(cutFixed(format.fields))
+  if (format.kind === 'whitespace') return new LineReader(cutAtSpaces)
+  const { quote } = format
+  const stated = statementOf(format, sample).replace('"', '')[4]
+  const found = isOpen(format) ? (stated ?? delimiterOf(sample.slice(0, sampleChars), quote)) : format.delimiter
+  input.delimiter = found
+  return new CsvReader({ delimiter: found, quote })
+}
