@@ -83,17 +83,15 @@ describe('the retail sample through Apache Kafka', () => {
       const dataDir = await directory()
       const platform = startLoyalty(['start', '--data-dir', dataDir], { ...onKafka(), ...programme })
       const others: ProcessorProcess[] = []
+      const owners = new Map<number, string>()
       const ingest = () => runLoyalty(['ingest', file, ...profile, '--wait', '--json', '--data-dir', dataDir])
       try {
         await eventually(() => serves(platform), { timeoutMs: 60_000, what: 'the start of the platform' })
         const { environment, urls } = readRunFile(dataDir)
         for (let i = 0; i < 2; i++)
           others.push(new ProcessorProcess({ env: cleanEnvironment({ ...environment }), dataDir: await directory() }))
-        const shares = async () => [
-          await tasksAt(urls.processor!),
-          ...(await Promise.all(others.map(async (one) => (await one.owned()).length))),
-        ]
-        await eventually(async () => (await shares()).every((tasks) => tasks >= 2), {
+        const shares = () => Promise.all([tasksAt(urls.processor!), ...others.map((one) => one.owned())])
+        await eventually(async () => (await shares()).every(({ length }) => length >= 2), {
           timeoutMs: 30_000,
           what: 'three processors with partitions of their own',
         })
@@ -101,12 +99,15 @@ describe('the retail sample through Apache Kafka', () => {
         expect(await exported(dataDir)).toEqual(reference.lines)
         expect(lastJson(await ingest())).toMatchObject({ accepted: 0, duplicates: 22_186 })
         expect(await exported(dataDir)).toEqual(reference.lines)
+        const directories = [dataDir, ...others.map((one) => one.dataDir)]
+        for (const [i, partitions] of (await shares()).entries())
+          for (const partition of partitions) owners.set(partition, directories[i]!)
       } finally {
         await Promise.all(others.map((one) => one.stop()))
         platform.child.kill('SIGTERM')
         await platform.ended
       }
-      const stored = await storedClients([dataDir, ...others.map((one) => one.dataDir)])
+      const stored = await storedClients([dataDir, ...others.map((one) => one.dataDir)], owners)
       expect(stored).toEqual({ digests: reference.stored.digests, holders: 3 })
     },
     4 * minutes,
@@ -118,8 +119,8 @@ function serves(platform: RunningCli): boolean {
   return /serves after/.test(platform.stdout())
 }
 
-/** How many tasks run in the processor at an address. */
-async function tasksAt(url: string): Promise<number> {
-  const { tasks } = (await (await fetch(`${url}/status`)).json()) as { tasks: { state: string }[] }
-  return tasks.filter(({ state }) => state === 'running').length
+/** Partitions whose tasks run in the processor at an address. */
+async function tasksAt(url: string): Promise<number[]> {
+  const { tasks } = (await (await fetch(`${url}/status`)).json()) as { tasks: { partition: number; state: string }[] }
+  return tasks.filter(({ state }) => state === 'running').map(({ partition }) => partition)
 }
