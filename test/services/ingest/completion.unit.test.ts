@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { untilProjected } from '#services/ingest/completion.ts'
 import type { Log } from '#streams/log/log.ts'
+import { eventually } from '../../support/eventually.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 
 const topic = 'client-state'
@@ -16,7 +17,20 @@ test('a committed record that a partition still hides from readers is waited for
 
   let ends = hidden
   let applied = hidden
-  const admin = { ...log.admin, endOffsets: async () => ends }
+  const looks = { ends: 0, applied: 0 }
+  const admin = {
+    ...log.admin,
+    endOffsets: async () => {
+      looks.ends++
+      return ends
+    },
+  }
+  const projections = {
+    applied: async () => {
+      looks.applied++
+      return new Map([[topic, applied]])
+    },
+  }
   const hiding: Log = {
     admin,
     reader: (options) => log.reader(options),
@@ -26,13 +40,12 @@ test('a committed record that a partition still hides from readers is waited for
     close: () => log.close(),
   }
   const told: string[] = []
-  const waiting = untilProjected(hiding, [topic], { applied: async () => new Map([[topic, applied]]) }).then(() =>
-    told.push('projected'),
-  )
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  const waiting = untilProjected(hiding, [topic], projections).then(() => told.push('projected'))
+  await eventually(() => looks.ends >= 4)
   expect(told).toEqual([])
+  expect(looks.applied).toBe(0)
   ends = all
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  await eventually(() => looks.applied >= 4)
   expect(told).toEqual([])
   applied = all
   await waiting

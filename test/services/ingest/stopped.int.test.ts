@@ -22,6 +22,7 @@ import { newDatabase, openIngest, prepareTopics, retailFile } from './support/wo
 /** What uploads do, and say, while the real stream processor has stopped or is away. */
 
 const topics = topicsOf('loyalty')
+const poisonRecords = 50
 let postgres: RunningPostgres
 let dir: TempDir
 let log: Log
@@ -59,7 +60,10 @@ afterEach(async () => {
   await dir.remove()
 })
 
-/** A real processor that few dead letters stop. */
+/**
+ * A real processor that few dead letters stop. A step has room for the poison alone: otherwise it could take what comes
+ * behind the poison along and stop after that.
+ */
 async function processor(changes: Partial<ProcessorHere> = {}): Promise<RunningProcessor> {
   const running = await processorHere({
     log,
@@ -70,7 +74,7 @@ async function processor(changes: Partial<ProcessorHere> = {}): Promise<RunningP
     port,
     stateDir: join(dir.path, 'state'),
     openStore: () => new MemoryStateStore(),
-    settings: { lingerMs: 0, backoffMs: 1, maxBackoffMs: 20, deadLetterWindow: 10 },
+    settings: { lingerMs: 0, backoffMs: 1, maxBackoffMs: 20, deadLetterWindow: 10, maxStepRecords: poisonRecords },
     ...changes,
   })
   let open = true
@@ -81,8 +85,6 @@ async function processor(changes: Partial<ProcessorHere> = {}): Promise<RunningP
   closers.push(close)
   return { ...running, close }
 }
-
-const poisonRecords = 50
 
 async function poison(partition: number) {
   const writer = log.writer()
