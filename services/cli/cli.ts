@@ -16,6 +16,7 @@ import { migrateVerb } from './verbs/migrate.ts'
 import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
 import { startVerb } from './verbs/start.ts'
+import { streamDemoVerb } from './verbs/stream-demo.ts'
 import { topicsVerb } from './verbs/topics.ts'
 
 type Verb = (parent: Command, context: CliContext) => void
@@ -23,6 +24,7 @@ type Verb = (parent: Command, context: CliContext) => void
 const verbs: readonly Verb[] = [
   startVerb,
   demoVerb,
+  streamDemoVerb,
   ingestVerb,
   dayVerb,
   cutPointsVerb,
