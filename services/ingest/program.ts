@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool } from 'pg'
-import { EventEncoder } from '#schemas/encoder.ts'
+import { encodersOf } from '#schemas/encoder.ts'
 import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
@@ -103,12 +103,13 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     server: { logger, metrics, ready: () => readiness(pool, log, topics), statuses: tillStatuses },
     onTask: () => worker.wake(),
   })
-  const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
+  const encoders = encodersOf(await registerAll(registry, topics, ['TransactionRecorded', 'ClientProfileChanged']))
   const tills = openTills({
     log,
     topics,
     control,
-    encoder: new EventEncoder('TransactionRecorded', schemaId),
+    registry,
+    encoders,
     profilesDir: deps.profilesDir,
     metrics,
     logger,

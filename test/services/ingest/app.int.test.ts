@@ -215,6 +215,7 @@ describe('reading', () => {
   test('every route is described for the OpenAPI document', () => {
     expect(ingestRoutes.map((route) => `${route.method} ${route.path}`)).toEqual([
       'post /api/v1/transactions',
+      'post /api/v1/clients/import',
       'post /api/v1/management/data/upload',
       'get /api/v1/management/tasks/{task_id}/status',
       'get /api/v1/management/data/uploads',
