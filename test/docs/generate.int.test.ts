@@ -18,7 +18,7 @@ const answers = [
   /"events":5000,.*"accepted":5000,"rejected":0,/,
   /^2,000 accepted, 0 rejected/m,
   /^3,000 transactions in /m,
-  / transactions  [\d,]+ .* 0 dead letters/,
+  / transactions {2}[\d,]+ .* 0 dead letters/,
   /^3,000 transactions in /m,
   /"accepted":3000,"rejected":0/,
   /^5 days to 2010-12-05 with \d+ receipts/m,
