@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decoderOf } from '#schemas/decoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
@@ -16,6 +17,7 @@ import { MemoryRegistry } from '../../support/memory-registry.ts'
 import { startPostgres } from '../../support/postgres.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { openIngest, prepareTopics } from '../ingest/support/world.ts'
+import { lastJson, startLoyalty } from './support/run-cli.ts'
 
 const topics = topicsOf('loyalty')
 const registry = new MemoryRegistry()
@@ -127,4 +129,22 @@ describe('equal options and seed give the same transactions through every door',
     expect(events).toHaveLength(2_000 - duplicates)
     expect(byId(events)).toEqual(expected)
   })
+})
+
+it('a run that is asked to end by SIGTERM finishes what it began, and says how far it came', async () => {
+  const path = join(dir.path, 'ended.ndjson.gz')
+  const run = startLoyalty(['generate', '--to', path, '--events', '1000000', '--rate', '2000', '--json'])
+  await eventually(() => /transactions/.test(run.stderr()), { timeoutMs: 30_000 })
+  run.child.kill('SIGTERM')
+  const ended = await run.ended
+  expect(ended.code).toBe(1)
+  const report = lastJson<{ readonly events: number; readonly interrupted: boolean }>(ended)
+  expect(report.interrupted).toBe(true)
+  expect(report.events).toBeGreaterThan(0)
+  expect(
+    gunzipSync(await readFile(path))
+      .toString()
+      .trimEnd()
+      .split('\n'),
+  ).toHaveLength(report.events)
 })
