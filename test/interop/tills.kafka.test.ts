@@ -125,7 +125,7 @@ function forwarded(): Promise<number> {
 test('the page has every program that it speaks of', () => {
   expect([...files.keys()].sort()).toEqual(
     [
-      ...['Till.java', 'dependencies.xml', 'encode.py', 'look.sh'],
+      ...['Till.java', 'dependencies.xml', 'encode.py', 'forwarded.sh', 'look.sh'],
       ...['till.mjs', 'till.py', 'till.sh', 'transactions.ndjson'],
     ].sort(),
   )
@@ -181,7 +181,12 @@ describe.skipIf('missing' in python && process.env.CI !== 'true')('a till that t
     expect(careless).not.toBe(till)
     writeFileSync(join(dir.path, 'careless.py'), careless)
     await publishes('careless', 'python' in python ? python.python : 'python3', ['careless.py'])
-    expect(await forwarded()).toBeGreaterThan(0)
+    const passedOn = await forwarded()
+    expect(passedOn).toBeGreaterThan(0)
+    if (!kcat) return
+    const listed = (await execute('bash', ['forwarded.sh'])).trim().split('\n')
+    expect(listed).toHaveLength(passedOn)
+    for (const line of listed) expect(line).toMatch(/^\d \d+ careless-клиент-\d+ .*loyalty-forwarded-offset=\d+/)
   })
 })
 

@@ -2,8 +2,11 @@ import { afterEach, expect, test } from 'vitest'
 import { decodeDeadLetterHeaders } from '#schemas/dead-letter.ts'
 import { decoderOf } from '#schemas/decoder.ts'
 import { forwardedFrom, forwardHeaders } from '#schemas/forward.ts'
+import { schemaText } from '#schemas/published.ts'
+import { registerAll } from '#schemas/registry.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { eventually } from '../../support/eventually.ts'
+import { readBlocks } from '../../support/loyalty/blocks.ts'
 import { type DriverOptions, TopologyDriver } from '../../support/loyalty/driver.ts'
 import { sale } from '../../support/loyalty/publisher.ts'
 import { ruleLoader } from '../../support/loyalty/rule-classifier.ts'
@@ -263,6 +266,30 @@ test('wrongly placed sales, refunds and voids give the rows that rightly placed 
     return rows
   }
   expect(await rowsOf((index) => index % 3 === 0)).toEqual(await rowsOf(() => false))
+})
+
+test('what an unknown schema wrote is taken in soon after it is registered, and published again', async () => {
+  const { publisher, worker } = await started({ partitions: 1, settings: { deadLetterShare: 1 } })
+  const later = schemaText('TransactionRecorded').replace('One receipt', 'A receipt')
+  const { key, value } = publisher.encode(sale('anna'))
+  const unregistered = Buffer.from(value!)
+  const schemaId = (await registerAll(driver.registry, driver.topics)).TransactionsAccepted + 1
+  unregistered.writeUInt32BE(schemaId, 1)
+  await publisher.raw(0, { key, value: unregistered })
+  await publisher.transactions([sale('anna')])
+  await driver.settled(worker)
+  const [letter] = driver.log.records(driver.topics.deadLetters)
+  expect(decodeDeadLetterHeaders(letter!.headers)).toMatchObject({ reason: 'unknown_schema', schemaId })
+  expect(await driver.registry.register('transactions-value', later)).toBe(schemaId)
+  const replayed = async () => {
+    await publisher.raw(0, { key: letter!.key, value: letter!.value })
+    await driver.settled(worker)
+    return (await readBlocks(driver, 0)).factOffsets.length === 2
+  }
+  await eventually(replayed, { timeoutMs: 5_000, everyMs: 500 })
+  const letters = driver.log.records(driver.topics.deadLetters).length
+  expect(await replayed(), 'again it is a duplicate').toBe(true)
+  expect(driver.log.records(driver.topics.deadLetters)).toHaveLength(letters)
 })
 
 test('while the registry is out of reach a task waits, and nothing becomes a dead letter', async () => {
