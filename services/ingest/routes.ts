@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { deadLetterRoutes } from './dead-letters/routes.ts'
 import { failure, success } from './route-parts.ts'
 import { phases } from './store/phases.ts'
 import { statuses } from './store/uploads.ts'
@@ -181,4 +182,11 @@ export const getUpload = createRoute({
 })
 
 /** All of them, for the API's OpenAPI document. */
-export const ingestRoutes = [postTransactions, postUpload, getTaskStatus, listUploads, getUpload] as const
+export const ingestRoutes = [
+  postTransactions,
+  postUpload,
+  getTaskStatus,
+  listUploads,
+  getUpload,
+  ...deadLetterRoutes,
+] as const

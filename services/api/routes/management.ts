@@ -5,7 +5,12 @@ import { currentTrace, traceparentOf } from '../../platform/trace.ts'
 import type { ApiState } from '../state.ts'
 
 /** What ingestion serves and the API passes through, bodies as streams. */
-const passedOn = ['/api/v1/transactions', '/api/v1/management/data/*', '/api/v1/management/tasks/*']
+const passedOn = [
+  '/api/v1/transactions',
+  '/api/v1/management/data/*',
+  '/api/v1/management/tasks/*',
+  '/api/v1/management/dead-letters/*',
+]
 
 export function managementRoutes(app: OpenAPIHono, { deps }: ApiState): void {
   for (const path of passedOn)
