@@ -17,7 +17,7 @@ export async function wholeValue(log: Log, { about, value }: Letter): Promise<Ui
 export function underSchema(value: Uint8Array, schemaId: number): Uint8Array {
   const before = schemaIdOf(value)
   if (before === null || before === schemaId) return value
-  const framed = Uint8Array.from(value)
+  const framed = Buffer.from(value)
   writeFrame(framed, 0, schemaId)
   return framed
 }
