@@ -64,7 +64,9 @@ export class Grouper {
   }
 
   result(): Grouping {
-    const groups = [...this.#groups.values()].sort((a, b) => b.count - a.count || b.lastArrivedMs - a.lastArrivedMs)
+    const groups = [...this.#groups]
+      .sort(([one, a], [other, b]) => b.count - a.count || (one < other ? -1 : 1))
+      .map(([, group]) => group)
     return { groups, total: this.#total, ungrouped: this.#ungrouped, unreadable: this.unreadable }
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { z } from '@hono/zod-openapi'
 import { decoderOf } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
@@ -161,7 +162,7 @@ export class DeadLetters {
 
   /** Errors: `dead_letter_action_not_found`. */
   async action(actionId: string): Promise<Action> {
-    const action = await this.#deps.store.action(actionId)
+    const action = z.uuid().safeParse(actionId).success ? await this.#deps.store.action(actionId) : null
     if (action !== null) return action
     throw new LoyaltyError('dead_letter_action_not_found', `there is no action ${actionId} on dead letters`, {
       details: { actionId },
