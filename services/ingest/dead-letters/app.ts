@@ -1,4 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
+import { LoyaltyError } from '#streams/core/error.ts'
 import {
   getAction,
   getDeadLetter,
@@ -22,12 +24,23 @@ export const deadLetterStatuses: Readonly<Record<string, number>> = {
   programme_missing: 409,
 }
 
+/** A rule may map many clients. */
+const largestBody = 4 * 1024 * 1024
+
+function refuseLarge(): never {
+  throw new LoyaltyError('body_too_large', `an order about dead letters has at most ${largestBody} bytes`, {
+    details: { limit: largestBody },
+  })
+}
+
 interface FilterQuery extends LetterFilter {
   readonly state: LetterState | 'any'
 }
 
 /** `onOrder`: an action was written, the worker need not wait for its next look. */
 export function addDeadLetterRoutes(app: OpenAPIHono, letters: DeadLetters, onOrder: () => void): void {
+  app.use('/api/v1/management/dead-letters/*', bodyLimit({ maxSize: largestBody, onError: refuseLarge }))
+
   app.openapi(groupDeadLetters, async (c) => {
     const { filter, state } = filterOf(c.req.valid('query'))
     return c.json(groupingView(await letters.groups(filter, state)), 200)

@@ -273,6 +273,11 @@ test.each([
   expect(await call(url, path, body)).toMatchObject({ status: 400, body: { code } })
 })
 
+test('an order has a largest size', async () => {
+  const order = { selector: { all: true }, rule: { map_client: { old: 'x'.repeat(5_000_000) } } }
+  expect(await call(url, '/preview', order)).toMatchObject({ status: 413, body: { code: 'body_too_large' } })
+})
+
 test('what is not there is said to be not there', async () => {
   expect(await call(url, '/1:999999')).toMatchObject({ status: 404, body: { code: 'dead_letter_not_found' } })
   expect(await call(url, '/9:0')).toMatchObject({ status: 404, body: { code: 'dead_letter_not_found' } })
