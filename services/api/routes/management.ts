@@ -6,15 +6,17 @@ import type { ApiState } from '../state.ts'
 
 /** What ingestion serves and the API passes through, bodies as streams. */
 const passedOn = [
-  '/api/v1/transactions',
-  '/api/v1/management/data/*',
-  '/api/v1/management/tasks/*',
-  '/api/v1/management/dead-letters/*',
-]
+  ['POST', '/api/v1/transactions'],
+  // Only that: a client may be called "import".
+  ['POST', '/api/v1/clients/import'],
+  ['ALL', '/api/v1/management/data/*'],
+  ['ALL', '/api/v1/management/tasks/*'],
+  ['ALL', '/api/v1/management/dead-letters/*'],
+] as const
 
 export function managementRoutes(app: OpenAPIHono, { deps }: ApiState): void {
-  for (const path of passedOn)
-    app.all(path, async (c) => {
+  for (const [method, path] of passedOn)
+    app.on(method, path, async (c) => {
       const { pathname, search } = new URL(c.req.url)
       const trace = currentTrace()
       const headers = {
