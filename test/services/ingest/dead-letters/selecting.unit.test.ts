@@ -43,7 +43,7 @@ describe('groups', () => {
       ...{ reason: 'invalid', source: 'pos:a', schemaId: 3, count: 3, cameBack: 1 },
       ...{ firstArrivedMs: 5_000, lastArrivedMs: 9_000, exampleId: '1:9', exampleDetail: 'detail 9' },
     })
-    expect(groups.map(({ source }) => source)).toEqual(['pos:a', 'pos:a', null])
+    expect(groups.map(({ source }) => source)).toEqual(['pos:a', null, 'pos:a'])
   })
 
   test('do not grow with sources that somebody makes up', () => {
