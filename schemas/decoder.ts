@@ -22,7 +22,7 @@ type Writer =
   | { readonly kind: 'missing'; readonly untilMs: number }
 
 /** An id that is missing now may be given out later, so the answer is kept only so long that a flood asks seldom. */
-const missingForMs = 2_000
+export const missingForMs = 2_000
 
 /** Text fields whose values come again and again: the last string is given back while the bytes are the same. */
 const repeatingFields: ReadonlySet<string> = new Set([

@@ -1,4 +1,4 @@
-import { type DeadLetterReason, deadLetterHeaders, deadLetterReasons } from '#schemas/dead-letter.ts'
+import { type DeadLetterReason, deadLetterHeaders, deadLetterReasons, replayHeaders } from '#schemas/dead-letter.ts'
 import { forwardHeaders } from '#schemas/forward.ts'
 import { publishedEvents, schemaText, subjectOf } from '#schemas/published.ts'
 import { type Topics, topicSpecs, topicsOf } from '#schemas/topics.ts'
@@ -77,6 +77,12 @@ const headerTexts: Readonly<Record<keyof typeof deadLetterHeaders, string>> = {
   timestamp: 'its arrival, epoch milliseconds',
   schemaId: "id of the writer's schema, where the frame has one",
   truncated: 'length of the original value in bytes, where it was above 1 MiB and was cut',
+}
+
+const replayTexts: Readonly<Record<keyof typeof replayHeaders, string>> = {
+  of: 'the dead letter that was replayed, as `partition:offset` of its topic',
+  action: 'id of the action that replayed it',
+  attempt: '2 after the first replay, and so on',
 }
 
 /** The text of docs/events.md: prose about the contracts, and tables made from the schemas themselves. */
@@ -205,6 +211,9 @@ function deadLetters(): string {
   const headers = Object.entries(deadLetterHeaders).map(([key, name]) =>
     row(code(name), headerTexts[key as keyof typeof deadLetterHeaders]),
   )
+  const replays = Object.entries(replayHeaders).map(([key, name]) =>
+    row(code(name), replayTexts[key as keyof typeof replayHeaders]),
+  )
   const lines = deadLetterReasons.map((reason) => row(code(reason), reasons[reason]))
   return `## Dead letters
 
@@ -213,7 +222,12 @@ key as they were (a value above 1 MiB is cut; the whole stays in its topic), and
 
 ${[row('header', 'holds'), row('---', '---'), ...headers].join('\n')}
 
-${[row('reason', 'means'), row('---', '---'), ...lines].join('\n')}`
+${[row('reason', 'means'), row('---', '---'), ...lines].join('\n')}
+
+A record that was [replayed](dead-letters.md) from a dead letter says so by headers of its own, in ${code(topics.transactions)} and, if it is
+still wrong, in the dead letter that it becomes.
+
+${[row('header', 'holds'), row('---', '---'), ...replays].join('\n')}`
 }
 
 function row(...cells: readonly string[]): string {

@@ -8,7 +8,7 @@ import { clientsExportVerb } from './verbs/clients-export.ts'
 import { cutPointsVerb } from './verbs/cut-points.ts'
 import { dayVerb } from './verbs/day.ts'
 import { demoVerb } from './verbs/demo.ts'
-import { dlqListVerb } from './verbs/dlq-list.ts'
+import { dlqVerbs } from './verbs/dlq.ts'
 import { featuresExportVerb } from './verbs/features-export.ts'
 import { generateVerb } from './verbs/generate.ts'
 import { ingestVerb } from './verbs/ingest.ts'
@@ -30,7 +30,7 @@ const verbs: readonly Verb[] = [
   (program, context) => clientShowVerb(program.command('client').description('one client'), context),
   (program, context) => clientsExportVerb(program.command('clients').description('all clients'), context),
   segmentsVerb,
-  (program, context) => dlqListVerb(program.command('dlq').description('dead letters'), context),
+  (program, context) => dlqVerbs(program.command('dlq').description('dead letters'), context),
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
   sourcesVerb,
   generateVerb,

@@ -1,3 +1,4 @@
+import { replayHeaders } from '#schemas/dead-letter.ts'
 import type { Log, LogWriter, NewRecord } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { untilDecided } from './completion.ts'
@@ -83,8 +84,9 @@ async function alreadyPublished(options: PublishOptions): Promise<Published> {
   const { skip, ends } = nothingPublished(options)
   for (let partition = 0; partition < from.length; partition++)
     for await (const batch of readRange(log, topic, partition, from[partition]!, tops[partition] ?? 0))
-      for (const { value, offset } of batch.records) {
-        if (value === null || !(await isOurs(value))) continue
+      for (const { value, offset, headers } of batch.records) {
+        // A dead letter of this upload that was replayed meanwhile comes from somebody else.
+        if (value === null || headers[replayHeaders.of] !== undefined || !(await isOurs(value))) continue
         skip[partition]!++
         ends[partition] = offset + 1
       }

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { postClients } from './clients/routes.ts'
+import { deadLetterRoutes } from './dead-letters/routes.ts'
 import { failure, success } from './route-parts.ts'
 import { sourceRoutes } from './sources/routes.ts'
 import { phases } from './store/phases.ts'
@@ -190,5 +191,6 @@ export const ingestRoutes = [
   getTaskStatus,
   listUploads,
   getUpload,
+  ...deadLetterRoutes,
   ...sourceRoutes,
 ] as const
