@@ -17,6 +17,7 @@ import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
 import { sourcesVerb } from './verbs/sources.ts'
 import { startVerb } from './verbs/start.ts'
+import { streamDemoVerb } from './verbs/stream-demo.ts'
 import { topicsVerb } from './verbs/topics.ts'
 
 type Verb = (parent: Command, context: CliContext) => void
@@ -24,6 +25,7 @@ type Verb = (parent: Command, context: CliContext) => void
 const verbs: readonly Verb[] = [
   startVerb,
   demoVerb,
+  streamDemoVerb,
   ingestVerb,
   dayVerb,
   cutPointsVerb,
