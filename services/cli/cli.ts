@@ -15,6 +15,7 @@ import { ingestVerb } from './verbs/ingest.ts'
 import { migrateVerb } from './verbs/migrate.ts'
 import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
+import { sourcesVerb } from './verbs/sources.ts'
 import { startVerb } from './verbs/start.ts'
 import { topicsVerb } from './verbs/topics.ts'
 import { uploadsRejectedVerb } from './verbs/uploads-rejected.ts'
@@ -33,6 +34,7 @@ const verbs: readonly Verb[] = [
   (program, context) => uploadsRejectedVerb(groupOf(program, 'uploads', 'files that were taken in'), context),
   (program, context) => dlqListVerb(program.command('dlq').description('dead letters'), context),
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
+  sourcesVerb,
   generateVerb,
   rebuildVerb,
   migrateVerb,

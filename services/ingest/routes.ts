@@ -1,6 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { postClients } from './clients/routes.ts'
 import { getRejectedRows } from './rejected-routes.ts'
 import { failure, success } from './route-parts.ts'
+import { sourceRoutes } from './sources/routes.ts'
 import { phases } from './store/phases.ts'
 import { statuses } from './store/uploads.ts'
 import { postTransactions } from './tills/routes.ts'
@@ -212,9 +214,11 @@ export const getUpload = createRoute({
 /** All of them, for the API's OpenAPI document. */
 export const ingestRoutes = [
   postTransactions,
+  postClients,
   postUpload,
   getTaskStatus,
   listUploads,
   getUpload,
   getRejectedRows,
+  ...sourceRoutes,
 ] as const
