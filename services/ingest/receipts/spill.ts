@@ -44,9 +44,12 @@ export interface SpillOptions {
   readonly signal?: AbortSignal
 }
 
-/** Bytes of a bucket aimed at: what the second pass holds in memory at once. */
-const bucketBytes = 3 * 1024 * 1024
-const maxBuckets = 256
+/**
+ * Bytes of a bucket aimed at: what the second pass holds in memory at once, several times over until it is swept. Each
+ * bucket is an open file and a piece of a buffer in the first.
+ */
+const bucketBytes = 1.5 * 1024 * 1024
+const maxBuckets = 512
 
 /**
  * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`, and
