@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { readManifest } from './files/buckets.ts'
@@ -32,7 +33,9 @@ export async function openJudged(dataDir: string, upload: UploadView, flagged: b
   const directory = verdictsPath(dataDir, upload.batchId)
   const manifest = await readManifest<VerdictManifest>(join(directory, 'manifest.json'))
   if (manifest === null) throw withoutVerdicts(upload)
-  const batches = readRows(join(dataDir, manifest.storedPath), manifest.format)
+  const original = join(dataDir, manifest.storedPath)
+  if (!existsSync(original)) throw withoutOriginal(upload, manifest)
+  const batches = readRows(original, manifest.format)
   const first = await batches.next()
   const firstRow = first.done ? [] : (first.value[0] ?? [])
   const header = headerOf(manifest.format, firstRow) ?? firstRow.map((_, index) => `column_${index + 1}`)
@@ -61,6 +64,14 @@ function withoutVerdicts({ batchId, status }: UploadView): LoyaltyError {
     `no verdicts are kept of upload ${batchId}: it failed before its rows were judged, or an older version took it in; ` +
       'upload the file again',
     { details },
+  )
+}
+
+function withoutOriginal({ batchId }: UploadView, { storedPath }: VerdictManifest): LoyaltyError {
+  return new LoyaltyError(
+    'verdicts_missing',
+    `the file of upload ${batchId} is no longer at ${storedPath} of the data directory; put it back, or upload it again`,
+    { details: { batch_id: batchId, path: storedPath } },
   )
 }
 

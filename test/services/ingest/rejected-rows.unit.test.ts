@@ -112,6 +112,12 @@ test('as JSON each row has its verdicts with both sentences and its cells', asyn
   })
 })
 
+test('rows cannot be shown without their file, and the answer says where it is missed', async () => {
+  await prepared([lineHeader, 'R1,,2011-06-15 12:00,1,1,A'].join('\n'))
+  await rm(join(dir.path, 'file.csv'))
+  await expect(csv()).rejects.toMatchObject({ code: 'verdicts_missing', details: { path: 'file.csv' } })
+})
+
 test('a file without verdicts says whether they will come', async () => {
   const open = (status: UploadView['status']) => openJudged(dir.path, { ...upload, status }, false)
   await expect(open('PROCESSING')).rejects.toMatchObject({ code: 'verdicts_not_ready', retriable: true })
