@@ -2,7 +2,8 @@ import { replayHeaders } from '#schemas/dead-letter.ts'
 import type { Log, LogWriter, NewRecord } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { untilDecided } from './completion.ts'
-import { type GroupManifest, type PreparedEvent, readEvents } from './receipts/group.ts'
+import type { GroupManifest } from './receipts/group.ts'
+import { type PreparedEvent, readEvents } from './receipts/prepared-events.ts'
 
 /**
  * Publishes the prepared events of an upload, each once. Appends to a partition are in order and durable, so the log

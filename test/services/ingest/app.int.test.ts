@@ -220,6 +220,7 @@ describe('reading', () => {
       'get /api/v1/management/tasks/{task_id}/status',
       'get /api/v1/management/data/uploads',
       'get /api/v1/management/data/uploads/{batch_id}',
+      'get /api/v1/management/data/uploads/{batch_id}/rejected',
       'get /api/v1/management/data/sources',
       'post /api/v1/management/data/sources/{name}/run',
     ])
