@@ -38,6 +38,8 @@ export interface RegistryOptions {
 const schemaNotFound = 40403
 const headers = { accept: 'application/vnd.schemaregistry.v1+json, application/json' }
 const retryMs = 150
+/** How long a confirmed answer speaks for the registry being up to date. */
+const missedForMs = 1_000
 
 /** A registry over HTTP (Confluent's REST interface). Connects on first use. */
 export function openRegistry(options: RegistryOptions): Registry {
@@ -62,10 +64,14 @@ export function openRegistry(options: RegistryOptions): Registry {
       }
     }
   }
-  // A registry of several machines may have given out an id a moment before the one that we ask has heard of it.
+  // A registry of several machines may have given out an id a moment before the one that we ask has heard of it. Values
+  // that are no events at all may name thousands of ids: that moment is not waited for again and again.
+  let missedAt = Number.NEGATIVE_INFINITY
   const confirmed = async (id: number) => {
-    await delay(options.confirmMs ?? 200)
-    return asked(id)
+    if (performance.now() - missedAt > missedForMs) await delay(options.confirmMs ?? 200)
+    const type = await asked(id)
+    if (type === null) missedAt = performance.now()
+    return type
   }
   return {
     async register(subject, schema) {

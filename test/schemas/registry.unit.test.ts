@@ -60,6 +60,15 @@ test('a schema is missing when the registry has said so twice', async () => {
   expect(asked).toBe(2)
 })
 
+test('thousands of ids that nobody gave out do not wait one after the other', async () => {
+  answers = [missing]
+  const client = openRegistry({ url, retries: 0, confirmMs: 500 })
+  const startedMs = performance.now()
+  for (let id = 1; id <= 20; id++) expect(await client.schemaById(id)).toBeNull()
+  expect(asked).toBe(40)
+  expect(performance.now() - startedMs).toBeLessThan(5_000)
+})
+
 test('a registry that hears of a schema a moment later has it', async () => {
   answers = [missing, found]
   expect((await registry().schemaById(7))?.name).toBe('loyalty.events.TransactionRecorded')
