@@ -101,9 +101,10 @@ function oneLine(value: string): string {
   return line.length > shownChars ? `${line.slice(0, shownChars - 1)}…` : line
 }
 
-function readAs({ container, encoding, delimiter }: NonNullable<UploadReport['input']>): string {
+function readAs({ container, encoding, delimiter, rejected_rows }: NonNullable<UploadReport['input']>): string {
   const divided = delimiter === null ? 'columns without delimiter' : `columns divided by ${JSON.stringify(delimiter)}`
-  return `${encoding}${container === 'none' ? '' : ` in ${container}`}, ${divided}`
+  const back = rejected_rows ? '; rejected rows that came back' : ''
+  return `${encoding}${container === 'none' ? '' : ` in ${container}`}, ${divided}${back}`
 }
 
 /** Clients per segment with their share. */

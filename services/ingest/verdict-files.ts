@@ -50,7 +50,7 @@ export async function keepVerdicts(path: string, manifest: Omit<VerdictManifest,
   await writeManifest(join(path, 'manifest.json'), { ...manifest, codes: verdictCodes } satisfies VerdictManifest)
 }
 
-const leastRowsOfPart = 131_072
+const leastRowsOfPart = 32_768
 const maxParts = 256
 
 function rowsOfPart(rows: number): number {
