@@ -220,7 +220,7 @@ export class LoyaltyStep implements WorkingSet {
   #lay(hash: number, client: Client): Touched {
     const { key } = client
     const touched: Touched = { key, client, changed: false, due: false, facts: [], gravest: Kind.unknown }
-    this.#touched.add(hash, touched)
+    this.#touched.add(hash, key, 0, key.length, touched)
     return touched
   }
 

@@ -68,7 +68,7 @@ class Fold implements Folded {
   readonly effects: Sums = new Map()
   duplicates = 0
   readonly #letters: ReadonlyMap<number, Letter>
-  readonly #settings: Parameters<typeof Ledger.empty>[1]
+  readonly #settings: Parameters<typeof Ledger.empty>[0]
   readonly #effects = newEffects()
   readonly #entry = newEntry()
 
