@@ -9,7 +9,8 @@ import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Calendar } from '#streams/domain/calendar.ts'
 import type { FileProfile } from '../../ingest/profile.ts'
-import { groupReceipts, readEvents } from '../../ingest/receipts/group.ts'
+import { groupReceipts } from '../../ingest/receipts/group.ts'
+import { readEvents } from '../../ingest/receipts/prepared-events.ts'
 import { spillRows } from '../../ingest/receipts/spill.ts'
 
 export interface DaysOptions {

@@ -17,7 +17,8 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 /** Every verb, in words. */
 const verbs = [
   ...['start', 'demo', 'ingest', 'day', 'segments', 'generate', 'rebuild', 'migrate', 'topics', 'check-config'],
-  ...['cut-points show', 'cut-points calibrate', 'cut-points publish', 'client show', 'clients export', 'dlq list'],
+  ...['cut-points show', 'cut-points calibrate', 'cut-points publish', 'client show', 'clients export'],
+  ...['dlq list', 'dlq show', 'dlq fix', 'dlq replay', 'dlq discard', 'dlq actions'],
   'features export',
 ]
 
