@@ -46,9 +46,10 @@ export interface LoadReport {
   readonly seconds: { readonly answered: number; readonly taken_in: number; readonly projected: number }
   readonly per_second: { readonly answered: number; readonly taken_in: number; readonly projected: number }
   readonly kills: Readonly<Record<string, number>>
-  readonly cpu_seconds: Readonly<Record<string, number>>
+  /** By program; null where programs were killed, whose time is lost with them. */
+  readonly cpu_seconds: Readonly<Record<string, number>> | null
   /** Of all programs, engines and the sending side together: what a rate comes to whatever else the machine does. */
-  readonly cpu_microseconds_per_transaction: number
+  readonly cpu_microseconds_per_transaction: number | null
   readonly log_records: number
   readonly clients: number
 }
@@ -139,10 +140,9 @@ async function run(options: LoadOptions, stack: Stack): Promise<LoadReport> {
     seconds: { answered: rounded(answered), taken_in: rounded(takenIn), projected: rounded(projected) },
     per_second: { answered: rate(answered), taken_in: rate(takenIn), projected: rate(projected) },
     kills: killer.kills,
-    cpu_seconds: cpu,
-    cpu_microseconds_per_transaction: Math.round(
-      (Object.values(cpu).reduce((sum, seconds) => sum + seconds, 0) / transactions) * 1e6,
-    ),
+    cpu_seconds: kills > 0 ? null : cpu,
+    cpu_microseconds_per_transaction:
+      kills > 0 ? null : Math.round((Object.values(cpu).reduce((sum, each) => sum + each, 0) / transactions) * 1e6),
     log_records: ends.reduce((sum, end) => sum + end, 0),
     clients: sent.clients,
   }
