@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { postClients } from './clients/routes.ts'
+import { deadLetterRoutes } from './dead-letters/routes.ts'
 import { getRejectedRows } from './rejected-routes.ts'
 import { failure, success } from './route-parts.ts'
 import { sourceRoutes } from './sources/routes.ts'
@@ -219,6 +220,7 @@ export const ingestRoutes = [
   getTaskStatus,
   listUploads,
   getUpload,
+  ...deadLetterRoutes,
   getRejectedRows,
   ...sourceRoutes,
 ] as const
