@@ -45,6 +45,15 @@ describe('the complete Online Retail file', () => {
     })
   })
 
+  test('by the usual rule 19 receipts are flagged, and taken in with the others', () => {
+    const { outliers, references } = prepared.events
+    expect(outliers).toMatchObject({ flagged: 19, mads: 100, max_minor: null })
+    // By sorting all amounts: median 247.77, deviation 158.32.
+    expect(outliers.median_minor! / 24_777).toBeCloseTo(1, 2)
+    expect(outliers.mad_minor! / 15_832).toBeCloseTo(1, 1)
+    expect(references).toBe(0)
+  })
+
   test.each([
     ['14911', 201, 14_382_506],
     ['17850', 34, 539_121],
