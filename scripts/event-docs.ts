@@ -1,4 +1,5 @@
 import { type DeadLetterReason, deadLetterHeaders, deadLetterReasons, replayHeaders } from '#schemas/dead-letter.ts'
+import { forwardHeaders } from '#schemas/forward.ts'
 import { publishedEvents, schemaText, subjectOf } from '#schemas/published.ts'
 import { type Topics, topicSpecs, topicsOf } from '#schemas/topics.ts'
 
@@ -50,13 +51,21 @@ const contents: Readonly<Record<keyof Topics, string>> = {
 
 const reasons: Readonly<Record<DeadLetterReason, string>> = {
   undecodable: 'no Confluent frame, bytes that do not fit the schema, or a record of another type',
-  unknown_schema: 'the registry says that there is no schema with this id',
+  unknown_schema:
+    'the registry says, twice, that there is no schema with this id; to be replayed once it is registered',
   invalid: 'well-formed, but against the rules of the domain (the detail names the field)',
   wrong_currency: 'not the currency of the programme',
-  wrong_partition: 'the key does not belong to the partition, or is not the client of the value',
+  wrong_partition:
+    'the key does not belong to the partition, and the record cannot be forwarded: it was already, or its headers are above 64 KiB',
   conflicting_duplicate: 'the transaction id is known with other content; the first in the log stands',
   beyond_ledger: 'refers to, or is, a transaction older than the ledger keeps in full',
   too_large: 'above 256 KiB',
+}
+
+const forwardTexts: Readonly<Record<keyof typeof forwardHeaders, string>> = {
+  partition: 'the partition that the transaction was written to',
+  offset: 'its offset there',
+  timestamp: 'its arrival there, epoch milliseconds; the timestamp of the record itself is that of the forwarding',
 }
 
 const headerTexts: Readonly<Record<keyof typeof deadLetterHeaders, string>> = {
@@ -78,7 +87,7 @@ const replayTexts: Readonly<Record<keyof typeof replayHeaders, string>> = {
 
 /** The text of docs/events.md: prose about the contracts, and tables made from the schemas themselves. */
 export function eventDocs(): string {
-  return `${[intro, topicTable(), wire, ...publishedEvents.map(({ name }) => eventSection(name)), deadLetters(), evolution].join('\n\n')}\n`
+  return `${[intro, topicTable(), wire, ...publishedEvents.map(({ name }) => eventSection(name)), forwards(), deadLetters(), evolution].join('\n\n')}\n`
 }
 
 const intro = `# Events
@@ -183,6 +192,19 @@ function nullLast(a: string, b: string): number {
 
 function defaultText(field: Field): string {
   return field.default === undefined ? '' : code(JSON.stringify(field.default))
+}
+
+function forwards(): string {
+  const headers = Object.entries(forwardHeaders).map(([key, name]) =>
+    row(code(name), forwardTexts[key as keyof typeof forwardHeaders]),
+  )
+  return `## Forwarded transactions
+
+A transaction in a partition that its key does not belong to, as a till with another partitioner writes it, is appended to
+the right partition in the same transaction as the step that met it, and counts there. Key, value and headers are as they
+were, with these headers more, as UTF-8 text. The step's block lists its offset in the position, as ${code('forwarded')}.
+
+${[row('header', 'holds'), row('---', '---'), ...headers].join('\n')}`
 }
 
 function deadLetters(): string {

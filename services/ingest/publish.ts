@@ -1,7 +1,9 @@
 import { replayHeaders } from '#schemas/dead-letter.ts'
 import type { Log, LogWriter, NewRecord } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
-import { type GroupManifest, type PreparedEvent, readEvents } from './receipts/group.ts'
+import { untilDecided } from './completion.ts'
+import type { GroupManifest } from './receipts/group.ts'
+import { type PreparedEvent, readEvents } from './receipts/prepared-events.ts'
 
 /**
  * Publishes the prepared events of an upload, each once. Appends to a partition are in order and durable, so the log
@@ -77,6 +79,8 @@ function nothingPublished({ from }: PublishOptions): Published {
 
 async function alreadyPublished(options: PublishOptions): Promise<Published> {
   const { log, topic, from, isOurs } = options
+  // What was appended may lie behind a transaction of another writer that is still open.
+  await untilDecided(log, topic, options.signal)
   const tops = await log.admin.endOffsets(topic)
   const { skip, ends } = nothingPublished(options)
   for (let partition = 0; partition < from.length; partition++)

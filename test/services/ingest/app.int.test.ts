@@ -228,6 +228,7 @@ describe('reading', () => {
       'get /api/v1/management/dead-letters/actions',
       'get /api/v1/management/dead-letters/actions/{action_id}',
       'get /api/v1/management/dead-letters/{id}',
+      'get /api/v1/management/data/uploads/{batch_id}/rejected',
       'get /api/v1/management/data/sources',
       'post /api/v1/management/data/sources/{name}/run',
     ])
