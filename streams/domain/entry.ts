@@ -139,12 +139,15 @@ export function hasRefAt(words: Uint32Array, at: number): boolean {
   return (words[at + At.refHi]! | words[at + At.refLo]!) !== 0
 }
 
-/** True where entry `at` has this id. */
+/**
+ * True where entry `at` has this id. Its halves may be signed or not, since only bits are compared: a number beyond 2^31
+ * has to be allocated to be handed over, the same bits as a signed one have not.
+ */
 export function isIdAt(words: Uint32Array, at: number, hi: number, lo: number): boolean {
-  return words[at + At.idLo] === lo && words[at] === hi
+  return ((words[at + At.idLo]! ^ lo) | (words[at]! ^ hi)) === 0
 }
 
-/** True where entry `at` refers to this id. */
+/** True where entry `at` refers to this id, as `isIdAt`. */
 export function isRefAt(words: Uint32Array, at: number, hi: number, lo: number): boolean {
-  return words[at + At.refLo] === lo && words[at + At.refHi] === hi
+  return ((words[at + At.refLo]! ^ lo) | (words[at + At.refHi]! ^ hi)) === 0
 }

@@ -91,6 +91,6 @@ export class IdIndex {
   #isAt(entries: IndexedEntries, number: number, hi: number, lo: number): boolean {
     const words = entries.wordsOf(number)
     const at = entries.offsetOf(number) + this.#idAt
-    return words[at + 1] === lo && words[at] === hi
+    return ((words[at + 1]! ^ lo) | (words[at]! ^ hi)) === 0
   }
 }

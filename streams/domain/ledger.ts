@@ -106,7 +106,7 @@ export class Ledger extends PackedEntries {
     effects.grossMinor = 0
     effects.netMinor = 0
     if (effects.others.length > 0) effects.others.length = 0
-    const known = this.find(entry.idHi, entry.idLo)
+    const known = this.find(entry.idHi | 0, entry.idLo | 0)
     if (known >= 0) return sameContent(this.wordsOf(known)[this.offsetOf(known) + At.content]!, entry)
     const refers = (entry.refHi | entry.refLo) !== 0
     if (this.#past !== null) {
@@ -125,7 +125,7 @@ export class Ledger extends PackedEntries {
       const content = cold.find(entry.idHi, entry.idLo)
       if (content >= 0) return sameContent(content, entry)
     }
-    if (!refers || this.find(entry.refHi, entry.refLo) >= 0) return null
+    if (!refers || this.find(entry.refHi | 0, entry.refLo | 0) >= 0) return null
     return cold.find(entry.refHi, entry.refLo) >= 0 ? 'beyond_ledger' : null
   }
 
@@ -135,7 +135,7 @@ export class Ledger extends PackedEntries {
     this.#waiting -= waitedFor
     if (refers) {
       this.#references = true
-      if (this.find(entry.refHi, entry.refLo) < 0) this.#waiting++
+      if (this.find(entry.refHi | 0, entry.refLo | 0) < 0) this.#waiting++
     }
     if (refers || waitedFor > 0) referencedEffects(this, waitedFor > 0, effects)
     else ownEffect(entry, effects)

@@ -165,7 +165,7 @@ export abstract class PackedEntries {
     return chunk
   }
 
-  /** Number of the entry with this id, or -1. */
+  /** Number of the entry with this id, or -1. Halves signed or not, as of `isIdAt`. */
   find(hi: number, lo: number): number {
     if (this.#young === null && this.#chunks.length > this.#unchanged) this.#indexYoung()
     const found = this.#young === null ? this.#findInTail(hi, lo) : this.#young.find(this, hi, lo, this.#count)
@@ -201,7 +201,7 @@ export abstract class PackedEntries {
   originalOf(number: number): number {
     const words = this.wordsOf(number)
     const at = this.offsetOf(number)
-    return hasRefAt(words, at) ? this.find(words[at + At.refHi]!, words[at + At.refLo]!) : noneNamed
+    return hasRefAt(words, at) ? this.find(words[at + At.refHi]! | 0, words[at + At.refLo]! | 0) : noneNamed
   }
 
   /** Writes the numbers of the entries that refer to this id to `out`, ascending, and answers how many they are. */
