@@ -157,7 +157,7 @@ class GroupPass {
     const value = encoder.encode(this.#eventOf(receipt))
     if (value.length > maxEventBytes) return 'too_large'
     const key = Buffer.from(receipt.first.client)
-    const bucket = Math.floor(((receipt.first.number - 1) * file.buckets) / file.rows)
+    const bucket = Math.floor(((receipt.first.number - 1) * file.buckets) / (file.lastNumber ?? file.rows))
     this.#files.append(bucket, frame(receipt.first.number, partitionOf(key, partitions), key, value))
     this.#count(receipt)
     return null

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
 import { findColumns, headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
-import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
+import { type FileInput, type RowBatch, readRows, unknownInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import { emptyTally, reject, type Tally } from '../verdicts.ts'
 import { RowMapper } from './map-row.ts'
@@ -20,6 +20,8 @@ export interface SpillManifest {
   readonly buckets: number
   /** Rows of the file, without the header. */
   readonly rows: number
+  /** The highest number of a row: that of the last one, which sheets count otherwise. */
+  readonly lastNumber?: number
   readonly tally: Tally
   /** What the file was found to be. */
   readonly input: FileInput
@@ -55,8 +57,8 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   } finally {
     await buckets.close()
   }
-  const { buckets: count, rows, tally, input } = pass
-  const manifest: SpillManifest = { key: options.key, buckets: count, rows, tally, input }
+  const { buckets: count, rows, lastNumber, tally, input } = pass
+  const manifest: SpillManifest = { key: options.key, buckets: count, rows, lastNumber, tally, input }
   await writeManifest(manifestPath, manifest)
   return manifest
 }
@@ -68,7 +70,7 @@ function joined(parts: string[]): Uint8Array {
 /** Compressed text is taken to be a tenth of its size. */
 async function bucketsFor(path: string): Promise<number> {
   const { size } = await stat(path)
-  const text = /\.(gz|zst|zip)$/i.test(path) ? size * 10 : size
+  const text = /\.(gz|zst|zip|xlsx|xlsm)$/i.test(path) ? size * 10 : size
   return Math.min(maxBuckets, Math.max(4, Math.ceil(text / bucketBytes)))
 }
 
@@ -76,6 +78,7 @@ class SpillPass {
   readonly buckets: number
   readonly tally = emptyTally()
   rows = 0
+  lastNumber = 0
   readonly input = unknownInput()
   readonly #options: SpillOptions
   readonly #files: Buckets<string>
@@ -95,6 +98,7 @@ class SpillPass {
     const { size } = await stat(path)
     const rows = readRows(path, profile.format, {
       input: this.input,
+      notation: profile,
       onBytes: (bytes) => onProgress?.(bytes / Math.max(1, size)),
     })
     for await (const batch of rows) {
@@ -105,19 +109,22 @@ class SpillPass {
     if (this.rows === 0) throw fileEmpty(this.#mapper === null ? 'nothing' : 'header')
   }
 
-  #take(rows: readonly (readonly string[])[]): void {
-    for (const cells of rows) {
+  #take(rows: RowBatch): void {
+    for (let at = 0; at < rows.length; at++) {
+      const cells = rows[at]!
       if (this.#mapper === null) {
         const { profile } = this.#options
         this.#mapper = new RowMapper(profile, findColumns(profile, headerOf(profile.format, cells)))
         if (profile.format.header) continue
       }
+      this.rows++
+      this.lastNumber = rows.numbers?.[at] ?? this.rows
       this.#takeRow(this.#mapper, cells)
     }
   }
 
   #takeRow(mapper: RowMapper, cells: readonly string[]): void {
-    const reason = mapper.map(cells, ++this.rows)
+    const reason = mapper.map(cells, this.lastNumber)
     const { row } = mapper
     if (reason === null) {
       this.#files.append(this.#bucketOf(row.key), encodeRow(row))
