@@ -69,6 +69,8 @@ class SheetReading {
   readonly #handler: SheetHandler
   readonly #xml: XmlReader
   #width = 0
+  /** Cells handed on, empty ones included. */
+  #cells = 0
 
   constructor(workbook: Workbook, sheet: Sheet, texts: SharedStrings | null, options: SheetOptions) {
     this.#workbook = workbook
@@ -105,11 +107,7 @@ class SheetReading {
     for await (const chunk of office.read(this.#sheet.part, { limits, onBytes: tell }))
       for (let at = 0; at < chunk.length; at += pieceBytes) {
         this.#xml.push(chunk.subarray(at, at + pieceBytes))
-        for await (const rows of this.#handler.take(this.#texts)) {
-          // One text that many cells share unpacks as a bomb does.
-          checkExpansion(this.#handler.chars, fileBytes, limits)
-          if (rows.length > 0) yield rows
-        }
+        for await (const rows of this.#handler.take(this.#texts)) if (rows.length > 0) yield rows
       }
     this.#xml.end()
   }
@@ -138,7 +136,12 @@ class SheetReading {
       this.#width = Math.max(this.#width, this.#handler.width)
       for (const { cells } of rows) this.#width = Math.max(this.#width, cells.length)
     }
-    for (const { cells } of rows) while (cells.length < this.#width) cells.push('')
+    for (const { cells } of rows) {
+      while (cells.length < this.#width) cells.push('')
+      this.#cells += cells.length
+    }
+    // One text that many cells share unpacks as a bomb does, and so do rows of one cell in the last column.
+    checkExpansion(this.#handler.chars + this.#cells, this.#options.fileBytes, this.#options.limits ?? expansionLimits)
     return rows
   }
 
