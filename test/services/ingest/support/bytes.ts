@@ -34,9 +34,11 @@ export function utf16(text: string, order: 'le' | 'be', mark = true): Buffer {
   return order === 'le' ? bytes : bytes.swap16()
 }
 
-interface ZipFile {
+export interface ZipFile {
   readonly name: string
   readonly content: Uint8Array
+  /** What the content was packed to before, which then is not given. */
+  readonly packed?: { readonly data: Buffer; readonly bytes: number; readonly crc: number }
   readonly method?: number
   readonly flags?: number
   /** Another checksum than that of the content. */
@@ -55,8 +57,9 @@ export function zipped(...files: readonly ZipFile[]): Buffer {
   const directory: Buffer[] = []
   let offset = 0
   for (const file of files) {
-    const { name, content, method = 8, flags = 0, crc = crc32(content), claimedBytes = content.length } = file
-    const data = method === 8 ? deflateRawSync(content) : Buffer.from(content)
+    const { name, content, packed, method = 8, flags = 0 } = file
+    const { crc = packed?.crc ?? crc32(content), claimedBytes = packed?.bytes ?? content.length } = file
+    const data = packed?.data ?? (method === 8 ? deflateRawSync(content) : Buffer.from(content))
     const common = Buffer.alloc(26)
     common.writeUInt16LE(file.zip64 ? 45 : 20, 0)
     common.writeUInt16LE(flags | (file.descriptor ? 8 : 0), 2)

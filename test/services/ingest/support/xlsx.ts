@@ -1,4 +1,6 @@
-import { zipped } from './bytes.ts'
+import { Readable } from 'node:stream'
+import { crc32, createDeflateRaw } from 'node:zlib'
+import { type ZipFile, zipped } from './bytes.ts'
 
 /** Workbooks as other programs write them, made part by part. */
 
@@ -128,4 +130,44 @@ export function contentTypesOf(sheets: number, main = `${contentTypes}.sheet.mai
     ([part, type]) => `<Override PartName="/xl/${part}.xml" ContentType="${contentTypes}.${type}+xml"/>`,
   )
   return `${head}<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="${main}"/>${overrides.join('')}</Types>`
+}
+
+/** A workbook of one sheet whose rows are too many to be held. */
+export async function bigXlsx(
+  rows: AsyncIterable<readonly Cell[]> | Iterable<readonly Cell[]>,
+  formats: readonly string[],
+): Promise<Buffer> {
+  const texts = new Texts()
+  const packed = await packedSheet(rows, texts)
+  const { 'xl/worksheets/sheet1.xml': _, ...parts } = partsOf({ sheets: [{}], formats })
+  const files: ZipFile[] = Object.entries({ ...parts, 'xl/sharedStrings.xml': texts.xml() }).map(([name, content]) => ({
+    name,
+    content: Buffer.from(content),
+  }))
+  return zipped(...files, { name: 'xl/worksheets/sheet1.xml', content: Buffer.alloc(0), packed })
+}
+
+async function packedSheet(rows: AsyncIterable<readonly Cell[]> | Iterable<readonly Cell[]>, texts: Texts) {
+  let crc = 0
+  let bytes = 0
+  async function* xml() {
+    let text = `${head}<worksheet xmlns="${namespace}"><sheetData>`
+    let number = 0
+    const chunk = () => {
+      const content = Buffer.from(text)
+      crc = crc32(content, crc)
+      bytes += content.length
+      text = ''
+      return content
+    }
+    for await (const cells of rows) {
+      text += rowXml(++number, cells, texts)
+      if (text.length > 1_000_000) yield chunk()
+    }
+    text += '</sheetData></worksheet>'
+    yield chunk()
+  }
+  const chunks: Buffer[] = []
+  for await (const chunk of Readable.from(xml()).pipe(createDeflateRaw({ level: 1 }))) chunks.push(chunk as Buffer)
+  return { data: Buffer.concat(chunks), bytes, crc }
 }
