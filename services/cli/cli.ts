@@ -15,6 +15,7 @@ import { ingestVerb } from './verbs/ingest.ts'
 import { migrateVerb } from './verbs/migrate.ts'
 import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
+import { sourcesVerb } from './verbs/sources.ts'
 import { startVerb } from './verbs/start.ts'
 import { topicsVerb } from './verbs/topics.ts'
 
@@ -31,6 +32,7 @@ const verbs: readonly Verb[] = [
   segmentsVerb,
   (program, context) => dlqListVerb(program.command('dlq').description('dead letters'), context),
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
+  sourcesVerb,
   generateVerb,
   rebuildVerb,
   migrateVerb,

@@ -32,6 +32,7 @@ export const ingestStatuses: Readonly<Record<string, number>> = {
   csv_unclosed_quote: 400,
   too_many_columns: 400,
   task_not_found: 404,
+  source_not_found: 404,
   upload_not_found: 404,
 }
 

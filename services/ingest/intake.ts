@@ -4,6 +4,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { PoolClient } from 'pg'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
@@ -63,17 +64,23 @@ export async function storeFile(deps: IntakeDeps, fileName: string, content: Rea
 
 /**
  * Makes a stored file an upload with a task. Without a profile's name the one is taken whose columns the file has.
+ * `also`: what is to be written in the transaction that writes the upload.
  *
  * Errors (the stored file is deleted): `file_empty`, `profile_unknown`, `profile_invalid`, `profile_needed` (none or
  * several fit), `columns_missing`, and those of `readRows`.
  */
-export async function acceptFile(deps: IntakeDeps, file: StoredFile, profileName?: string): Promise<NewUpload> {
+export async function acceptFile(
+  deps: IntakeDeps,
+  file: StoredFile,
+  profileName?: string,
+  also?: (taskId: string) => (client: PoolClient) => Promise<void>,
+): Promise<NewUpload> {
   const path = join(deps.dataDir, file.storedPath)
   try {
     const profile = await profileFor(deps, path, profileName)
     await mustHoldRows(path, profile)
     const upload = { ...file, taskId: randomUUID(), profile, trace: traceOfRequest() }
-    await deps.store.create(upload)
+    await deps.store.create(upload, also?.(upload.taskId))
     return upload
   } catch (error) {
     await discardFile(deps, file)

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { topicsOf } from '#schemas/topics.ts'
 import { systemClock } from '#streams/core/clock.ts'
@@ -15,6 +16,7 @@ import { openClickHouse, openPostgres, openRegistry } from '../wiring/stores.ts'
 import { ingestCrashPoints } from './crash.ts'
 import { processorStatus } from './processor-status.ts'
 import { startIngest } from './program.ts'
+import { parseSources } from './sources/config.ts'
 
 const logger = createLogger('ingest', process.env.LOYALTY_LOG_LEVEL || 'info')
 
@@ -39,6 +41,10 @@ await runProgram(logger, async (lifecycle) => {
     settings: programmeSettings(config),
     model: await defaultModel(config),
     programme: { when: 'configure', profile: null },
+    sources:
+      config.sourcesFile === undefined
+        ? []
+        : parseSources(await readFile(config.sourcesFile, 'utf8'), (name) => process.env[name]),
     dataDir: resolve(config.dataDir),
     port: config.ingestPort,
     bind: config.bind,

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool } from 'pg'
-import { EventEncoder } from '#schemas/encoder.ts'
+import { encodersOf } from '#schemas/encoder.ts'
 import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
@@ -17,6 +17,9 @@ import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.t
 import type { FileProfile } from './profile.ts'
 import { type DefaultModel, ensureProgramme, type ProgrammeSettings } from './programme.ts'
 import type { ReportWarning } from './report.ts'
+import type { SourceConfig } from './sources/config.ts'
+import { addSourceRoutes } from './sources/routes.ts'
+import { Sources } from './sources/runner.ts'
 import { UploadStore } from './store/uploads.ts'
 import type { StreamWatchDeps } from './stream-watch.ts'
 import { Ticker } from './ticker.ts'
@@ -45,6 +48,10 @@ export interface IngestDeps {
   readonly stream: Omit<StreamWatchDeps, 'tell'>
   /** How often days are looked for between uploads; default 5 s. */
   readonly tickEveryMs?: number | undefined
+  /** Sources of files that are looked through by a schedule. */
+  readonly sources?: readonly SourceConfig[] | undefined
+  /** How often files taken from them are looked after; default 2 s. */
+  readonly settleSourcesMs?: number | undefined
   readonly dataDir: string
   readonly profilesDir?: string | undefined
   /** Limits of the tills' door, where they are not the usual ones. */
@@ -96,25 +103,37 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const warn = ({ code, message, details }: ReportWarning) => logger.warn({ code, details }, message)
   const ticker = new Ticker({ log, topics, registry, control, clock, pool, warn }, deps.tickEveryMs)
   const worker = new UploadWorker({ job, programme, ticker, stream: deps.stream, pool, logger })
+  const intake = { store, dataDir, profilesDir: deps.profilesDir }
+  const onTask = () => worker.wake()
   const app = createIngestApp({
-    store,
-    dataDir,
-    profilesDir: deps.profilesDir,
+    ...intake,
     server: { logger, metrics, ready: () => readiness(pool, log, topics), statuses: tillStatuses },
-    onTask: () => worker.wake(),
+    onTask,
   })
-  const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
+  const encoders = encodersOf(await registerAll(registry, topics, ['TransactionRecorded', 'ClientProfileChanged']))
   const tills = openTills({
     log,
     topics,
     control,
-    encoder: new EventEncoder('TransactionRecorded', schemaId),
+    registry,
+    encoders,
     profilesDir: deps.profilesDir,
     metrics,
     logger,
     limits: deps.tillLimits,
   })
   tills.addRoutes(app)
+  const sources = new Sources({
+    sources: deps.sources ?? [],
+    intake,
+    pool,
+    // Times of files are of this machine, whatever clock the programme follows.
+    nowMs: () => Date.now(),
+    logger,
+    onTask,
+    settleMs: deps.settleSourcesMs,
+  })
+  addSourceRoutes(app, sources)
   const server = await listen(app, { port: deps.port, bind: deps.bind })
   worker.start()
   return {
@@ -123,6 +142,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     close: async () => {
       await server.close()
       await tills.close()
+      await sources.close()
       await worker.stop()
     },
   }

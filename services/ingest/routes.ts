@@ -1,5 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { postClients } from './clients/routes.ts'
 import { failure, success } from './route-parts.ts'
+import { sourceRoutes } from './sources/routes.ts'
 import { phases } from './store/phases.ts'
 import { statuses } from './store/uploads.ts'
 import { postTransactions } from './tills/routes.ts'
@@ -190,4 +192,12 @@ export const getUpload = createRoute({
 })
 
 /** All of them, for the API's OpenAPI document. */
-export const ingestRoutes = [postTransactions, postUpload, getTaskStatus, listUploads, getUpload] as const
+export const ingestRoutes = [
+  postTransactions,
+  postClients,
+  postUpload,
+  getTaskStatus,
+  listUploads,
+  getUpload,
+  ...sourceRoutes,
+] as const

@@ -82,6 +82,12 @@ export const variables = {
       "Folder of the models and their cards. Not set: the product's own.",
       'models',
     ),
+    sourcesFile: variable(
+      'LOYALTY_SOURCES',
+      z.string().min(1).optional(),
+      'JSON file of sources that are looked through by a schedule: folders, S3 prefixes, PostgreSQL queries (docs/sources.md).',
+      './sources.json',
+    ),
     deadLetterDays: variable(
       'LOYALTY_DEAD_LETTER_DAYS',
       wholeNumber(1, 3650).default(30),

@@ -6,9 +6,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rejectionCodes } from '#services/ingest/tills/rejection.ts'
 import { type ApiOverIngest, startApiOverIngest } from '../services/api/support/api-over-ingest.ts'
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/pos-integration.md'), 'utf8')
+const [page, clientsPage] = ['pos-integration', 'clients'].map((name) =>
+  readFileSync(join(import.meta.dirname, `../../docs/${name}.md`), 'utf8'),
+) as [string, string]
+const pages = page + clientsPage
 /** Each command with the answer that the page shows below it. */
-const examples = [...page.matchAll(/^```sh\n(.*?)^```\n\n^```json\n(.*?)^```/gms)].map(
+const examples = [...pages.matchAll(/^```sh\n(.*?)^```\n\n^```json\n(.*?)^```/gms)].map(
   ([, command, answer]) => [command!.trim(), JSON.parse(answer!)] as const,
 )
 
@@ -18,8 +21,8 @@ beforeAll(async () => {
 })
 afterAll(() => api?.close())
 
-test('every command of the page has its answer there', () => {
-  expect(examples.length).toBe([...page.matchAll(/^```sh$/gm)].length)
+test('every command of the pages has its answer there', () => {
+  expect(examples.length).toBe([...pages.matchAll(/^```sh$/gm)].length)
   expect(examples.length).toBeGreaterThan(4)
 })
 

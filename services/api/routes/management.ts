@@ -5,11 +5,17 @@ import { currentTrace, traceparentOf } from '../../platform/trace.ts'
 import type { ApiState } from '../state.ts'
 
 /** What ingestion serves and the API passes through, bodies as streams. */
-const passedOn = ['/api/v1/transactions', '/api/v1/management/data/*', '/api/v1/management/tasks/*']
+const passedOn = [
+  ['POST', '/api/v1/transactions'],
+  // Only that: a client may be called "import".
+  ['POST', '/api/v1/clients/import'],
+  ['ALL', '/api/v1/management/data/*'],
+  ['ALL', '/api/v1/management/tasks/*'],
+] as const
 
 export function managementRoutes(app: OpenAPIHono, { deps }: ApiState): void {
-  for (const path of passedOn)
-    app.all(path, async (c) => {
+  for (const [method, path] of passedOn)
+    app.on(method, path, async (c) => {
       const { pathname, search } = new URL(c.req.url)
       const trace = currentTrace()
       const headers = {

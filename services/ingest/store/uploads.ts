@@ -1,4 +1,4 @@
-import type { Pool } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import type { FileProfile } from '../profile.ts'
 import type { UploadReport } from '../report.ts'
 import type { Phase } from './phases.ts'
@@ -122,8 +122,8 @@ export class UploadStore {
     this.#pool = pool
   }
 
-  /** Batch and task at once, so that no stored file is without the task that works on it. */
-  async create(upload: NewUpload): Promise<void> {
+  /** Batch and task at once, so that no stored file is without the task that works on it; and what `also` writes. */
+  async create(upload: NewUpload, also?: (client: PoolClient) => Promise<void>): Promise<void> {
     await inTransaction(this.#pool, async (client) => {
       await client.query(
         `insert into ingest.data_upload_batches
@@ -143,6 +143,7 @@ export class UploadStore {
         `insert into ingest.tasks (task_id, kind, batch_id, trace_id, correlation_id) values ($1, 'upload', $2, $3, $4)`,
         [upload.taskId, upload.batchId, upload.trace?.traceId, upload.trace?.correlationId],
       )
+      await also?.(client)
     })
   }
 

@@ -113,11 +113,16 @@ function tooLarge({ bytes }: BodyLimits): LoyaltyError {
   )
 }
 
-/** A body as one text. Errors: `body_malformed` where it is no UTF-8, and those of `readBody`. */
-export async function readText(chunks: AsyncIterable<Buffer>): Promise<string> {
+/** A body as a whole. Errors: those of `readBody`. */
+export async function readBytes(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
   const parts: Buffer[] = []
   for await (const chunk of chunks) parts.push(chunk)
-  return textOf(parts.length === 1 ? parts[0]! : Buffer.concat(parts))
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+}
+
+/** A body as one text. Errors: `body_malformed` where it is no UTF-8, and those of `readBody`. */
+export async function readText(chunks: AsyncIterable<Buffer>): Promise<string> {
+  return textOf(await readBytes(chunks))
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

@@ -10,13 +10,14 @@ export const transactionEventType = 'com.platform.loyalty.transaction.recorded.v
 
 const named = z.string({ error: 'must be a text' }).min(1, 'is empty')
 
-export const transactionEvent = z
-  .looseObject(
+/** An event of one type; `data` is judged for itself. */
+export function eventSchema<Type extends string>(type: Type) {
+  return z.looseObject(
     {
       specversion: z.literal('1.0', { error: 'must be "1.0"' }),
       id: named,
       source: named,
-      type: z.literal(transactionEventType, { error: `must be ${transactionEventType}` }),
+      type: z.literal(type, { error: `must be ${type}` }),
       time: z.iso.datetime({ offset: true, error: 'must be ISO 8601 with seconds and zone' }).optional(),
       datacontenttype: z
         .string({ error: 'must be a text' })
@@ -26,11 +27,21 @@ export const transactionEvent = z
     },
     { error: 'a CloudEvent must be an object' },
   )
-  .openapi('TransactionCloudEvent')
+}
 
-/** The transaction in an event of structured mode, or why there is none. */
-export function itemOfEvent(event: unknown): unknown {
-  const parsed = transactionEvent.safeParse(event)
+export const transactionEvent = eventSchema(transactionEventType).openapi('TransactionCloudEvent')
+
+const schemas = new Map<string, ReturnType<typeof eventSchema>>()
+
+function schemaOf(type: string): ReturnType<typeof eventSchema> {
+  const schema = schemas.get(type) ?? eventSchema(type)
+  schemas.set(type, schema)
+  return schema
+}
+
+/** The item in an event of structured mode, or why there is none. `type`: the one that is expected. */
+export function itemOfEvent(event: unknown, type: string): unknown {
+  const parsed = schemaOf(type).safeParse(event)
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!
     return refused(path.join('.'), message)
@@ -44,10 +55,11 @@ function refused(field: string, message: string): RefusedItem {
 }
 
 /** The same of binary mode, whose attributes are headers. */
-export function itemOfHeaders(data: unknown, header: (name: string) => string | undefined): unknown {
+export function itemOfHeaders(data: unknown, header: (name: string) => string | undefined, expected: string): unknown {
+  if (data instanceof RefusedItem) return data
   const attribute = (name: string) => decoded(header(`ce-${name}`))
   const [specversion, id, source, type, time] = ['specversion', 'id', 'source', 'type', 'time'].map(attribute)
-  return itemOfEvent({ specversion, id, source, type, ...(time === undefined ? {} : { time }), data })
+  return itemOfEvent({ specversion, id, source, type, ...(time === undefined ? {} : { time }), data }, expected)
 }
 
 /** Values of headers are percent-encoded. What is no such encoding is taken as it is. */

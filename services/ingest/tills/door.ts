@@ -1,16 +1,27 @@
-import { largestTransactionValue } from '#schemas/dead-letter.ts'
-import type { EventEncoder } from '#schemas/encoder.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import type { Control } from '../control.ts'
 import type { GroupCommit, PartitionedRecord } from './group-commit.ts'
 import type { Principal } from './principal.ts'
 import { RefusedItem, type Rejection } from './rejection.ts'
-import { judge } from './verdict.ts'
+
+/** A record for the log, and what the sender is told of it. */
+export interface TakenItem {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  readonly id: string
+}
+
+/** What an item becomes, or why it becomes nothing. */
+export type RecordOf = (
+  item: unknown,
+  principal: Principal,
+  programme: { readonly currency: string },
+) => TakenItem | Rejection
 
 export interface DoorDeps {
   readonly control: Pick<Control, 'read'>
-  readonly encoder: EventEncoder<'TransactionRecorded'>
+  readonly recordOf: RecordOf
   readonly commits: GroupCommit
   /** How long a request waits for the log; default 30 s. */
   readonly commitMs?: number | undefined
@@ -22,21 +33,21 @@ interface Programme {
 }
 
 export type ItemVerdict =
-  | { readonly status: 'accepted'; readonly transactionId: string }
+  | { readonly status: 'accepted'; readonly id: string }
   | ({ readonly status: 'rejected' } & Rejection)
 
 /** Verdicts on some items, and the moment from which they hold. */
 export interface Admission {
   readonly verdicts: readonly ItemVerdict[]
   readonly accepted: number
-  /** Resolves once the log has every accepted transaction durably; rejects in time where it does not answer. */
+  /** Resolves once the log has every accepted item durably; rejects in time where it does not answer. */
   readonly durable: Promise<void>
   /** Resolves when nothing of this is under way any more, whatever became of it. */
   readonly settled: Promise<unknown>
 }
 
-/** Takes transactions to the log: a verdict on each, an event for each that is accepted. */
-export class TillDoor {
+/** Takes items to the log: a verdict on each, a record for each that is accepted. */
+export class Door {
   readonly #deps: DoorDeps
   #programme: Programme | null = null
 
@@ -59,30 +70,16 @@ export class TillDoor {
   admit(items: readonly unknown[], principal: Principal, programme: Programme): Admission {
     const records: PartitionedRecord[] = []
     const verdicts = items.map((item): ItemVerdict => {
-      const verdict = item instanceof RefusedItem ? item.rejection : this.#recordOf(item, principal, programme)
-      if ('code' in verdict) return { status: 'rejected', ...verdict }
-      records.push(verdict.record)
-      return { status: 'accepted', transactionId: verdict.transactionId }
+      const taken = item instanceof RefusedItem ? item.rejection : this.#deps.recordOf(item, principal, programme)
+      if ('code' in taken) return { status: 'rejected', ...taken }
+      const { key, value, id } = taken
+      records.push({ partition: partitionOf(key, programme.partitions), record: { key, value } })
+      return { status: 'accepted', id }
     })
     const appended = this.#deps.commits.append(records)
     const settled = appended.catch(() => {})
     return { verdicts, accepted: records.length, durable: inTime(appended, this.#deps.commitMs ?? 30_000), settled }
   }
-
-  #recordOf(item: unknown, principal: Principal, { currency, partitions }: Programme) {
-    const event = judge(item, principal, { currency })
-    if ('code' in event) return event
-    const key = Buffer.from(event.client_id)
-    const value = this.#deps.encoder.encode(event)
-    if (value.length > largestTransactionValue) return tooLarge(value.length)
-    const record: PartitionedRecord = { partition: partitionOf(key, partitions), record: { key, value } }
-    return { record, transactionId: event.transaction_id }
-  }
-}
-
-function tooLarge(bytes: number): Rejection {
-  const message = `the transaction takes ${bytes} bytes as an event, at most ${largestTransactionValue} are allowed`
-  return { code: 'too_large', field: null, message }
 }
 
 async function inTime(work: Promise<void>, ms: number): Promise<void> {
@@ -90,7 +87,7 @@ async function inTime(work: Promise<void>, ms: number): Promise<void> {
   const late = new Promise<never>((_, reject) => {
     const error = new LoyaltyError(
       'log_unavailable',
-      `the log did not confirm within ${ms / 1_000} s; some transactions may have been written, send all of them again`,
+      `the log did not confirm within ${ms / 1_000} s; some of it may have been written, send all of them again`,
       { retriable: true },
     )
     timer = setTimeout(() => reject(error), ms)

@@ -5,11 +5,11 @@ import type { Rejection } from './rejection.ts'
 
 const largestInt = 2_147_483_647
 
-const text = z
+export const text = z
   .string({ error: 'must be a text' })
   .refine((value) => value.isWellFormed() && !value.includes('\0'), 'holds a character that no store keeps')
-const whole = z.int({ error: 'must be a whole number, not quoted, below 2^53' })
-const optionalText = text.nullish()
+export const whole = z.int({ error: 'must be a whole number, not quoted, below 2^53' })
+export const optionalText = text.nullish()
 
 const line = z.strictObject(
   {
@@ -38,7 +38,7 @@ const originalReceipt = z
   )
   .describe('the original by the key of its receipt, where the system declares one')
 
-const when = z
+export const when = z
   .union([whole, z.iso.datetime({ offset: true })], {
     error:
       'must be ISO 8601 with seconds and zone, such as 2026-03-01T12:30:00+03:00, or epoch milliseconds as a number',
@@ -85,11 +85,12 @@ export function readItem(input: unknown): TillTransaction | Rejection {
   return parsed.success ? parsed.data : rejectionOf(parsed.error.issues[0]!, input)
 }
 
-function rejectionOf(issue: z.core.$ZodIssue, input: unknown): Rejection {
+/** The first thing that is wrong with the shape of an item. */
+export function rejectionOf(issue: z.core.$ZodIssue, input: unknown): Rejection {
   const field = issue.path.join('.')
   if (issue.code === 'unrecognized_keys') {
     const unknown = [...issue.path, issue.keys[0]!].join('.')
-    const message = `there is no field ${unknown}; what else the till knows goes into attributes, as texts`
+    const message = `there is no field ${unknown}; what else is known goes into attributes, as texts`
     return { code: 'unknown_field', field: unknown, message }
   }
   if (field === '') return { code: 'bad_field', field: null, message: issue.message }

@@ -1,8 +1,9 @@
 import type { ReadableStream } from 'node:stream/web'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
-import { type BodyLimits, readBody, readLines, readText } from './body.ts'
+import { type BodyLimits, readBody, readBytes, readLines, readText } from './body.ts'
 import { itemOfEvent, itemOfHeaders } from './cloud-events.ts'
-import type { Admission, ItemVerdict, TillDoor } from './door.ts'
+import { type AvroEventKind, itemOfAvro } from './cloud-events-avro.ts'
+import type { Admission, Door, ItemVerdict } from './door.ts'
 import type { Gate, Ticket } from './gate.ts'
 import type { Principal } from './principal.ts'
 import { RefusedItem } from './rejection.ts'
@@ -40,14 +41,21 @@ export const requestLimits: RequestLimits = {
   line: 1024 * 1024,
 }
 
+/** What the items of a door are. */
+export interface ItemKind extends AvroEventKind {
+  /** For messages: transaction, client. */
+  readonly noun: string
+}
+
 export interface TillIntakeDeps {
-  readonly door: TillDoor
+  readonly kind: ItemKind
+  readonly door: Door
   readonly gate: Gate
   readonly limits: RequestLimits
 }
 
 /**
- * Reads a request to its end and takes its transactions to the log. Resolves when the log has everything that the outcome
+ * Reads a request to its end and takes its items to the log. Resolves when the log has everything that the outcome
  * calls accepted.
  *
  * Errors: `media_type_unsupported`, `body_malformed`, `body_too_large`, `body_timeout`, `encoding_unsupported`,
@@ -75,73 +83,78 @@ type Take = (
 ) => Promise<Outcome>
 
 function takerOf({ header }: TillRequest): Take {
-  switch ((header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase()) {
+  const type = (header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase()
+  const binary = header('ce-specversion') !== undefined
+  switch (type) {
     case 'application/json':
-      return header('ce-specversion') === undefined
-        ? jsonTaker(listOf)
-        : jsonTaker((data) => [itemOfHeaders(data, header)])
+      return binary ? jsonTaker((data, { eventType }) => [itemOfHeaders(data, header, eventType)]) : jsonTaker(listOf)
     case 'application/cloudevents+json':
-      return jsonTaker((event) => [itemOfEvent(event)])
+      return jsonTaker((event, { eventType }) => [itemOfEvent(event, eventType)])
     case 'application/cloudevents-batch+json':
-      return jsonTaker((events) => listOf(events).map(itemOfEvent))
+      return jsonTaker((events, { eventType }) => listOf(events).map((event) => itemOfEvent(event, eventType)))
+    case 'application/cloudevents+avro':
+      return takeWhole(async (body, kind) => [await itemOfAvro(await readBytes(body), kind)])
+    case 'application/avro':
+    case 'avro/binary':
+      if (binary)
+        return takeWhole(async (body, kind) => [
+          itemOfHeaders(await kind.ofAvro(await readBytes(body)), header, kind.eventType),
+        ])
+      break
     case 'application/x-ndjson':
     case 'application/ndjson':
       return takeLines
-    default:
-      throw new LoyaltyError(
-        'media_type_unsupported',
-        'send Content-Type application/json (one transaction or an array), application/x-ndjson (one a line), ' +
-          'application/cloudevents+json or application/cloudevents-batch+json',
-      )
   }
+  throw new LoyaltyError(
+    'media_type_unsupported',
+    'send Content-Type application/json (one, or an array), application/x-ndjson (one a line), or CloudEvents: ' +
+      'application/cloudevents+json, application/cloudevents-batch+json, application/cloudevents+avro, or application/avro ' +
+      'with the attributes as headers',
+  )
 }
 
 function listOf(parsed: unknown): unknown[] {
   return Array.isArray(parsed) ? parsed : [parsed]
 }
 
-function jsonTaker(itemsOf: (parsed: unknown) => unknown[]): Take {
-  return (deps, request, ticket, underWay) => takeJson(itemsOf, deps, request, ticket, underWay)
+function jsonTaker(itemsOf: (parsed: unknown, kind: ItemKind) => unknown[]): Take {
+  return takeWhole(async (body, kind) => itemsOf(parsedJson(await readText(body)), kind))
 }
 
-async function takeJson(
-  itemsOf: (parsed: unknown) => unknown[],
-  { door, limits }: TillIntakeDeps,
-  request: TillRequest,
-  ticket: Ticket,
-  underWay: Promise<unknown>[],
-): Promise<Outcome> {
-  const text = await readText(readBody(bodyOf(request), limits.json, ticket))
-  const items = itemsOf(parsedJson(text))
-  if (items.length > limits.items)
-    throw new LoyaltyError(
-      'too_many_items',
-      `the array has ${items.length} transactions, at most ${limits.items} are taken; send more requests, or NDJSON`,
-      { details: { items: items.length, limit: limits.items } },
-    )
-  const admission = door.admit(items, request.principal, await door.programme())
-  underWay.push(admission.settled)
-  await admission.durable
-  const { verdicts, accepted } = admission
-  const codes: Record<string, number> = {}
-  countCodes(verdicts, codes)
-  return {
-    accepted,
-    rejected: items.length - accepted,
-    codes,
-    verdicts: verdicts.map((verdict, index) => ({ index, verdict })),
+/** For bodies that are read whole before anything in them is understood. */
+function takeWhole(itemsOf: (body: AsyncIterable<Buffer>, kind: ItemKind) => Promise<unknown[]>): Take {
+  return async ({ door, limits, kind }, request, ticket, underWay) => {
+    const items = await itemsOf(readBody(bodyOf(request), limits.json, ticket), kind)
+    if (items.length > limits.items)
+      throw new LoyaltyError(
+        'too_many_items',
+        `the array has ${items.length} ${kind.noun}s, at most ${limits.items} are taken; send more requests, or NDJSON`,
+        { details: { items: items.length, limit: limits.items } },
+      )
+    const admission = door.admit(items, request.principal, await door.programme())
+    underWay.push(admission.settled)
+    await admission.durable
+    const { verdicts, accepted } = admission
+    const codes: Record<string, number> = {}
+    countCodes(verdicts, codes)
+    return {
+      accepted,
+      rejected: items.length - accepted,
+      codes,
+      verdicts: verdicts.map((verdict, index) => ({ index, verdict })),
+    }
   }
 }
 
 /** In slices as they come, so that a stream may be longer than memory. */
 async function takeLines(
-  { door, limits }: TillIntakeDeps,
+  { kind, door, limits }: TillIntakeDeps,
   request: TillRequest,
   ticket: Ticket,
   underWay: Promise<unknown>[],
 ): Promise<Outcome> {
   const programme = await door.programme()
-  const tally = new LineTally(limits.items)
+  const tally = new LineTally(limits.items, kind.noun)
   let slice: unknown[] = []
   let bytes = 0
   const flush = async () => {
@@ -170,13 +183,15 @@ const sliceBytes = 4 * 1024 * 1024
 
 class LineTally {
   readonly #most: number
+  readonly #noun: string
   readonly #verdicts: { index: number; verdict: ItemVerdict }[] = []
   readonly #codes: Record<string, number> = {}
   #accepted = 0
   #rejected = 0
 
-  constructor(most: number) {
+  constructor(most: number, noun: string) {
     this.#most = most
+    this.#noun = noun
   }
 
   add({ verdicts, accepted }: Admission): void {
@@ -197,7 +212,7 @@ class LineTally {
   toldIn(error: unknown): unknown {
     if (!(error instanceof LoyaltyError) || this.#accepted === 0) return error
     const { code, retriable, details } = error
-    const told = `${error.message}. ${this.#accepted} transactions before that are in the log; sending all again is safe`
+    const told = `${error.message}. ${this.#accepted} ${this.#noun}s before that are in the log; sending all again is safe`
     return new LoyaltyError(code, told, {
       retriable,
       details: { ...details, accepted: this.#accepted, rejected: this.#rejected },

@@ -56,6 +56,9 @@ export const postTransactions = createRoute({
             .min(1)
             .max(1_000),
         },
+        'application/cloudevents+avro': {
+          schema: z.string().describe('the Avro event format; data as JSON, or an event with the id of its schema'),
+        },
         'application/x-ndjson': { schema: z.string().describe('one transaction a line') },
       },
     },

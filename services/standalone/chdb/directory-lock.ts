@@ -16,7 +16,8 @@ interface Owner {
 
 /**
  * Makes this process the only user of `directory`, by a file that names the owner. A file left by a process that is gone
- * is taken over. Waits up to `waitMs` (default 0), or until `signal`, for a living owner to let go.
+ * is taken over, and the end of one that is ending is waited for. Waits up to `waitMs` (default 0), or until `signal`, for
+ * a living owner to let go.
  *
  * Errors: `data_directory_in_use` (details: directory, pid).
  */
@@ -31,7 +32,7 @@ export async function lockDirectory(
     if (await created(file)) return { release: () => rm(file, { force: true }) }
     const owner = await ownerOf(file)
     if (owner !== null && !isRunning(owner)) await moveAway(file)
-    else if (performance.now() < deadline && !options.signal?.aborted)
+    else if ((performance.now() < deadline || isEnding(owner)) && !options.signal?.aborted)
       await new Promise((resolve) => setTimeout(resolve, 50))
     else
       throw new LoyaltyError(
@@ -85,6 +86,15 @@ function isRunning(owner: Owner): boolean {
   }
   const started = startOf(owner.pid)
   return started === '' || owner.started === '' || started === owner.started
+}
+
+/** True for a process that was killed and has given its memory back, but not yet everything: a moment on a busy machine. */
+function isEnding(owner: Owner | null): boolean {
+  try {
+    return owner !== null && owner.pid > 0 && readFileSync(`/proc/${owner.pid}/cmdline`, 'utf8') === ''
+  } catch {
+    return false
+  }
 }
 
 /** Field 22 of /proc/<pid>/stat; '' on systems without it, and 'ended' for a zombie, which holds nothing any more. */

@@ -272,6 +272,7 @@ describe('the API over its read models', () => {
         '/api/v1/clients/{client_id}',
         '/api/v1/segments/stats',
         '/api/v1/transactions',
+        '/api/v1/clients/import',
         '/api/v1/management/data/upload',
         '/api/v1/management/tasks/{task_id}/status',
         '/api/v1/service/status',

@@ -215,17 +215,20 @@ describe('reading', () => {
   test('every route is described for the OpenAPI document', () => {
     expect(ingestRoutes.map((route) => `${route.method} ${route.path}`)).toEqual([
       'post /api/v1/transactions',
+      'post /api/v1/clients/import',
       'post /api/v1/management/data/upload',
       'get /api/v1/management/tasks/{task_id}/status',
       'get /api/v1/management/data/uploads',
       'get /api/v1/management/data/uploads/{batch_id}',
+      'get /api/v1/management/data/sources',
+      'post /api/v1/management/data/sources/{name}/run',
     ])
   })
 })
 
 test('the schema goes back to nothing and forward again', async () => {
   const back = await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory, target: 0 })
-  expect(back.applied).toEqual(['-0004-trace', '-0003-waiting', '-0002-clock', '-0001-uploads'])
+  expect(back.applied).toEqual(['-0009-sources', '-0004-trace', '-0003-waiting', '-0002-clock', '-0001-uploads'])
   const { rows } = await pool.query(`select table_name from information_schema.tables where table_schema = 'ingest'`)
   expect(rows).toEqual([{ table_name: 'schema_migrations' }])
   expect((await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory })).applied).toEqual([

@@ -23,7 +23,7 @@ describe('a CloudEvent', () => {
       datacontenttype: 'application/json; charset=utf-8',
       x: 1,
     })
-    expect(itemOfEvent(whole)).toEqual({
+    expect(itemOfEvent(whole, transactionEventType)).toEqual({
       ...data,
       attributes: { cashier: '7', ce_id: 'e-1', ce_source: '/stores/12' },
     })
@@ -36,11 +36,11 @@ describe('a CloudEvent', () => {
       'ce-source': '/100%',
       'ce-type': transactionEventType,
     }
-    expect(itemOfHeaders(tillSale(), (name) => headers[name])).toMatchObject({
+    expect(itemOfHeaders(tillSale(), (name) => headers[name], transactionEventType)).toMatchObject({
       attributes: { ce_id: 'e-1 а', ce_source: '/100%' },
     })
     const { 'ce-id': _, ...without } = headers
-    expect(itemOfHeaders(tillSale(), (name) => without[name])).toMatchObject({
+    expect(itemOfHeaders(tillSale(), (name) => without[name], transactionEventType)).toMatchObject({
       rejection: { code: 'bad_event', field: 'id' },
     })
   })
@@ -55,7 +55,7 @@ describe('a CloudEvent', () => {
     ['with XML', event({ datacontenttype: 'text/xml' }), 'datacontenttype'],
     ['with bytes', event({ data: undefined, data_base64: 'AAAA' }), 'data_base64'],
   ])('%s is refused', (_, value, field) => {
-    const item = itemOfEvent(value)
+    const item = itemOfEvent(value, transactionEventType)
     expect(item).toBeInstanceOf(RefusedItem)
     expect(item).toMatchObject({ rejection: { code: 'bad_event', field, message: expect.stringMatching(/\S{4}/) } })
   })
@@ -63,7 +63,7 @@ describe('a CloudEvent', () => {
   test.each([[null], [[1]], ['text'], [{ attributes: 'x' }]])(
     'leaves data that is no transaction as it is: %j',
     (data) => {
-      expect(itemOfEvent(event({ data }))).toEqual(data)
+      expect(itemOfEvent(event({ data }), transactionEventType)).toEqual(data)
     },
   )
 })

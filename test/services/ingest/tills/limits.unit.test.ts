@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { afterEach, expect, test } from 'vitest'
-import { EventEncoder } from '#schemas/encoder.ts'
+import { encodersOf } from '#schemas/encoder.ts'
 import type { ProgrammeConfigured } from '#schemas/events.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
 import { openTills, type TillsDeps, tillStatuses } from '#services/ingest/tills/app.ts'
@@ -12,6 +12,7 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import type { LogWriter } from '#streams/log/log.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { MemoryLog } from '../../../support/memory-log.ts'
+import { MemoryRegistry } from '../../../support/memory-registry.ts'
 import { postTransactions, tillSale } from './support.ts'
 
 /** The door where the log is slow, the body late, the programme missing. */
@@ -51,7 +52,8 @@ async function openWorld({ limits, known = { programme }, beforeAppend }: WorldO
     log,
     topics,
     control: { read: async () => ({ programme: known.programme, day: null, cutPoints: null, model: null }) },
-    encoder: new EventEncoder('TransactionRecorded', 1),
+    registry: new MemoryRegistry(),
+    encoders: encodersOf({ TransactionRecorded: 1, ClientProfileChanged: 2 }),
     metrics,
     logger,
     limits,

@@ -34,18 +34,24 @@ export interface TillAnswer {
   }
 }
 
-/** Posts to the tills' door of a program; a body that is no text or bytes goes as JSON. */
+/** Posts to a door of a program, that of transactions unless `path` says otherwise; a body that is no text or bytes goes as JSON. */
 export async function postTransactions(
   url: string,
   body: unknown,
   headers: Record<string, string> = {},
+  path = '/api/v1/transactions',
 ): Promise<TillAnswer> {
   const raw = typeof body === 'string' || body instanceof Uint8Array || body instanceof ReadableStream
-  const response = await fetch(`${url}/api/v1/transactions`, {
+  const response = await fetch(`${url}${path}`, {
     method: 'POST',
     body: raw ? body : JSON.stringify(body),
     headers: { 'content-type': 'application/json', ...headers },
     ...(body instanceof ReadableStream ? { duplex: 'half' as const } : {}),
   } as RequestInit)
   return { status: response.status, headers: response.headers, body: (await response.json()) as TillAnswer['body'] }
+}
+
+/** Master data of clients, likewise. */
+export function postClients(url: string, body: unknown, headers: Record<string, string> = {}): Promise<TillAnswer> {
+  return postTransactions(url, body, headers, '/api/v1/clients/import')
 }

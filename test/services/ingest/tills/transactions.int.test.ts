@@ -1,16 +1,23 @@
 import { connect } from 'node:net'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { decoderOf } from '#schemas/decoder.ts'
+import { encodersOf } from '#schemas/encoder.ts'
+import type { TransactionRecorded } from '#schemas/events.ts'
+import { registerAll } from '#schemas/registry.ts'
 import { topicsOf } from '#schemas/topics.ts'
+import { clientEventType } from '#services/ingest/clients/routes.ts'
 import { transactionEventType } from '#services/ingest/tills/cloud-events.ts'
+import { partitionOf } from '#streams/core/partitioner.ts'
 import type { Log } from '#streams/log/log.ts'
 import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
+import { readRange } from '#streams/log/range.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { MemoryRegistry } from '../../../support/memory-registry.ts'
 import { type RunningPostgres, startPostgres } from '../../../support/postgres.ts'
 import { type TempDir, tempDir } from '../../../support/temp-dir.ts'
 import { clientRows, newDatabase, openIngest, prepareTopics, startStream } from '../support/world.ts'
-import { postTransactions, tillSale } from './support.ts'
+import { postClients, postTransactions, tillSale } from './support.ts'
 
 /** Transactions of tills over HTTP, on the log of PostgreSQL, through the stream. */
 
@@ -149,6 +156,30 @@ describe('what is sent', () => {
     })
   })
 
+  test('may be Avro: a CloudEvent around it, or around nothing but headers', async () => {
+    const { TransactionRecorded: encoder } = encodersOf(await registerAll(registry, topics, ['TransactionRecorded']))
+    const sale = (id: string) => ({
+      ...(tillSale() as Pick<TransactionRecorded, 'client_id' | 'kind' | 'amount_minor' | 'currency'>),
+      transaction_id: id,
+      occurred_at: Date.UTC(2011, 2, 1),
+      source: '',
+    })
+    const headers = { 'ce-specversion': '1.0', 'ce-id': 'e', 'ce-source': '/s', 'ce-type': transactionEventType }
+    const type = { 'content-type': 'application/avro' }
+    const { answer, records } = await added(() =>
+      postTransactions(url, encoder.encode(sale('av-1')), { ...headers, ...type }),
+    )
+    expect(answer).toMatchObject({ status: 202, body: { results: [{ transaction_id: 'pos:i=av-1' }] } })
+    expect(records).toBe(1)
+    // Without its envelope it is no CloudEvent; the envelope in Avro has a test of its own.
+    expect(await postTransactions(url, encoder.encode(sale('av-2')), type)).toMatchObject({ status: 415 })
+    const structured = { 'content-type': 'application/cloudevents+avro' }
+    expect(await postTransactions(url, encoder.encode(sale('av-3')), structured)).toMatchObject({
+      status: 400,
+      body: { details: { results: [{ code: 'bad_event' }] } },
+    })
+  })
+
   test('may be lines, of any number, of which the bad ones are told by their place', async () => {
     const lines = sales(2_500, 'nd').map((sale) => JSON.stringify(sale))
     lines.splice(1_200, 0, '', '{"client_id":', JSON.stringify(tillSale({ amount_minor: -5 })))
@@ -277,6 +308,49 @@ test('the same receipts by file, by till and by till again count once', async ()
   })
   expect(again).toMatchObject({ transactions: 21, monetary_gross_minor: 20 * 100 + 190 + 1_250 })
   expect((await log.admin.endOffsets(topics.deadLetters)).reduce((sum, ends) => sum + ends, 0)).toBe(0)
+})
+
+test('master data of clients is in its own topic when the answer comes, at the partition of the client', async () => {
+  const anna = { client_id: 'anna', name: 'Anna', email: 'anna@example.org', communication_preferences: { sms: true } }
+  const answer = await postClients(url, [anna, { client_id: 'x', email: 'x' }, { ...anna, city: 'Tver' }], {
+    'loyalty-system': 'crm',
+  })
+  expect(answer).toMatchObject({
+    status: 202,
+    body: {
+      accepted: 2,
+      rejected: 1,
+      results: [
+        { index: 0, status: 'accepted', client_id: 'anna' },
+        { index: 1, status: 'rejected', code: 'bad_field', field: 'email' },
+        { index: 2, status: 'accepted', client_id: 'anna' },
+      ],
+    },
+  })
+  const event = { specversion: '1.0', id: 'e', source: '/crm', type: clientEventType, data: { client_id: 'boris' } }
+  expect(await postClients(url, event, { 'content-type': 'application/cloudevents+json' })).toMatchObject({
+    body: { results: [{ client_id: 'boris' }] },
+  })
+  expect(await postClients(url, [{ name: 'Nobody' }])).toMatchObject({
+    status: 400,
+    body: { code: 'nothing_accepted' },
+  })
+  const decoder = decoderOf(registry, 'ClientProfileChanged')
+  const partition = partitionOf(Buffer.from('anna'), 2)
+  const found: unknown[] = []
+  for (const [at, end] of (await log.admin.endOffsets(topics.clients)).entries())
+    for await (const { records } of readRange(log, topics.clients, at, 0, end))
+      for (const { key, value } of records) {
+        const decoded = await decoder.read(value)
+        const id = Buffer.from(key!).toString()
+        if (id === 'anna') expect(at).toBe(partition)
+        found.push(decoded.kind === 'ok' ? [id, decoded.event.city, decoded.event.source] : decoded)
+      }
+  expect(found.filter((row) => (row as string[])[0] === 'anna')).toEqual([
+    ['anna', null, 'pos:crm'],
+    ['anna', 'Tver', 'pos:crm'],
+  ])
+  expect(found).toHaveLength(3)
 })
 
 test('counts what came and what was refused', async () => {

@@ -1,0 +1,2 @@
+drop table ingest.source_files;
+drop table ingest.sources;
