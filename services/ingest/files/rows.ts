@@ -6,9 +6,11 @@ import { delimiterOf } from './delimiter.ts'
 import type { Decoding } from './encoding.ts'
 import { refuseWorkbook } from './foreign.ts'
 import { cutAtSpaces, cutFixed, LineReader } from './lines.ts'
+import { isRejectedHeader, originalCell, verdictColumns, wasDropped } from './rejected-csv.ts'
 import { readText, type TextOptions } from './text.ts'
 import type { Notation } from './xlsx/cells.ts'
 import { readWorkbook, type SheetInput } from './xlsx/read.ts'
+import type { SheetRow } from './xlsx/sheet.ts'
 import { openWorkbook } from './xlsx/workbook.ts'
 
 /** A file as rows of cells, by the format of its profile and by what the file itself shows where that says `auto`. */
@@ -22,6 +24,8 @@ export interface FileInput {
   delimiter: string | null
   /** Of a workbook: which sheet was read, and what of it could not be. */
   sheet?: SheetInput
+  /** Present where the file is one of rejected rows that has come back. */
+  rejected_rows?: true
 }
 
 /** Rows as cells of text; `numbers` where rows have numbers of their own, as those of sheets have, from 1. */
@@ -51,7 +55,8 @@ export function unknownInput(): FileInput {
 
 /**
  * Rows in file order, some at a time, the header's first where there is one; empty lines are left out. What a file is its
- * first bytes say: the rows of a workbook are those of its sheet. Errors: those of `readText` and `readWorkbook`,
+ * first bytes say: the rows of a workbook are those of its sheet. A file of rejected rows that has come back is read as
+ * what it is, a CSV with a header, and gives rows as the original would. Errors: those of `readText` and `readWorkbook`,
  * `csv_row_too_long`, `csv_unclosed_quote`, `too_many_columns`.
  */
 export async function* readRows(
@@ -73,20 +78,73 @@ export async function* readRows(
     const onSheet = (sheet: SheetInput) => {
       input.sheet = sheet
     }
-    for await (const rows of readWorkbook(workbook, { ...options, ...format, fileBytes, onSheet }))
-      yield Object.assign(
-        rows.map(({ cells }) => cells),
-        { numbers: rows.map(({ number }) => number) },
-      )
+    const rows = numbered(readWorkbook(workbook, { ...options, ...format, fileBytes, onSheet }))
+    const first = await rows.next()
+    if (first.done) return
+    // Rejected rows are mended in a spreadsheet program, which may save them as its own.
+    if (isRejectedHeader(first.value[0] ?? [])) input.rejected_rows = true
+    const all = startingWith(first.value, rows)
+    yield* input.rejected_rows ? originalRows(all, format.header) : all
   } finally {
     await file.close()
   }
+}
+
+async function* numbered(batches: AsyncGenerator<SheetRow[]>): AsyncGenerator<RowBatch> {
+  for await (const rows of batches)
+    yield Object.assign(
+      rows.map(({ cells }) => cells),
+      { numbers: rows.map(({ number }) => number) },
+    )
+}
+
+async function* startingWith<T>(first: T, rest: AsyncGenerator<T>): AsyncGenerator<T> {
+  yield first
+  yield* rest
 }
 
 async function* readTextRows(
   path: string,
   format: FileProfile['format'],
   { input, ...options }: RowsOptions & { readonly input: FileInput },
+): AsyncGenerator<string[][]> {
+  if (await holdsRejectedRows(path)) {
+    input.rejected_rows = true
+    yield* originalRows(readAsItIs(path, rejectedFormat, { ...options, input }), format.header)
+  } else yield* readAsItIs(path, format, { ...options, input })
+}
+
+const rejectedFormat = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
+
+/** A file that cannot be read so is none; why it cannot be read is told by who reads it by its profile. */
+async function holdsRejectedRows(path: string): Promise<boolean> {
+  try {
+    for await (const [first] of readAsItIs(path, rejectedFormat, {}))
+      if (first !== undefined) return isRejectedHeader(first)
+  } catch {
+    return false
+  }
+  return false
+}
+
+async function* originalRows(rows: AsyncGenerator<string[][]>, header: boolean): AsyncGenerator<string[][]> {
+  let begun = false
+  for await (const batch of rows) {
+    const cells = batch
+      .filter((row) => !wasDropped(row))
+      .map((row) => row.slice(verdictColumns.length).map(originalCell))
+    if (begun || cells.length === 0) yield cells
+    else {
+      begun = true
+      yield header ? cells : cells.slice(1)
+    }
+  }
+}
+
+async function* readAsItIs(
+  path: string,
+  format: FileProfile['format'],
+  { input = unknownInput(), ...options }: RowsOptions,
 ): AsyncGenerator<string[][]> {
   let reader: RowReader | null = null
   let sample = ''
