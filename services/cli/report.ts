@@ -101,10 +101,19 @@ function oneLine(value: string): string {
   return line.length > shownChars ? `${line.slice(0, shownChars - 1)}…` : line
 }
 
-function readAs({ container, encoding, delimiter, rejected_rows }: NonNullable<UploadReport['input']>): string {
+function readAs({ container, encoding, delimiter, rejected_rows, sheet }: NonNullable<UploadReport['input']>): string {
+  if (sheet !== undefined) return readAsSheet(sheet)
   const divided = delimiter === null ? 'columns without delimiter' : `columns divided by ${JSON.stringify(delimiter)}`
   const back = rejected_rows ? '; rejected rows that came back' : ''
   return `${encoding}${container === 'none' ? '' : ` in ${container}`}, ${divided}${back}`
+}
+
+function readAsSheet(sheet: NonNullable<NonNullable<UploadReport['input']>['sheet']>): string {
+  const { name, others, error_cells, formulas_without_value } = sheet
+  const unread = others.length === 0 ? '' : `, not read: ${others.join(', ')}`
+  const errors = error_cells === 0 ? '' : `; ${error_cells} cells of errors (#N/A) read as empty`
+  const formulas = formulas_without_value === 0 ? '' : `; ${formulas_without_value} formulas that were never computed`
+  return `sheet ${name} of an Excel workbook${unread}${errors}${formulas}`
 }
 
 /** Clients per segment with their share. */

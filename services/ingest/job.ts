@@ -181,11 +181,12 @@ export class UploadJob {
   }
 
   /** From now on rejected rows can be asked for. */
-  async #keepVerdicts({ rows, fields, input }: SpillManifest): Promise<void> {
+  async #keepVerdicts({ rows, lastNumber, fields, input }: SpillManifest): Promise<void> {
     const { fileName, storedPath, profile } = this.#task
     const { delimiter } = input
     await keepVerdicts(this.#verdictsDirectory(), {
-      ...{ fileName, storedPath, format: profile.format, delimiter, rows, fields },
+      ...{ fileName, storedPath, format: profile.format, delimiter, rows: lastNumber ?? rows, fields },
+      notation: { numbers: profile.numbers, dates: profile.dates },
     })
   }
 

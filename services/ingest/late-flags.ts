@@ -33,7 +33,7 @@ export async function flagUnknownOriginals(options: LateFlagsOptions): Promise<L
   const writer = await VerdictWriter.create(
     verdictsDirectory,
     'late',
-    events.tally.acceptedRows + events.tally.rejectedRows,
+    events.lastNumber ?? events.tally.acceptedRows + events.tally.rejectedRows,
   )
   const first = new FirstVerdicts()
   let unknownOriginals = 0

@@ -43,6 +43,12 @@ const fileFormat = z.discriminatedUnion('kind', [
       .default('auto')
       .describe('auto: the one of , ; tab | that divides the first rows evenly'),
     quote: z.string().length(1).nullable().default('"'),
+    sheet: z
+      .string()
+      .min(1)
+      .max(200)
+      .optional()
+      .describe('of a workbook (.xlsx): the sheet to read; else the first visible one with data'),
     encoding,
     header,
   }),

@@ -35,7 +35,7 @@ export async function openJudged(dataDir: string, upload: UploadView, flagged: b
   if (manifest === null) throw withoutVerdicts(upload)
   const original = join(dataDir, manifest.storedPath)
   if (!existsSync(original)) throw withoutOriginal(upload, manifest)
-  const batches = readRows(original, manifest.format)
+  const batches = readRows(original, manifest.format, { notation: manifest.notation })
   const first = await batches.next()
   const firstRow = first.done ? [] : (first.value[0] ?? [])
   const header = headerOf(manifest.format, firstRow) ?? firstRow.map((_, index) => `column_${index + 1}`)
@@ -43,9 +43,11 @@ export async function openJudged(dataDir: string, upload: UploadView, flagged: b
     let number = manifest.format.header ? -1 : 0
     const judged = new Judged(directory, manifest, flagged)
     for (let batch = first; !batch.done; batch = await batches.next())
-      for (const cells of batch.value) {
-        const verdicts = await judged.at(++number, cells)
-        if (verdicts !== null) yield { row: number, verdicts, cells }
+      for (const [at, cells] of batch.value.entries()) {
+        number++
+        const row = batch.value.numbers?.[at] ?? number
+        const verdicts = number === 0 ? null : await judged.at(row, cells)
+        if (verdicts !== null) yield { row, verdicts, cells }
         if (judged.ended) return
       }
   }

@@ -69,10 +69,19 @@ export const uploadReport = z
     seconds: z.record(z.string(), z.number()).describe('wall time by phase'),
     input: z
       .object({
-        container: z.enum(['none', 'gzip', 'zstd', 'zip']),
+        container: z.enum(['none', 'gzip', 'zstd', 'zip', 'xlsx']),
         encoding: z.string(),
-        encoding_by: z.enum(['profile', 'mark', 'bytes', 'ascii']).describe('how the encoding is known'),
+        encoding_by: z.enum(['profile', 'mark', 'bytes', 'ascii', 'container']).describe('how the encoding is known'),
         delimiter: z.string().nullable(),
+        sheet: z
+          .object({
+            name: z.string(),
+            others: z.array(z.string()).describe('visible sheets that were not read'),
+            error_cells: z.number().int().describe('cells such as #N/A, read as empty'),
+            formulas_without_value: z.number().int().describe('formulas that were never computed, read as empty'),
+          })
+          .optional()
+          .describe('of a workbook'),
         rejected_rows: z.literal(true).optional().describe('the file is one of rejected rows that came back'),
       })
       .optional()

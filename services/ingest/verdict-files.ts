@@ -28,7 +28,9 @@ export interface VerdictManifest {
   readonly format: FileProfile['format']
   /** Null where cells are not divided by one. */
   readonly delimiter: string | null
-  /** Rows of the file, without the header. */
+  /** What numbers and dates of a workbook are written by; missing in manifests of versions that read none. */
+  readonly notation?: Pick<FileProfile, 'numbers' | 'dates'>
+  /** The highest number of a row: rows of the file, without the header, or the last row of a sheet. */
   readonly rows: number
   /** By their numbers in the files, which later versions may give otherwise. */
   readonly codes: readonly VerdictCode[]

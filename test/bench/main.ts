@@ -7,6 +7,7 @@ import { compareWithFloors, describeFloors } from './floors.ts'
 import { foldBench } from './fold.bench.ts'
 import { latencyBench } from './latency.bench.ts'
 import { processorBench } from './processor.bench.ts'
+import { workbookBench } from './workbook.bench.ts'
 
 const benches: readonly Bench[] = [
   foldBench,
@@ -16,6 +17,7 @@ const benches: readonly Bench[] = [
   processorBench('postgres', 'zipf'),
   processorBench('postgres', 'uniform'),
   latencyBench,
+  workbookBench,
   fileBench,
 ]
 const defaultEvents = 2_000_000

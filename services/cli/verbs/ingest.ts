@@ -14,7 +14,7 @@ interface Options extends CommonOptions {
 export function ingestVerb(program: Command, context: CliContext): void {
   program
     .command('ingest')
-    .argument('<file>', 'CSV, also compressed (.gz, .zst)')
+    .argument('<file>', 'CSV, also compressed (.gz, .zst, .zip), or Excel (.xlsx)')
     .description('upload a file of transactions')
     .option('--profile <name>', 'file profile (default: the one whose columns the file has)')
     .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')

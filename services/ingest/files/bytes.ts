@@ -1,13 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { pipeline, type Readable, type Transform } from 'node:stream'
+import { pipeline, Readable, type Transform } from 'node:stream'
 import { crc32, createGunzip, createInflateRaw, createZstdDecompress } from 'node:zlib'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { headBytes, refuseForeign } from './foreign.ts'
+import { refuseEncrypted } from './ole.ts'
 import { findZipEntry, type ZipEntry } from './zip.ts'
 
 /** A file as a stream of the bytes of its text: unpacked by its first bytes, whatever its name says. */
 
-export type Container = 'none' | 'gzip' | 'zstd' | 'zip'
+export type Container = 'none' | 'gzip' | 'zstd' | 'zip' | 'xlsx'
 
 /** What a packed file may come to before it is taken for a bomb. */
 export interface ExpansionLimits {
@@ -33,15 +34,22 @@ export interface BytesOptions {
 
 const chunkBytes = 256 * 1024
 
+/** Both ends are in it; a missing one is that of the file. */
+interface ByteRange {
+  readonly start?: number
+  readonly end?: number
+}
+
 /**
  * Errors: `file_unreadable` (damaged compression), `file_expands_too_much`, `file_format_unsupported`,
- * `archive_not_single`, `archive_unreadable`.
+ * `workbook_encrypted`, `archive_not_single`, `archive_unreadable`.
  */
 export async function* readBytes(path: string, options: BytesOptions = {}): AsyncGenerator<Buffer> {
   const file = await open(path)
   try {
     const head = Buffer.alloc(headBytes)
     const { bytesRead } = await file.read(head, 0, headBytes, 0)
+    await refuseEncrypted(file, head.subarray(0, bytesRead))
     const container = containerOf(head.subarray(0, bytesRead))
     options.onContainer?.(container)
     let first = true
@@ -67,6 +75,12 @@ function containerOf(head: Buffer): Container {
   return start === 0x504b0304 || start === 0x504b0506 ? 'zip' : 'none'
 }
 
+/** True where a file begins as archives do, which workbooks are too. */
+export async function isZip(file: FileHandle): Promise<boolean> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(4), 0, 4, 0)
+  return containerOf(buffer.subarray(0, bytesRead)) === 'zip'
+}
+
 function contentOf(file: FileHandle, container: Container, options: BytesOptions): AsyncGenerator<Buffer> {
   if (container === 'gzip') return unpacked(file, createGunzip({ chunkSize: chunkBytes }), {}, options)
   if (container === 'zstd') return unpacked(file, createZstdDecompress({ chunkSize: chunkBytes }), {}, options)
@@ -74,7 +88,18 @@ function contentOf(file: FileHandle, container: Container, options: BytesOptions
 }
 
 async function* unzipped(file: FileHandle, options: BytesOptions): AsyncGenerator<Buffer> {
-  const entry = await findZipEntry(file)
+  yield* readZipEntry(file, await findZipEntry(file), options)
+}
+
+/**
+ * The bytes of one entry of an archive, checked against what the archive says of it. Errors: `archive_unreadable`,
+ * `file_unreadable`, `file_expands_too_much`.
+ */
+export async function* readZipEntry(
+  file: FileHandle,
+  entry: ZipEntry,
+  options: BytesOptions = {},
+): AsyncGenerator<Buffer> {
   const range = { start: entry.dataOffset, end: entry.dataOffset + entry.compressedBytes - 1 }
   let checksum = 0
   let bytes = 0
@@ -82,6 +107,7 @@ async function* unzipped(file: FileHandle, options: BytesOptions): AsyncGenerato
     for await (const chunk of unpacked(file, decompressorOf(entry), range, options)) {
       checksum = crc32(chunk, checksum)
       bytes += chunk.length
+      if (bytes > entry.expandedBytes) break
       yield chunk
     }
   if (checksum !== entry.crc32 || bytes !== entry.expandedBytes)
@@ -96,18 +122,20 @@ function decompressorOf({ method }: ZipEntry): Transform | null {
 async function* unpacked(
   file: FileHandle,
   decompress: Transform | null,
-  range: { start?: number; end?: number },
+  range: ByteRange,
   { onBytes, limits = expansionLimits }: BytesOptions,
 ): AsyncGenerator<Buffer> {
-  const raw = file.createReadStream({ start: 0, ...range, highWaterMark: chunkBytes, autoClose: false })
+  const read = { bytes: 0 }
+  const raw = rawBytes(file, range, read)
   // Errors reach the reader of the last stream, so the callback has nothing to add.
-  const content: Readable = decompress === null ? raw : pipeline(raw, decompress, () => {})
+  const content: AsyncIterable<Buffer> =
+    decompress === null ? raw : pipeline(Readable.from(raw, { objectMode: false }), decompress, () => {})
   let bytes = 0
   try {
-    for await (const chunk of content as AsyncIterable<Buffer>) {
+    for await (const chunk of content) {
       bytes += chunk.length
-      if (decompress !== null) checkExpansion(bytes, raw.bytesRead, limits)
-      onBytes?.(raw.bytesRead)
+      if (decompress !== null) checkExpansion(bytes, read.bytes, limits)
+      onBytes?.(read.bytes)
       yield chunk
     }
   } catch (cause) {
@@ -120,7 +148,21 @@ async function* unpacked(
   }
 }
 
-function checkExpansion(bytes: number, read: number, limits: ExpansionLimits): void {
+/** Not the stream of the file: that one closes the file when its reader stops early, and others may be reading it too. */
+async function* rawBytes(file: FileHandle, range: ByteRange, read: { bytes: number }): AsyncGenerator<Buffer> {
+  const { start = 0, end = Number.POSITIVE_INFINITY } = range
+  for (let at = start; at <= end; ) {
+    const length = Math.min(chunkBytes, end - at + 1)
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    read.bytes += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+/** Errors: `file_expands_too_much`. */
+export function checkExpansion(bytes: number, read: number, limits: ExpansionLimits): void {
   const isTooDense = bytes > limits.ratioFromBytes && bytes > read * limits.maxRatio
   if (bytes <= limits.maxBytes && !isTooDense) return
   throw new LoyaltyError(
@@ -131,7 +173,11 @@ function checkExpansion(bytes: number, read: number, limits: ExpansionLimits): v
 }
 
 function packedTwice(): LoyaltyError {
-  return new LoyaltyError('file_format_unsupported', 'the file is packed twice; unpack it once and send it again', {
-    details: { format: 'packed twice' },
-  })
+  return new LoyaltyError(
+    'file_format_unsupported',
+    'the file is packed twice, as a workbook in an archive is too; unpack it once and send what is in it',
+    {
+      details: { format: 'packed twice' },
+    },
+  )
 }

@@ -11,17 +11,17 @@ interface Foreign {
 /** So many first bytes tell every format known here. */
 export const headBytes = 512
 
-const saveAsCsv = 'open it in a spreadsheet program and save it as CSV (UTF-8)'
+const saveAsXlsx = 'open it in a spreadsheet program and save it as .xlsx or CSV (UTF-8)'
 
 const foreignFormats: readonly Foreign[] = [
   {
     format: 'Excel 97-2003 (.xls)',
     is: startsWith(0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1),
-    remedy: `${saveAsCsv}, or convert it: soffice --headless --convert-to csv FILE.xls`,
+    remedy: `${saveAsXlsx}, or convert it: soffice --headless --convert-to xlsx FILE.xls`,
   },
   { format: 'PDF', is: startsWithText('%PDF-'), remedy: 'ask for an export of the data behind it as CSV' },
-  { format: 'XML, as spreadsheets of Excel 2003', is: startsWithText('<?xml'), remedy: saveAsCsv },
-  { format: 'HTML, as some programs write under the name .xls', is: isHtml, remedy: saveAsCsv },
+  { format: 'XML, as spreadsheets of Excel 2003', is: startsWithText('<?xml'), remedy: saveAsXlsx },
+  { format: 'HTML, as some programs write under the name .xls', is: isHtml, remedy: saveAsXlsx },
   { format: 'RTF', is: startsWithText('{\\rtf'), remedy: 'export the table as CSV' },
   { format: 'RAR', is: startsWithText('Rar!'), remedy: 'unpack it, and pack the file in it as .zip or .gz if need be' },
   {
@@ -45,14 +45,24 @@ const foreignFormats: readonly Foreign[] = [
 
 /** What is in a container by the names of its entries; null for an ordinary archive. */
 export function officeFormat(names: readonly string[]): string | null {
-  if (names.includes('xl/workbook.xml') || names.includes('xl/workbook.bin')) return 'Excel (.xlsx)'
+  if (names.includes('xl/workbook.xml')) return 'Excel (.xlsx) without its list of contents'
+  if (names.includes('xl/workbook.bin')) return 'Excel, binary (.xlsb)'
   if (names.includes('word/document.xml')) return 'Word (.docx)'
   if (names.includes('mimetype') && names.includes('content.xml')) return 'OpenDocument (.ods)'
   return null
 }
 
 export function refuseOffice(format: string): LoyaltyError {
-  return unsupported(format, saveAsCsv)
+  return unsupported(format, saveAsXlsx)
+}
+
+/** A workbook has no lines that a profile could cut. */
+export function refuseWorkbook(kind: string): LoyaltyError {
+  return new LoyaltyError(
+    'file_format_unsupported',
+    `the file is an Excel workbook, and its profile is for lines of text (format.kind: ${kind}); use one of the kind csv, which is for tables`,
+    { details: { format: 'Excel (.xlsx)', kind } },
+  )
 }
 
 /** Errors: `file_format_unsupported` (details.format; the message says how to convert) for what is known to be no text. */

@@ -1,11 +1,17 @@
+import { open } from 'node:fs/promises'
 import type { FileProfile } from '../profile.ts'
-import type { Container } from './bytes.ts'
+import { type Container, isZip } from './bytes.ts'
 import { CsvReader } from './csv.ts'
 import { delimiterOf } from './delimiter.ts'
 import type { Decoding } from './encoding.ts'
+import { refuseWorkbook } from './foreign.ts'
 import { cutAtSpaces, cutFixed, LineReader } from './lines.ts'
 import { isRejectedHeader, originalCell, verdictColumns, wasDropped } from './rejected-csv.ts'
 import { readText, type TextOptions } from './text.ts'
+import type { Notation } from './xlsx/cells.ts'
+import { readWorkbook, type SheetInput } from './xlsx/read.ts'
+import type { SheetRow } from './xlsx/sheet.ts'
+import { openWorkbook } from './xlsx/workbook.ts'
 
 /** A file as rows of cells, by the format of its profile and by what the file itself shows where that says `auto`. */
 
@@ -13,16 +19,26 @@ import { readText, type TextOptions } from './text.ts'
 export interface FileInput {
   container: Container
   encoding: string
-  encoding_by: Decoding['by']
+  encoding_by: Decoding['by'] | 'container'
   /** Null where cells are not divided by one. */
   delimiter: string | null
+  /** Of a workbook: which sheet was read, and what of it could not be. */
+  sheet?: SheetInput
   /** Present where the file is one of rejected rows that has come back. */
   rejected_rows?: true
 }
 
+/** Rows as cells of text; `numbers` where rows have numbers of their own, as those of sheets have, from 1. */
+export type RowBatch = string[][] & { readonly numbers?: readonly number[] }
+
 export interface RowsOptions extends Omit<TextOptions, 'onDecoding' | 'onContainer'> {
   /** Filled as the file is read, complete at its end. */
   readonly input?: FileInput | undefined
+  /**
+   * The profile, or what it says of numbers and dates: numbers and dates that a workbook has as such are written so, and
+   * whoever then reads the cells by a profile must give that one here. Without it they have a point, and ISO 8601.
+   */
+  readonly notation?: Notation | undefined
 }
 
 interface RowReader {
@@ -38,14 +54,59 @@ export function unknownInput(): FileInput {
 }
 
 /**
- * Rows in file order, some at a time, the header's first where there is one; empty lines are left out. A file of rejected
- * rows that has come back is read as what it is, a CSV with a header, and gives rows as the original would. Errors: those
- * of `readText`, `csv_row_too_long`, `csv_unclosed_quote`, `too_many_columns`.
+ * Rows in file order, some at a time, the header's first where there is one; empty lines are left out. What a file is its
+ * first bytes say: the rows of a workbook are those of its sheet. A file of rejected rows that has come back is read as
+ * what it is, a CSV with a header, and gives rows as the original would. Errors: those of `readText` and `readWorkbook`,
+ * `csv_row_too_long`, `csv_unclosed_quote`, `too_many_columns`.
  */
 export async function* readRows(
   path: string,
   format: FileProfile['format'],
   { input = unknownInput(), ...options }: RowsOptions = {},
+): AsyncGenerator<RowBatch> {
+  const file = await open(path)
+  try {
+    const workbook = (await isZip(file)) ? await openWorkbook(file) : null
+    if (workbook === null) {
+      yield* readTextRows(path, format, { input, ...options })
+      return
+    }
+    if (format.kind !== 'csv') throw refuseWorkbook(format.kind)
+    input.container = 'xlsx'
+    input.encoding_by = 'container'
+    const { size: fileBytes } = await file.stat()
+    const onSheet = (sheet: SheetInput) => {
+      input.sheet = sheet
+    }
+    const rows = numbered(readWorkbook(workbook, { ...options, ...format, fileBytes, onSheet }))
+    const first = await rows.next()
+    if (first.done) return
+    // Rejected rows are mended in a spreadsheet program, which may save them as its own.
+    if (isRejectedHeader(first.value[0] ?? [])) input.rejected_rows = true
+    const all = startingWith(first.value, rows)
+    yield* input.rejected_rows ? originalRows(all, format.header) : all
+  } finally {
+    await file.close()
+  }
+}
+
+async function* numbered(batches: AsyncGenerator<SheetRow[]>): AsyncGenerator<RowBatch> {
+  for await (const rows of batches)
+    yield Object.assign(
+      rows.map(({ cells }) => cells),
+      { numbers: rows.map(({ number }) => number) },
+    )
+}
+
+async function* startingWith<T>(first: T, rest: AsyncGenerator<T>): AsyncGenerator<T> {
+  yield first
+  yield* rest
+}
+
+async function* readTextRows(
+  path: string,
+  format: FileProfile['format'],
+  { input, ...options }: RowsOptions & { readonly input: FileInput },
 ): AsyncGenerator<string[][]> {
   if (await holdsRejectedRows(path)) {
     input.rejected_rows = true

@@ -3,8 +3,8 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import { officeFormat, refuseOffice } from './foreign.ts'
 
 /**
- * The one file of a .zip archive, found by the archive's central directory (PKWARE APPNOTE 6.3.10, sections 4.3 and 4.5).
- * An archive of several is refused rather than guessed at.
+ * The files of a .zip archive, found by the archive's central directory (PKWARE APPNOTE 6.3.10, sections 4.3 and 4.5).
+ * Where one file is looked for, an archive of several is refused rather than guessed at.
  */
 
 export interface ZipEntry {
@@ -35,29 +35,51 @@ const longestComment = 0xffff
 /** A directory beyond this is not that of an archive with one file. */
 const maxDirectoryBytes = 1024 * 1024
 
+/** An entry as the directory of its archive has it. */
+export interface DirectoryEntry {
+  readonly name: string
+  readonly encrypted: boolean
+  readonly method: number
+  readonly crc32: number
+  readonly compressedBytes: number
+  readonly expandedBytes: number
+  readonly localOffset: number
+}
+
 /**
  * Errors: `archive_not_single` (details.files), `archive_unreadable` (damaged, encrypted or packed in an unusual way),
  * `file_format_unsupported` (a spreadsheet, which is a .zip inside).
  */
 export async function findZipEntry(file: FileHandle): Promise<ZipEntry> {
-  const { size } = await file.stat()
-  const directory = await findDirectory(file, size)
-  if (directory.bytes > maxDirectoryBytes) throw notSingle(directory.entries)
-  const bytes = await readAt(file, directory.offset, directory.bytes)
-  const all = [...entriesOf(bytes)]
+  const all = await readZipDirectory(file)
   const office = officeFormat(all.map(({ name }) => name))
   if (office !== null) throw refuseOffice(office)
   const files = all.filter(({ name }) => !isBesideTheFile(name))
   const [only] = files
   if (only === undefined || files.length > 1) throw notSingle(files.length)
-  if (only.encrypted) throw unreadable(`${only.name} is encrypted; send it without a password`)
-  if (only.method !== 0 && only.method !== 8 && only.method !== 93)
-    throw unreadable(`${only.name} is packed by method ${only.method}; pack it with deflate, the usual one`)
-  const local = await readAt(file, only.localOffset, 30)
+  return locateZipEntry(file, only)
+}
+
+/** Every entry of an archive. Errors: `archive_unreadable`, `archive_not_single` (more entries than are looked at). */
+export async function readZipDirectory(file: FileHandle): Promise<DirectoryEntry[]> {
+  const { size } = await file.stat()
+  const directory = await findDirectory(file, size)
+  if (directory.bytes > maxDirectoryBytes) throw notSingle(directory.entries)
+  return [...entriesOf(await readAt(file, directory.offset, directory.bytes))]
+}
+
+/** Where the bytes of an entry are. Errors: `archive_unreadable`. */
+export async function locateZipEntry(file: FileHandle, entry: DirectoryEntry): Promise<ZipEntry> {
+  const { name, method, crc32, compressedBytes, expandedBytes, localOffset } = entry
+  if (entry.encrypted) throw unreadable(`${name} is encrypted; send it without a password`)
+  if (method !== 0 && method !== 8 && method !== 93)
+    throw unreadable(`${name} is packed by method ${method}; pack it with deflate, the usual one`)
+  const local = await readAt(file, localOffset, 30)
   if (local.readUInt32LE(0) !== localSignature) throw unreadable('its directory points to no file')
-  const dataOffset = only.localOffset + 30 + local.readUInt16LE(26) + local.readUInt16LE(28)
-  if (dataOffset + only.compressedBytes > size) throw unreadable('it ends too early')
-  return { ...only, method: only.method, dataOffset }
+  const dataOffset = localOffset + 30 + local.readUInt16LE(26) + local.readUInt16LE(28)
+  const { size } = await file.stat()
+  if (dataOffset + compressedBytes > size) throw unreadable('it ends too early')
+  return { name, method, crc32, compressedBytes, expandedBytes, dataOffset }
 }
 
 async function findDirectory(file: FileHandle, size: number): Promise<Directory> {
@@ -85,16 +107,6 @@ async function findDirectory64(file: FileHandle, endOffset: number): Promise<Dir
     bytes: Number(end.readBigUInt64LE(40)),
     offset: Number(end.readBigUInt64LE(48)),
   }
-}
-
-interface DirectoryEntry {
-  readonly name: string
-  readonly encrypted: boolean
-  readonly method: number
-  readonly crc32: number
-  readonly compressedBytes: number
-  readonly expandedBytes: number
-  readonly localOffset: number
 }
 
 function* entriesOf(bytes: Buffer): Generator<DirectoryEntry> {

@@ -27,7 +27,7 @@ const tokens: Record<string, { field: number; least: number; most: number }> = {
   SSS: { field: 6, least: 3, most: 3 },
 }
 
-type Part = { field: number; least: number; most: number } | { literal: string } | { mark: 'zone' | 'half' }
+export type Part = { field: number; least: number; most: number } | { literal: string } | { mark: 'zone' | 'half' }
 
 /** ISO 8601 in its extended form: a date, with or without a time to the minute, second or a fraction, with or without zone. */
 const isoDate = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?/
@@ -52,16 +52,35 @@ export function isDateFormat(format: string): boolean {
 export function compileDateFormat(format: string, toUtc: WallTimeReader = (wallMs) => wallMs): TimeParser {
   const byName = named[format]
   if (byName !== undefined) return byName(toUtc)
-  const variants = withoutBrackets(format).map((variant) => partsOf(variant, format))
+  const variants = variantsOf(format)
   const [only] = variants
   if (variants.length === 1) return (text) => parseWith(only!, text, toUtc)
   return firstOf(variants.map((parts) => (text) => parseWith(parts, text, toUtc)))
 }
 
-/** The first format that fits wins. */
-export function compileDateFormats(formats: readonly string[], toUtc?: WallTimeReader): TimeParser {
+/** What the tokens of a format stand for, once for each reading of its optional parts, the longest first. */
+export function variantsOf(format: string): Part[][] {
+  return withoutBrackets(format).map((variant) => partsOf(variant, format))
+}
+
+/** The first format that fits wins; before them what `exactTime` writes. */
+export function compileDateFormats(formats: readonly string[], toUtc: WallTimeReader = (wallMs) => wallMs): TimeParser {
   const parsers = formats.map((format) => compileDateFormat(format, toUtc))
-  return parsers.length === 1 ? parsers[0]! : firstOf(parsers)
+  const parse = parsers.length === 1 ? parsers[0]! : firstOf(parsers)
+  return (text) => (text[10] === 't' ? toUtc(exactWallTime(text)) : parse(text))
+}
+
+/**
+ * A wall time in RFC 3339 with a small t, `2011-12-09t08:05:07.000`: no format can be mistaken for it, since none
+ * takes that letter, so that it is read alike by every profile. Date cells of workbooks are handed on so where the profile has
+ * no format that holds all of them.
+ */
+export function exactTime(wallMs: number): string {
+  return new Date(wallMs).toISOString().slice(0, -1).replace('T', 't')
+}
+
+function exactWallTime(text: string): number {
+  return /^\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d\.\d{3}$/.test(text) ? Date.parse(`${text.replace('t', 'T')}Z`) : Number.NaN
 }
 
 function firstOf(parsers: readonly TimeParser[]): TimeParser {

@@ -32,6 +32,8 @@ import type { SpillManifest } from './spill.ts'
 export interface GroupManifest {
   readonly key: string
   readonly buckets: number
+  /** The highest number of a row; missing in manifests of older versions, whose rows are numbered without gaps. */
+  readonly lastNumber?: number
   /** Verdicts of both passes: accepted and rejected rows sum to the rows of the file. */
   readonly tally: Tally
   readonly receipts: FileTotals
@@ -141,7 +143,9 @@ class GroupPass {
       outliers: await Outliers.create(directory, profile),
       references: await References.create(directory),
       verdicts:
-        verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'receipts', rows.rows),
+        verdictsDirectory === undefined
+          ? null
+          : await VerdictWriter.create(verdictsDirectory, 'receipts', rows.lastNumber ?? rows.rows),
     })
   }
 
@@ -158,6 +162,7 @@ class GroupPass {
     return {
       key,
       buckets: rows.buckets,
+      ...(rows.lastNumber === undefined ? {} : { lastNumber: rows.lastNumber }),
       tally: this.#tally,
       receipts: { ...this.#totals, clients: this.#clients.size },
       verdicts: this.#first.list(),
@@ -250,7 +255,7 @@ class GroupPass {
     const value = encoder.encode(event)
     if (value.length > maxEventBytes) return tooLarge
     const key = Buffer.from(receipt.first.client)
-    const bucket = Math.floor(((receipt.first.number - 1) * file.buckets) / file.rows)
+    const bucket = Math.floor(((receipt.first.number - 1) * file.buckets) / (file.lastNumber ?? file.rows))
     this.#out.files.append(bucket, frame(receipt.first.number, partitionOf(key, partitions), key, value))
     if (receipt.kind !== 'VOID') this.#out.outliers.add(receipt.amountMinor, rows)
     if (event.original_transaction_id !== null)

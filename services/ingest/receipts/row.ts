@@ -4,7 +4,7 @@ export const kindCodes = { bySign: 0, sale: 1, refund: 2, void: 3 } as const
 export type KindCode = (typeof kindCodes)[keyof typeof kindCodes]
 
 export interface MappedRow {
-  /** Number of the row in the file, from 1, without the header. */
+  /** Number of the row in the file, from 1, without the header; in a workbook that of its sheet. */
   number: number
   /** What identifies the receipt within the file; rows with one key are one receipt (grain line). */
   key: string

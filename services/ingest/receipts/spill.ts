@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
 import { findColumns, headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
-import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
+import { type FileInput, type RowBatch, readRows, unknownInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import { VerdictWriter } from '../verdict-files.ts'
 import { emptyTally, FirstVerdicts, type Reason, reject, shownValue, type Tally, type Verdict } from '../verdicts.ts'
@@ -22,6 +22,8 @@ export interface SpillManifest {
   readonly buckets: number
   /** Rows of the file, without the header. */
   readonly rows: number
+  /** The highest number of a row: that of the last one, which sheets count otherwise. */
+  readonly lastNumber?: number
   readonly tally: Tally
   /** Verdicts of this pass, the first ones by row. */
   readonly verdicts: readonly Verdict[]
@@ -71,8 +73,9 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
     await buckets.close()
     await verdicts?.close()
   }
-  const { buckets: count, rows, tally, fields, input } = pass
-  const manifest: SpillManifest = { key, buckets: count, rows, tally, verdicts: pass.first.list(), fields, input }
+  const { buckets: count, rows, lastNumber, tally, fields, input } = pass
+  const verdictList = pass.first.list()
+  const manifest: SpillManifest = { key, buckets: count, rows, lastNumber, tally, verdicts: verdictList, fields, input }
   await writeManifest(manifestPath, manifest)
   return manifest
 }
@@ -80,7 +83,7 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
 /** Compressed text is taken to be a tenth of its size. */
 async function bucketsFor(path: string): Promise<number> {
   const { size } = await stat(path)
-  const text = /\.(gz|zst|zip)$/i.test(path) ? size * 10 : size
+  const text = /\.(gz|zst|zip|xlsx|xlsm)$/i.test(path) ? size * 10 : size
   return Math.min(maxBuckets, Math.max(4, Math.ceil(text / bucketBytes)))
 }
 
@@ -88,6 +91,7 @@ class SpillPass {
   readonly buckets: number
   readonly tally = emptyTally()
   rows = 0
+  lastNumber = 0
   readonly input = unknownInput()
   readonly first = new FirstVerdicts()
   fields: readonly Field[] = []
@@ -111,6 +115,7 @@ class SpillPass {
     const { size } = await stat(path)
     const rows = readRows(path, profile.format, {
       input: this.input,
+      notation: profile,
       onBytes: (bytes) => onProgress?.(bytes / Math.max(1, size)),
     })
     for await (const batch of rows) {
@@ -122,8 +127,9 @@ class SpillPass {
     if (this.rows === 0) throw fileEmpty(this.#mapper === null ? 'nothing' : 'header')
   }
 
-  #take(rows: readonly (readonly string[])[]): void {
-    for (const cells of rows) {
+  #take(rows: RowBatch): void {
+    for (let at = 0; at < rows.length; at++) {
+      const cells = rows[at]!
       if (this.#mapper === null) {
         const { profile, uploadedAtMs } = this.#options
         const columns = findColumns(profile, headerOf(profile.format, cells))
@@ -131,12 +137,14 @@ class SpillPass {
         this.fields = fieldsOf(profile, columns)
         if (profile.format.header) continue
       }
+      this.rows++
+      this.lastNumber = rows.numbers?.[at] ?? this.rows
       this.#takeRow(this.#mapper, cells)
     }
   }
 
   #takeRow(mapper: RowMapper, cells: readonly string[]): void {
-    const reason = mapper.map(cells, ++this.rows)
+    const reason = mapper.map(cells, this.lastNumber)
     const { row } = mapper
     if (reason === null) {
       this.#files.append(this.#bucketOf(row.key), encodeRow(row))

@@ -6,6 +6,7 @@ import { MemoryRegistry } from '../../support/memory-registry.ts'
 import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { newDatabase, openIngest, prepareTopics, retailFile, startStream } from './support/world.ts'
+import { xlsx } from './support/xlsx.ts'
 
 /** Uploads that are over at once: the stream is through with them before anybody has begun to follow it. */
 
@@ -13,6 +14,7 @@ const topics = topicsOf('loyalty')
 let postgres: RunningPostgres
 let dir: TempDir
 let log: Log
+let ingest: Awaited<ReturnType<typeof openIngest>>
 const closers: (() => Promise<unknown>)[] = []
 
 beforeAll(async () => {
@@ -20,21 +22,21 @@ beforeAll(async () => {
   closers.push(() => postgres.stop())
   dir = await tempDir('loyalty-small-')
   closers.push(() => dir.remove())
+  const database = await newDatabase(postgres.url)
+  log = openPostgresLog({ url: database })
+  closers.push(() => log.close())
+  const registry = new MemoryRegistry()
+  await prepareTopics(log, registry, topics, 2)
+  ingest = await openIngest({ log, registry, postgresUrl: database, dataDir: dir.path })
+  closers.push(() => ingest.close())
+  const stream = await startStream(log, registry, topics)
+  closers.push(() => stream.close())
 })
 afterAll(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
 test('files of one receipt, one after the other: every report tells of its receipt, and the day moves with each', async () => {
-  const database = await newDatabase(postgres.url)
-  log = openPostgresLog({ url: database })
-  closers.push(() => log.close())
-  const registry = new MemoryRegistry()
-  await prepareTopics(log, registry, topics, 2)
-  const ingest = await openIngest({ log, registry, postgresUrl: database, dataDir: dir.path })
-  closers.push(() => ingest.close())
-  const stream = await startStream(log, registry, topics)
-  closers.push(() => stream.close())
   const reportOf = async (text: string) => {
     const task = await ingest.ended((await ingest.upload(text)).body.task_id)
     const { rows, accepted, sales, duplicates, clients, gross_minor, as_of } = task.report!
@@ -50,4 +52,24 @@ test('files of one receipt, one after the other: every report tells of its recei
     expected.push({ rows: { accepted: 1, rejected: 0 }, ...counts, as_of: day })
   }
   expect(reports).toEqual(expected)
+})
+
+test('rows that came as CSV are the same transactions in a workbook, and its report says which sheet was read', async () => {
+  await ingest.ended((await ingest.upload(retailFile(30))).body.task_id)
+  const rows = `${retailFile(30)}950,A,Article,2,2011-03-20 10:00:00,1.25,100.0,UK`
+    .split('\n')
+    .map((line) => line.split(','))
+  const workbook = new Blob([xlsx({ sheets: [{ name: 'Notes' }, { name: 'Sales', rows }] })])
+  const { body } = await ingest.upload(workbook, 'online-retail', 'sales.xlsx')
+  expect((await ingest.ended(body.task_id)).report).toMatchObject({
+    lines: 61,
+    accepted: 1,
+    duplicates: 30,
+    gross_minor: 250,
+    input: { container: 'xlsx', sheet: { name: 'Sales', others: ['Notes'] } },
+  })
+  const served = await fetch(`${ingest.url}/api/v1/management/tasks/${body.task_id}/status`)
+  expect(await served.json()).toMatchObject({ report: { input: { sheet: { name: 'Sales' } } } })
+  const broken = await ingest.upload(workbook.slice(0, 2_000), 'online-retail', 'sales.xlsx')
+  expect(broken).toMatchObject({ status: 400, body: { code: 'archive_unreadable' } })
 })

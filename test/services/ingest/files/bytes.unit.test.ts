@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expansionLimits, readBytes } from '#services/ingest/files/bytes.ts'
 import { type TempDir, tempDir } from '../../../support/temp-dir.ts'
 import { zipped } from '../support/bytes.ts'
+import { xlsx } from '../support/xlsx.ts'
 
 let dir: TempDir
 beforeAll(async () => {
@@ -85,13 +86,10 @@ describe('formats that are not read', () => {
   const empty = Buffer.alloc(0)
 
   test.each([
-    ['.xls', ole, 'CSV'],
-    ['.xls in a .gz', gzipSync(ole), 'CSV'],
-    [
-      '.xlsx',
-      zipped({ name: '[Content_Types].xml', content: empty }, { name: 'xl/workbook.xml', content: empty }),
-      'CSV',
-    ],
+    ['.xls', ole, 'convert-to xlsx'],
+    ['.xls in a .gz', gzipSync(ole), 'convert-to xlsx'],
+    ['.xlsx without its list of contents', zipped({ name: 'xl/workbook.xml', content: empty }), 'CSV'],
+    ['.xlsx in a .zip', zipped({ name: 'a.xlsx', content: xlsx([['a']]) }), 'unpack it once'],
     ['.ods', zipped({ name: 'mimetype', content: empty }, { name: 'content.xml', content: empty }), 'CSV'],
     ['PDF', Buffer.from('%PDF-1.7\n'), 'CSV'],
     ['a table of HTML', Buffer.from('\n<table border="1">'), 'CSV'],

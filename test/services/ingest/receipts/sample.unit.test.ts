@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -10,6 +11,7 @@ import { loadProfile, parseProfile } from '#services/ingest/profile.ts'
 import { tempDir } from '../../../support/temp-dir.ts'
 import { encoded } from '../support/bytes.ts'
 import { type Prepared, prepareFile } from '../support/prepare.ts'
+import { bigXlsx, type Cell, formatted } from '../support/xlsx.ts'
 
 const sample = resolve(import.meta.dirname, '../../../../samples/online_retail.csv.gz')
 
@@ -100,6 +102,24 @@ describe('the complete Online Retail file', () => {
     }
   })
 
+  test('as a workbook, its dates and numbers as such, it has the same receipts through the same profile', {
+    timeout: 120_000,
+  }, async () => {
+    const dir = await tempDir('loyalty-sample-')
+    try {
+      const path = join(dir.path, 'online_retail.csv')
+      const rows = createReadStream(sample).pipe(createGunzip()).pipe(parse())
+      await writeFile(path, await bigXlsx(asSheet(rows), ['m/d/yyyy h:mm']))
+      const { published, rows: spilt, events } = await prepareFile(path, loadProfile('online-retail'))
+      expect(spilt.input).toMatchObject({ container: 'xlsx', sheet: { name: 'Sheet1', error_cells: 0 } })
+      expect(spilt).toMatchObject({ rows: 541_909, lastNumber: 541_910 })
+      expect(events.tally).toEqual(prepared.events.tally)
+      expect(digestOf(published)).toBe(digestOf(prepared.published))
+    } finally {
+      await dir.remove()
+    }
+  })
+
   test('reading and grouping leave room for the rest of 20 seconds', () => {
     console.info(`541,909 lines read, grouped and decoded again in ${seconds.toFixed(1)} s`)
     expect(seconds).toBeLessThan(12)
@@ -146,6 +166,22 @@ async function* asRussianExport(source: AsyncIterable<Buffer>) {
     lines = []
   }
   yield encoded(lines.join(''), 'windows-1251')
+}
+
+/** The sample as its authors published it: numbers and dates in cells of their types, text where there are letters. */
+async function* asSheet(rows: AsyncIterable<string[]>): AsyncGenerator<Cell[]> {
+  const typed = (text: string) => (text !== '' && String(Number(text)) === text ? Number(text) : text)
+  for await (const row of rows) {
+    const [receipt, sku, description, quantity, date, price, client, country] = row as [string, ...string[]]
+    if (receipt === 'InvoiceNo') {
+      yield row
+      continue
+    }
+    const serial = (Date.parse(`${date!.replace(' ', 'T')}Z`) - Date.UTC(1899, 11, 30)) / 86_400_000
+    const cells: Cell[] = [typed(receipt), typed(sku!), description === '' ? null : description!, Number(quantity)]
+    cells.push(formatted(serial, 1), Number(price), client === '' ? null : Number(client), country!)
+    yield cells
+  }
 }
 
 /** `11062.06` as `11 062,06`, its space one that does not break. */
