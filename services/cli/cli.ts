@@ -18,6 +18,7 @@ import { segmentsVerb } from './verbs/segments.ts'
 import { sourcesVerb } from './verbs/sources.ts'
 import { startVerb } from './verbs/start.ts'
 import { topicsVerb } from './verbs/topics.ts'
+import { uploadsVerb } from './verbs/uploads.ts'
 
 type Verb = (parent: Command, context: CliContext) => void
 
@@ -25,6 +26,7 @@ const verbs: readonly Verb[] = [
   startVerb,
   demoVerb,
   ingestVerb,
+  uploadsVerb,
   dayVerb,
   cutPointsVerb,
   (program, context) => clientShowVerb(program.command('client').description('one client'), context),

@@ -10,5 +10,18 @@ export const ingestCrashPoints = [
   'before-completed',
 ] as const
 
-export type IngestCrashPoint = (typeof ingestCrashPoints)[number]
+/** The same of an undo. */
+export const undoCrashPoints = [
+  'after-checkpoint',
+  'after-grouping',
+  'after-generations',
+  'inside-publishing',
+  'after-publishing',
+  'before-completed',
+] as const
+
+export type IngestCrashPoint = (typeof ingestCrashPoints)[number] | (typeof undoCrashPoints)[number]
+
+/** Of every kind of task. */
+export const allCrashPoints: readonly IngestCrashPoint[] = [...new Set([...ingestCrashPoints, ...undoCrashPoints])]
 export type IngestCrashHook = (point: IngestCrashPoint) => void

@@ -22,6 +22,7 @@ export const reasons = {
   client_mismatch: 'receipt',
   incomplete_receipt: 'receipt',
   too_large: 'receipt',
+  conflict: 'receipt',
 } as const satisfies Record<string, 'row' | 'receipt'>
 
 export type Reason = keyof typeof reasons
@@ -45,6 +46,7 @@ export const reasonTexts: Readonly<Record<Reason, string>> = {
   client_mismatch: 'rows of one receipt name different clients or kinds',
   incomplete_receipt: 'another row of the same receipt was rejected',
   too_large: 'the receipt has more lines than fit into an event of 256 KiB',
+  conflict: 'the receipt came before with other content, which stays (loyalty uploads replace puts this one in force)',
 }
 
 export interface Tally {

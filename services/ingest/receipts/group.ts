@@ -6,6 +6,7 @@ import { partitionOf } from '#streams/core/partitioner.ts'
 import { Buckets, bucketPath, readLines, readManifest, writeManifest } from '../files/buckets.ts'
 import type { FileInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
+import type { Generations } from '../undo/generations.ts'
 import { addTally, emptyTally, type Reason, reject, type Tally } from '../verdicts.ts'
 import { type Receipt, ReceiptBuilder } from './build-receipt.ts'
 import { type EventWithoutId, ReceiptIds } from './identity.ts'
@@ -46,6 +47,8 @@ export interface GroupOptions {
   readonly key: string
   readonly batchId: string
   readonly partitions: number
+  /** Which generation the ids of receipts have that were taken back before; default: none was. */
+  readonly generations?: Pick<Generations, 'idOf'> | undefined
   readonly encoder: EventEncoder<'TransactionRecorded'>
   readonly onProgress?: (share: number) => void
   readonly signal?: AbortSignal
@@ -109,7 +112,7 @@ class GroupPass {
     this.#options = options
     this.#files = files
     this.#builder = new ReceiptBuilder(options.profile)
-    this.#ids = new ReceiptIds(options.profile)
+    this.#ids = new ReceiptIds(options.profile, options.generations)
     this.#attributes = Object.keys(options.profile.columns.attributes)
     addTally(this.tally, options.rows.tally)
   }
@@ -251,7 +254,7 @@ function orNull(text: string): string | null {
 /** One event in a bucket: length of the rest (4), first row (8, double), partition (4), key length (2), key, value. */
 const headBytes = 18
 
-function frame(firstRow: number, partition: number, key: Uint8Array, value: Uint8Array): Uint8Array {
+export function frame(firstRow: number, partition: number, key: Uint8Array, value: Uint8Array): Uint8Array {
   const bytes = Buffer.allocUnsafe(headBytes + key.length + value.length)
   bytes.writeUInt32LE(bytes.length - 4, 0)
   bytes.writeDoubleLE(firstRow, 4)
