@@ -18,6 +18,7 @@ export class Generations {
   #lo = new Uint32Array(0)
   #stamp = ''
   #lookedMs = Number.NEGATIVE_INFINITY
+  #looking: Promise<void> = Promise.resolve()
 
   private constructor(directory: string, except: string | null) {
     this.#directory = directory
@@ -37,7 +38,14 @@ export class Generations {
   }
 
   /** Reads the files anew where there are others than before: another program may have worked. */
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    // One after the other: a look that began earlier must not have the last word.
+    const next = this.#looking.catch(() => {}).then(() => this.#look())
+    this.#looking = next
+    return next
+  }
+
+  async #look(): Promise<void> {
     const names = await this.#names()
     const stamp = names.join()
     if (stamp === this.#stamp) return

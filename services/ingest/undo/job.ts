@@ -14,6 +14,7 @@ import type { ProgressMeter } from '../progress.ts'
 import type { Checkpoint, UploadTask } from '../store/uploads.ts'
 import type { StreamWatch } from '../stream-watch.ts'
 import { Generations } from './generations.ts'
+import { publishLate } from './late.ts'
 import { keysFile, prepareUndo, standingFile, type UndoManifest } from './prepare.ts'
 import type { UndoReport } from './report.ts'
 
@@ -54,9 +55,10 @@ export class UndoJob {
     const task = { taskId, eventBatchId: taskId, checkpoint, resumed: before !== null }
     const passage = new Passage(this.#deps, task, this.#meter, this.#watch, this.#signal)
     const ends = await passage.publish(undoDirectory(dataDir, taskId), manifest.buckets)
+    const late = await this.#publishLate(programme, checkpoint)
     const { outcome, warnings } = await passage.follow(programme, ends)
     crash('before-completed')
-    const report = await this.#report(manifest, outcome, programme)
+    const report = await this.#report(manifest, late, outcome, programme)
     return warnings.length === 0 ? report : { ...report, warnings }
   }
 
@@ -78,7 +80,7 @@ export class UndoJob {
     const { taskId, batchId, kind } = this.#task
     const own = await undos.checkpointOfUpload(batchId)
     if (own === null) throw new LoyaltyError('nothing_to_undo', 'nothing of this upload was published')
-    const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
+    const encoder = await this.#encoder()
     this.#meter.begin('reading')
     const { transactionsFrom: ends, undone = [] } = checkpoint
     return prepareUndo({
@@ -92,14 +94,30 @@ export class UndoJob {
       topic: topics.transactions,
       registry,
       programme,
-      encoder: new EventEncoder('TransactionRecorded', schemaId),
+      encoder,
       // Without its own file: an attempt before this one may have come so far.
       generations: await Generations.open(dataDir, taskId),
       directory: undoDirectory(dataDir, taskId),
-      key: digest({ formatVersion, kind, batchId, schemaId, ends, undone }),
+      key: digest({ formatVersion, kind, batchId, ends, undone }),
       signal: this.#signal,
       onProgress: (share) => this.#meter.share(share),
     })
+  }
+
+  async #publishLate(programme: ProgrammeConfigured, checkpoint: Checkpoint): Promise<number> {
+    const { log, topics, registry, generations } = this.#deps
+    const { taskId, batchId } = this.#task
+    const from = checkpoint.transactionsFrom
+    const encoder = await this.#encoder()
+    const topic = topics.transactions
+    const signal = this.#signal
+    return publishLate({ log, topic, registry, programme, generations, taskId, batchId, from, encoder, signal })
+  }
+
+  async #encoder(): Promise<EventEncoder<'TransactionRecorded'>> {
+    const { registry, topics } = this.#deps
+    const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
+    return new EventEncoder('TransactionRecorded', schemaId)
   }
 
   async #keys(): Promise<BigUint64Array> {
@@ -121,6 +139,7 @@ export class UndoJob {
 
   async #report(
     { totals }: UndoManifest,
+    late: number,
     outcome: BatchOutcome,
     { currency }: ProgrammeConfigured,
   ): Promise<UndoReport> {
@@ -138,7 +157,7 @@ export class UndoJob {
       gross_minor: totals.grossMinor,
       refunded_minor: totals.refundedMinor,
       replaced: totals.replaced,
-      renewed: totals.renewed,
+      renewed: totals.renewed + late,
       standing: { count: totals.standing, first: totals.firstStanding },
       events: { accepted: outcome.accepted, duplicates: outcome.duplicates, dead_letters: outcome.dead },
       clients: outcome.clients.size,

@@ -103,8 +103,12 @@ test('the whole sample through the Postgres log and the real stream: twice, take
   })
   expect(second.segments).toEqual(first.segments)
   expect(second.cut_points).toEqual(first.cut_points)
+})
 
-  // 5.2 of the doors: one of two taken back changes nothing, both leave nothing, and the file again gives the same.
+test('one of two uploads taken back changes nothing, both leave nothing, and the file again gives the same', {
+  timeout: 300_000,
+}, async () => {
+  while (batches.length < 2) await uploaded()
   const once = await states()
   const one = await undone(batches[0]!)
   expect(one).toMatchObject({ taken_back: 0, standing: { count: 22_186 }, events: { accepted: 0 }, buyers: 4_338 })
@@ -120,6 +124,5 @@ test('the whole sample through the Postgres log and the real stream: twice, take
     expect(row).toMatchObject({ frequency: 0, monetary_gross_minor: 0, refunded_minor: 0, segment: null })
   const third = await uploaded()
   expect(third).toMatchObject({ accepted: 22_186, duplicates: 0, dead_letters: 0, as_of: '2011-12-09' })
-  expect(third.segments).toEqual(first.segments)
   expect(await states()).toEqual(once)
 })
