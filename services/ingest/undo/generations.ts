@@ -135,6 +135,10 @@ const extension = '.keys'
 const scratch: Hash64 = { hi: 0, lo: 0 }
 
 function sortedKeys(parts: readonly Buffer[]): BigUint64Array {
+  const [only] = parts
+  // A file is sorted already, and large ones come in memory of their own.
+  if (only !== undefined && parts.length === 1 && only.byteOffset % 8 === 0)
+    return new BigUint64Array(only.buffer, only.byteOffset, Math.floor(only.length / 8))
   const total = parts.reduce((sum, { length }) => sum + Math.floor(length / 8), 0)
   const keys = new BigUint64Array(total)
   const bytes = new Uint8Array(keys.buffer)
