@@ -8,9 +8,9 @@ import type { Offer, Source } from './source.ts'
 
 /**
  * Objects of a bucket below a prefix. An object is whole when it is there; when it has been taken in it is moved below
- * `<prefix>processed/`, or `<prefix>failed/`, there with an object beside it that says why.
+ * `<prefix>processed/`, or `<prefix>failed/`, there with an object beside it that says why. `pageKeys`: keys listed at once.
  */
-export function s3Source(config: S3Config): Source {
+export function s3Source(config: S3Config, pageKeys = 1_000): Source {
   const bucket = new S3mini({
     endpoint: config.endpoint,
     region: config.region,
@@ -18,7 +18,7 @@ export function s3Source(config: S3Config): Source {
     secretAccessKey: config.secret_access_key,
   })
   return {
-    offers: () => offersOf(config, bucket),
+    offers: () => offersOf(config, bucket, pageKeys),
     putAway: (fileName, version, fate) =>
       orUnavailable(config, async () => {
         const key = config.prefix + fileName
@@ -32,11 +32,12 @@ export function s3Source(config: S3Config): Source {
   }
 }
 
-async function* offersOf(config: S3Config, bucket: S3mini): AsyncGenerator<Offer> {
+async function* offersOf(config: S3Config, bucket: S3mini, pageKeys: number): AsyncGenerator<Offer> {
   const { prefix, files } = config
   for (let token: string | undefined; ; ) {
-    const page = await orUnavailable(config, () => bucket.listObjectsPaged('/', prefix, 1_000, token))
-    for (const { Key: key, ETag: tag } of page?.objects ?? []) {
+    const page = await orUnavailable(config, () => bucket.listObjectsPaged('/', prefix, pageKeys, token))
+    if (page === undefined || page === null) throw unavailable(config, new Error('there is no such bucket'))
+    for (const { Key: key, ETag: tag } of page.objects ?? []) {
       const fileName = key.slice(prefix.length)
       const pattern = patternOf(files, fileName)
       if (pattern === null) continue
@@ -48,7 +49,7 @@ async function* offersOf(config: S3Config, bucket: S3mini): AsyncGenerator<Offer
         open: () => openObject(config, bucket, key, version),
       }
     }
-    token = page?.nextContinuationToken
+    token = page.nextContinuationToken
     if (token === undefined) return
   }
 }

@@ -6,12 +6,24 @@ import { join } from 'node:path'
 const confluentKafka = '2.13.2'
 
 /**
- * Path of a Python that has confluent-kafka with its Avro serializer, or the reason why there is none. The first time on a
- * machine it makes a virtual environment outside the project (some 60 MB from PyPI).
+ * Path of a Python that has confluent-kafka with its Avro serializer, or the reason why there is none. Some 60 MB from PyPI
+ * the first time on a machine.
  */
-export async function pythonWithConfluentKafka(): Promise<{ python: string } | { missing: string }> {
+export function pythonWithConfluentKafka(): Promise<{ python: string } | { missing: string }> {
+  const packages = [`confluent-kafka[avro,schemaregistry]==${confluentKafka}`]
+  return pythonWith(`confluent-kafka-${confluentKafka}`, packages)
+}
+
+/**
+ * Path of a Python that has packages, or the reason why there is none. The first time on a machine it makes a virtual
+ * environment outside the project; `name` tells it from others.
+ */
+export async function pythonWith(
+  name: string,
+  packages: readonly string[],
+): Promise<{ python: string } | { missing: string }> {
   const cache = join(homedir(), '.cache', 'loyalty-stream')
-  const environment = join(cache, `python-confluent-kafka-${confluentKafka}`)
+  const environment = join(cache, `python-${name}`)
   const python = join(environment, 'bin', 'python')
   const ready = join(environment, 'complete')
   if (existsSync(ready)) return { python }
@@ -19,14 +31,13 @@ export async function pythonWithConfluentKafka(): Promise<{ python: string } | {
     return { missing: 'python3 with venv is not installed' }
   mkdirSync(cache, { recursive: true })
   rmSync(environment, { recursive: true, force: true })
-  console.log(`installing confluent-kafka ${confluentKafka} for Python into ${environment} …`)
-  const packages = `confluent-kafka[avro,schemaregistry]==${confluentKafka}`
+  console.log(`installing ${name} for Python into ${environment} …`)
   for (const [command, ...args] of [
     ['python3', '-m', 'venv', environment],
-    [python, '-m', 'pip', 'install', '-q', '--disable-pip-version-check', packages],
+    [python, '-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...packages],
   ]) {
     const { status, output } = await run(command!, args)
-    if (status !== 0) return { missing: `confluent-kafka could not be installed: ${output.slice(-500)}` }
+    if (status !== 0) return { missing: `${name} could not be installed: ${output.slice(-500)}` }
   }
   mkdirSync(`${ready}.tmp`)
   renameSync(`${ready}.tmp`, ready)
