@@ -120,7 +120,7 @@ export class UploadJob {
 
   async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
     const { profile, sha256, storedPath, batchId } = this.#task
-    const { dataDir, registry, topics, store, metrics, generations, crash } = this.#deps
+    const { dataDir, registry, topics, store, undos, metrics, generations, crash } = this.#deps
     const signal = this.#signal
     const directory = this.#spillDirectory()
     const rowsDirectory = join(directory, 'rows')
@@ -137,6 +137,7 @@ export class UploadJob {
     crash('after-rows')
     this.#meter.begin('grouping')
     await generations.refresh()
+    generations.mustHave(await undos.endedTasks())
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
     const { partitions } = programme
     const events = await groupReceipts({

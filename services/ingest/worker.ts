@@ -200,12 +200,12 @@ export class UploadWorker {
 
   async #fail(task: UploadTask, job: { clean(): Promise<void> }, error: unknown): Promise<void> {
     const code = error instanceof LoyaltyError ? error.code : 'internal_error'
-    this.#deps.logger.error(
-      { task_id: task.taskId, batch_id: task.batchId, error },
-      `${task.kind} failed: ${messageOf(error)}`,
-    )
+    const about = { task_id: task.taskId, batch_id: task.batchId }
+    if (code === 'upload_cancelled') this.#deps.logger.info(about, 'upload cancelled')
+    else this.#deps.logger.error({ ...about, error }, `${task.kind} failed: ${messageOf(error)}`)
     await this.#deps.job.store.fail(task, code, messageOf(error))
-    await job.clean()
+    // What an undo has decided is decided: it goes on with that when it is ordered again.
+    if (task.kind === 'upload') await job.clean()
   }
 
   async #pause(ms: number): Promise<void> {

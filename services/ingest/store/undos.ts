@@ -93,6 +93,14 @@ export class UndoStore {
     return rows.map((row) => row.batch_id)
   }
 
+  /** Undos and replacements that are done, each of which has left a file of generations. */
+  async endedTasks(): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ task_id: string }>(
+      `select task_id from ingest.tasks where kind <> 'upload' and status = 'COMPLETED'`,
+    )
+    return rows.map((row) => row.task_id)
+  }
+
   /** Where the events of an upload begin in the log; null where nothing of it was published. */
   async checkpointOfUpload(batchId: string): Promise<Checkpoint | null> {
     const { rows } = await this.#pool.query<Pick<TaskRow, 'checkpoint'>>(

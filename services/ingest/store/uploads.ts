@@ -102,10 +102,11 @@ export class UploadStore {
     })
   }
 
-  /** Ids of the tasks that have not ended, and of their batches. */
+  /** Ids of the tasks that have not ended, or may go on, and of their batches. */
   async openIds(): Promise<string[]> {
     const { rows } = await this.#pool.query<{ task_id: string; batch_id: string }>(
-      `select task_id, batch_id from ingest.tasks where status in ('PENDING', 'PROCESSING')`,
+      `select task_id, batch_id from ingest.tasks
+       where status in ('PENDING', 'PROCESSING') or (kind <> 'upload' and status = 'FAILED')`,
     )
     return rows.flatMap((row) => [row.task_id, row.batch_id])
   }

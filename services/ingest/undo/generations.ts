@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { LoyaltyError } from '#streams/core/error.ts'
 import type { Hash64 } from '#streams/domain/hash.ts'
 import { inGeneration, splitGeneration } from '#streams/domain/transaction-id.ts'
 import { syncDirectory } from '../files/buckets.ts'
@@ -81,8 +82,18 @@ export class Generations {
     await this.refresh()
   }
 
-  async has(taskId: string): Promise<boolean> {
-    return (await stat(join(this.#directory, `${taskId}${extension}`)).catch(() => null)) !== null
+  /**
+   * Makes sure that the files of these undos are there. Errors: `generations_lost` (retriable): without them receipts that
+   * were taken back would get their old ids, and be taken for duplicates of what was voided.
+   */
+  mustHave(taskIds: readonly string[]): void {
+    const lost = taskIds.filter((taskId) => taskId !== this.#except && !this.#stamp.includes(`${taskId}${extension}`))
+    if (lost.length === 0) return
+    throw new LoyaltyError(
+      'generations_lost',
+      `${this.#directory} lacks files of ${lost.length} undos, such as ${lost[0]}${extension}: restore them from a backup`,
+      { retriable: true, details: { directory: this.#directory, lost: lost.slice(0, 20) } },
+    )
   }
 
   /** Generation of the receipt with this key. */

@@ -81,6 +81,9 @@ export class UndoJob {
     const own = await undos.checkpointOfUpload(batchId)
     if (own === null) throw new LoyaltyError('nothing_to_undo', 'nothing of this upload was published')
     const encoder = await this.#encoder()
+    // Without its own file: an attempt before this one may have come so far.
+    const generations = await Generations.open(dataDir, taskId)
+    generations.mustHave(await undos.endedTasks())
     this.#meter.begin('reading')
     const { transactionsFrom: ends, undone = [] } = checkpoint
     return prepareUndo({
@@ -95,8 +98,7 @@ export class UndoJob {
       registry,
       programme,
       encoder,
-      // Without its own file: an attempt before this one may have come so far.
-      generations: await Generations.open(dataDir, taskId),
+      generations,
       directory: undoDirectory(dataDir, taskId),
       key: digest({ formatVersion, kind, batchId, ends, undone }),
       signal: this.#signal,

@@ -1,3 +1,5 @@
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { decoderOf } from '#schemas/decoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
@@ -137,6 +139,16 @@ describe('an undo', () => {
     expect(shown).toMatchObject({ status: 'COMPLETED', undoTaskId: taskId })
     expect(shown!.undoneAtMs).toBeGreaterThan(0)
   })
+})
+
+test('an upload waits where what undos left is lost', async () => {
+  const { taskId } = await undone((await uploaded(part(0, 5))).batchId)
+  const [file, aside] = [join(dir.path, 'generations', `${taskId}.keys`), join(dir.path, 'aside')]
+  await rename(file, aside)
+  const { body } = await ingest.upload(part(0, 5))
+  await eventually(async () => (await ingest.store.task(body.task_id))?.waiting?.code === 'generations_lost')
+  await rename(aside, file)
+  expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 5, duplicates: 0 })
 })
 
 describe('a receipt that comes again with other content', () => {
