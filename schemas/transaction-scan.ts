@@ -57,10 +57,128 @@ let plain = true
  */
 export function scan(value: Uint8Array, out: ScannedTransaction): boolean {
   b = value
-  p = frameLength
   e = value.length
   plain = true
   out.bytes = value
+  if (!scanShort(value, out)) scanAny(out)
+  out.categoriesEnd = p = b[p] === 0 ? p + 1 : passTexts(1)
+  out.linesAt = p + 1
+  if (b[p] === 0) {
+    out.lines = 0
+    p++
+  } else out.lines = scanLines(out)
+  out.discountFrom = p
+  out.discountMinor = long()
+  out.bonusEarnedMinor = long()
+  out.bonusSpentMinor = long()
+  out.bonusEnd = p
+  if (b[p] === 0) p++
+  else passTexts(2)
+  b = nothing
+  return plain && p === e
+}
+
+/** The lengths of the texts that `scanShort` has passed, and what it was not made for: a bit of `notShort` is set then. */
+let seen = 0
+const notShort = 0x81
+/** Where the text passed last begins, -1 where it is absent. */
+let begin = 0
+
+/**
+ * The fields before the arrays, where no text has more than 63 bytes: nearly always. Then everything in a run of texts but
+ * the texts themselves are bytes below 128, so that one look at the whole run tells that all of them are UTF-8. What is
+ * called here is small, so that it becomes one piece of machine code without calls: it takes a third of the time of `scanAny`.
+ */
+function scanShort(b: Uint8Array, out: ScannedTransaction): boolean {
+  seen = 0
+  let at = shortText(b, frameLength)
+  out.idFrom = frameLength
+  out.idAt = begin
+  out.idEnd = at
+  at = shortText(b, at)
+  out.clientAt = begin
+  out.clientEnd = at
+  seen |= b[at]!
+  out.kind = b[at]! >>> 1
+  out.occurredFrom = ++at
+  at = longEnd(b, at)
+  out.occurredAt = longAt(b, out.occurredFrom, at)
+  out.amountFrom = at
+  at = longEnd(b, at)
+  out.amountMinor = longAt(b, out.amountFrom, at)
+  out.amountEnd = at
+  at = shortText(b, at)
+  out.currencyAt = begin
+  out.currencyEnd = at
+  at = shortText(b, at)
+  out.sourceEnd = at
+  at = shortNullable(b, at)
+  out.storeAt = begin
+  out.storeEnd = at
+  at = shortNullable(b, at)
+  at = shortNullable(b, at)
+  at = shortNullable(b, at)
+  out.originalAt = begin
+  out.originalEnd = at
+  at = shortNullable(b, at)
+  out.paymentEnd = at
+  at = shortNullable(b, at)
+  out.batchAt = begin
+  out.batchEnd = at
+  // The number of items.
+  p = longEnd(b, at)
+  return (
+    (seen & notShort) === 0 &&
+    p - at <= 4 &&
+    p <= e &&
+    isText(b, frameLength, out.clientEnd) &&
+    isText(b, out.amountEnd, out.batchEnd)
+  )
+}
+
+function shortText(b: Uint8Array, at: number): number {
+  const length = b[at]!
+  seen |= length
+  begin = at + 1
+  return begin + (length >>> 1)
+}
+
+function shortNullable(b: Uint8Array, at: number): number {
+  if (b[at] === 2) return shortText(b, at + 1)
+  if (b[at] !== 0) seen = notShort
+  begin = -1
+  return at + 1
+}
+
+function longEnd(b: Uint8Array, from: number): number {
+  let at = from
+  while (b[at]! > 127) at++
+  return at + 1
+}
+
+function isText(b: Uint8Array, from: number, to: number): boolean {
+  let bits = 0
+  for (let i = from; i < to; i++) bits |= b[i]!
+  return bits < 128 || isUtf8(b.subarray(from, to))
+}
+
+/** The zigzag varint from `from` to `end`; makes no short transaction of one that is no safe integer. */
+function longAt(b: Uint8Array, from: number, end: number): number {
+  let low = 0
+  let high = 0
+  let at = from
+  for (let shift = 0; shift < 28 && at < end; shift += 7) low |= (b[at++]! & 127) << shift
+  if (at === end) return (low >>> 1) ^ -(low & 1)
+  // Below 2^49, which is what amounts and times are but for the rarest.
+  for (let shift = 0; shift < 21 && at < end; shift += 7) high |= (b[at++]! & 127) << shift
+  if (at < end) seen = notShort
+  const half = (low >>> 1) + high * 0x8000000
+  return (low & 1) === 0 ? half : -half - 1
+}
+
+/** The fields before the arrays, whatever they are. */
+function scanAny(out: ScannedTransaction): void {
+  p = frameLength
   out.idFrom = p
   out.idAt = text()
   out.idEnd = p
@@ -87,20 +205,12 @@ export function scan(value: Uint8Array, out: ScannedTransaction): boolean {
   out.batchAt = nullableText()
   out.batchEnd = p
   int()
-  for (let n = items(); n > 0; n = rest(n)) text()
-  out.categoriesEnd = p
-  out.lines = scanLines(out)
-  out.discountFrom = p
-  out.discountMinor = long()
-  out.bonusEarnedMinor = long()
-  out.bonusSpentMinor = long()
-  out.bonusEnd = p
-  for (let n = items(); n > 0; n = rest(n)) {
-    text()
-    text()
-  }
-  b = nothing
-  return plain && p === e
+}
+
+/** Passes over an array or map, `each` texts an item, and answers where it ends. */
+function passTexts(each: number): number {
+  for (let n = items(); n > 0; n = rest(n)) for (let i = 0; i < each; i++) text()
+  return p
 }
 
 function scanLines(out: ScannedTransaction): number {

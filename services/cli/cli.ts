@@ -8,7 +8,7 @@ import { clientsExportVerb } from './verbs/clients-export.ts'
 import { cutPointsVerb } from './verbs/cut-points.ts'
 import { dayVerb } from './verbs/day.ts'
 import { demoVerb } from './verbs/demo.ts'
-import { dlqListVerb } from './verbs/dlq-list.ts'
+import { dlqVerbs } from './verbs/dlq.ts'
 import { featuresExportVerb } from './verbs/features-export.ts'
 import { generateVerb } from './verbs/generate.ts'
 import { ingestVerb } from './verbs/ingest.ts'
@@ -17,6 +17,7 @@ import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
 import { sourcesVerb } from './verbs/sources.ts'
 import { startVerb } from './verbs/start.ts'
+import { streamDemoVerb } from './verbs/stream-demo.ts'
 import { topicsVerb } from './verbs/topics.ts'
 import { uploadsVerb } from './verbs/uploads.ts'
 
@@ -25,6 +26,7 @@ type Verb = (parent: Command, context: CliContext) => void
 const verbs: readonly Verb[] = [
   startVerb,
   demoVerb,
+  streamDemoVerb,
   ingestVerb,
   uploadsVerb,
   dayVerb,
@@ -32,7 +34,7 @@ const verbs: readonly Verb[] = [
   (program, context) => clientShowVerb(program.command('client').description('one client'), context),
   (program, context) => clientsExportVerb(program.command('clients').description('all clients'), context),
   segmentsVerb,
-  (program, context) => dlqListVerb(program.command('dlq').description('dead letters'), context),
+  (program, context) => dlqVerbs(program.command('dlq').description('dead letters'), context),
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
   sourcesVerb,
   generateVerb,

@@ -59,7 +59,7 @@ export async function foldLedgers(
   for await (const transaction of transactions) {
     let ledger = ledgers.get(transaction.clientId)
     if (ledger === undefined) {
-      ledger = Ledger.empty(transaction.clientId, settings)
+      ledger = Ledger.empty(settings)
       ledgers.set(transaction.clientId, ledger)
     }
     if (ledger.apply(entryOf(transaction, entry), effects) !== 'accepted') continue

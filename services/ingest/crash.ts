@@ -10,6 +10,9 @@ export const ingestCrashPoints = [
   'before-completed',
 ] as const
 
+/** Another one, which only work on dead letters passes. */
+export const deadLetterCrashPoints = ['inside-replay'] as const
+
 /** The same of an undo. */
 export const undoCrashPoints = [
   'after-checkpoint',
@@ -20,8 +23,13 @@ export const undoCrashPoints = [
   'before-completed',
 ] as const
 
-export type IngestCrashPoint = (typeof ingestCrashPoints)[number] | (typeof undoCrashPoints)[number]
+export type IngestCrashPoint =
+  | (typeof ingestCrashPoints)[number]
+  | (typeof deadLetterCrashPoints)[number]
+  | (typeof undoCrashPoints)[number]
 
-/** Of every kind of task. */
-export const allCrashPoints: readonly IngestCrashPoint[] = [...new Set([...ingestCrashPoints, ...undoCrashPoints])]
+/** Of every kind of work. */
+export const allCrashPoints: readonly IngestCrashPoint[] = [
+  ...new Set([...ingestCrashPoints, ...deadLetterCrashPoints, ...undoCrashPoints]),
+]
 export type IngestCrashHook = (point: IngestCrashPoint) => void

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { ProgrammeConfigured } from '#schemas/events.ts'
@@ -7,23 +7,25 @@ import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { BatchOutcome } from './accepted.ts'
-import type { Control, ControlState } from './control.ts'
+import { type Findings, reportOf } from './build-report.ts'
+import type { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
+import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
 import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { ProgressMeter } from './progress.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
-import { spillRows } from './receipts/spill.ts'
+import { type SpillManifest, spillRows } from './receipts/spill.ts'
 import type { UploadReport } from './report.ts'
 import type { UndoStore } from './store/undos.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
 import type { StreamWatch } from './stream-watch.ts'
 import { type Conflicts, conflictsOf } from './undo/conflicts.ts'
 import type { Generations } from './undo/generations.ts'
+import { keepVerdicts, verdictsPath } from './verdict-files.ts'
 
 export interface JobDeps {
   readonly log: Log
@@ -44,7 +46,7 @@ export interface JobDeps {
 }
 
 /** Changes when prepared files of an older version can no longer be gone on with. */
-const formatVersion = 2
+const formatVersion = 3
 
 /**
  * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the
@@ -76,9 +78,10 @@ export class UploadJob {
     const passage = await this.#passage()
     const ends = await passage.publish(this.#eventsDirectory(), events.buckets)
     const { outcome, warnings } = await passage.follow(programme, ends)
+    const late = await this.#flagLate(events)
     this.#deps.crash('before-completed')
     const conflicts = await this.#conflicts(outcome, passage.checkpoint)
-    const report = await this.#report(events, outcome, conflicts, programme, await this.#deps.control.read())
+    const report = await this.#report({ events, late, outcome, conflicts, programme })
     return warnings.length === 0 ? report : { ...report, warnings }
   }
 
@@ -94,9 +97,15 @@ export class UploadJob {
     await passage.publish(this.#eventsDirectory(), events.buckets)
   }
 
-  /** Deletes what was prepared: the stored original is enough to begin again. */
+  /** Deletes what was prepared: the stored original is enough to begin again. Verdicts are kept once they are whole. */
   async clean(): Promise<void> {
     await rm(this.#spillDirectory(), { recursive: true, force: true })
+    const verdicts = this.#verdictsDirectory()
+    const whole = await access(join(verdicts, 'manifest.json')).then(
+      () => true,
+      () => false,
+    )
+    if (!whole) await rm(verdicts, { recursive: true, force: true })
   }
 
   #checkCurrency(programme: ProgrammeConfigured): void {
@@ -118,19 +127,26 @@ export class UploadJob {
     return join(this.#spillDirectory(), 'events')
   }
 
+  #verdictsDirectory(): string {
+    return verdictsPath(this.#deps.dataDir, this.#task.batchId)
+  }
+
   async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
-    const { profile, sha256, storedPath, batchId } = this.#task
+    const { profile, sha256, storedPath, batchId, uploadedAtMs } = this.#task
     const { dataDir, registry, topics, store, undos, metrics, generations, crash } = this.#deps
     const signal = this.#signal
     const directory = this.#spillDirectory()
     const rowsDirectory = join(directory, 'rows')
-    const key = digest({ formatVersion, sha256, profile })
+    const verdictsDirectory = this.#verdictsDirectory()
+    const key = digest({ formatVersion, sha256, profile, uploadedAtMs })
     this.#meter.begin('reading')
     const rows = await spillRows({
       path: join(dataDir, storedPath),
       profile,
       directory: rowsDirectory,
       key,
+      uploadedAtMs,
+      verdictsDirectory,
       signal,
       onProgress: (share) => this.#meter.share(share),
     })
@@ -150,9 +166,11 @@ export class UploadJob {
       partitions,
       generations,
       encoder: new EventEncoder('TransactionRecorded', schemaId),
+      verdictsDirectory,
       signal,
       onProgress: (share) => this.#meter.share(share),
     })
+    await this.#keepVerdicts(rows)
     await store.rowsRead(batchId, rows.rows, rows.rows)
     metrics.batchRecords.observe({ kind: 'file' }, rows.rows)
     crash('after-grouping')
@@ -164,6 +182,15 @@ export class UploadJob {
     const resumed = this.#task.checkpoint !== null
     const task = { taskId, eventBatchId: batchId, checkpoint: await this.#checkpoint(), resumed }
     return new Passage(this.#deps, task, this.#meter, this.#watch, this.#signal)
+  }
+
+  /** From now on rejected rows can be asked for. */
+  async #keepVerdicts({ rows, fields, input }: SpillManifest): Promise<void> {
+    const { fileName, storedPath, profile } = this.#task
+    const { delimiter } = input
+    await keepVerdicts(this.#verdictsDirectory(), {
+      ...{ fileName, storedPath, format: profile.format, delimiter, rows, fields },
+    })
   }
 
   /** Where the log ended before this upload published; taken once, kept for every later attempt. */
@@ -183,43 +210,25 @@ export class UploadJob {
     return conflicts.count === 0 ? null : conflicts
   }
 
+  /** What only the projections can tell, now that they have all of the file. */
+  #flagLate(events: GroupManifest): Promise<LateFlags> {
+    return flagUnknownOriginals({
+      events,
+      directory: this.#eventsDirectory(),
+      verdictsDirectory: this.#verdictsDirectory(),
+      figures: this.#deps.figures,
+      signal: this.#signal,
+    })
+  }
+
   async #report(
-    { tally, input }: GroupManifest,
-    outcome: BatchOutcome,
-    conflicts: Conflicts | null,
-    programme: ProgrammeConfigured,
-    { day, cutPoints }: ControlState,
+    findings: Pick<Findings, 'events' | 'late' | 'outcome' | 'conflicts' | 'programme'>,
   ): Promise<UploadReport> {
-    const { buyers, segments } = await this.#deps.figures.read()
+    const control = await this.#deps.control.read()
+    const figures = await this.#deps.figures.read()
     const seconds = this.#meter.seconds()
     for (const [phase, value] of Object.entries(seconds)) this.#deps.metrics.stepSeconds.observe({ kind: phase }, value)
-    return {
-      lines: tally.acceptedRows + tally.rejectedRows,
-      rows: { accepted: tally.acceptedRows, rejected: tally.rejectedRows },
-      accepted: outcome.accepted,
-      sales: outcome.sales,
-      refunds: outcome.refunds,
-      voids: outcome.voids,
-      duplicates: outcome.duplicates,
-      dead_letters: outcome.dead,
-      rejected: conflicts === null ? tally.rejected : { ...tally.rejected, conflict: conflicts.count },
-      clients: outcome.clients.size,
-      buyers,
-      gross_minor: outcome.grossMinor,
-      refunded_minor: outcome.refundedMinor,
-      currency: programme.currency,
-      as_of: day === null ? null : isoOfDay(day),
-      cut_points: cutPoints && {
-        recency_days: cutPoints.recency_days,
-        frequency: cutPoints.frequency,
-        monetary_minor: cutPoints.monetary_minor,
-        basis: cutPoints.basis,
-      },
-      segments,
-      seconds,
-      input,
-      ...(conflicts === null ? {} : { conflicts }),
-    }
+    return reportOf({ ...findings, control, figures, seconds })
   }
 }
 

@@ -1,4 +1,4 @@
-import { At, entryWords, hasRefAt, isRefAt, kindAt } from './entry.ts'
+import { At, entryWords, hasRefAt, kindAt } from './entry.ts'
 import type { PackedEntries } from './packed-entries.ts'
 import { Kind } from './transaction.ts'
 
@@ -6,8 +6,6 @@ import { Kind } from './transaction.ts'
 export interface ChunkCorrections {
   /** Places of the entries, 0 … 63. */
   readonly places: Uint8Array
-  /** Low words of the ids they name: what is looked through when one is looked for. */
-  readonly refLo: Uint32Array
   /** Numbers of the originals that lie in this chunk or before it, and are thus the same for every ledger with this chunk. */
   readonly originals: Int32Array
 }
@@ -50,24 +48,7 @@ export function collectCorrections(entries: PackedEntries): number {
 /** Lists in `corrections` those that name this id, in order of arrival, and answers how many they are. */
 export function collectReferring(entries: PackedEntries, hi: number, lo: number): number {
   makeRoom(entries)
-  const tail = entries.regions - 1
-  let found = 0
-  for (let index = 0; index < tail; index++) {
-    const { refLo, places } = correctionsOf(entries, index)
-    for (let i = 0; i < refLo.length; i++) {
-      if (refLo[i] !== lo) continue
-      const at = places[i]! * entryWords
-      if (isRefAt(entries.regionWords(index), at, hi, lo))
-        corrections[found++] = index * entries.regionLength(index) + places[i]!
-    }
-  }
-  const words = entries.regionWords(tail)
-  const start = entries.regionAt(tail)
-  const length = entries.regionLength(tail)
-  const first = entries.count - length
-  for (let i = 0, at = start; i < length; i++, at += entryWords)
-    if (isRefAt(words, at, hi, lo)) corrections[found++] = first + i
-  return found
+  return entries.findReferring(hi, lo, corrections)
 }
 
 function makeRoom(entries: PackedEntries): void {
@@ -88,7 +69,6 @@ function correctionsAmong(words: Uint32Array): ChunkCorrections {
     if (kindAt(words, at) !== Kind.sale) places.push(at / entryWords)
   return {
     places: Uint8Array.from(places),
-    refLo: Uint32Array.from(places, (place) => words[place * entryWords + At.refLo]!),
     originals: new Int32Array(places.length).fill(notSought),
   }
 }

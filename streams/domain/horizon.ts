@@ -1,6 +1,7 @@
-import { collectCorrections, corrections, originals } from './corrections.ts'
-import { At, hasRefAt, timeAt } from './entry.ts'
+import { coldIdWords } from './cold-ids.ts'
+import { At, timeAt } from './entry.ts'
 import type { Ledger } from './ledger.ts'
+import { notThere } from './packed-entries.ts'
 import { noPast, type Past } from './past.ts'
 import type { StoreSet } from './store-set.ts'
 import { none, type Values } from './values.ts'
@@ -19,22 +20,40 @@ export function foldingAt(cap: number): number {
  * Depends on the entries alone.
  */
 export function splitByAge(entries: Ledger, cap: number): { kept: number[]; folded: number[] } {
-  const { rootOf, roots, compare, sizeOf } = receiptsOf(entries)
-  roots.sort(compare)
-  let left = entries.count
-  const goes = new Uint8Array(entries.count)
-  for (const root of roots) {
+  const { count } = entries
+  const { rootOf, ageOf, sizeOf, compare } = receiptsOf(entries)
+  // Numbers are sorted by the engine, in a tenth of the time that sorting receipts would take.
+  const ages = new Float64Array(count)
+  for (let number = 0; number < count; number++) ages[number] = ageOf(rootOf(number))
+  const oldestFirst = ages.slice().sort()
+  const limit = oldestFirst[Math.max(0, count - cap - 1)]!
+  let left = count
+  const goes = new Uint8Array(count)
+  // Receipts of the very age at which enough are gone, one as a rule: they differ by what `compare` says.
+  const atLimit: number[] = []
+  for (let number = 0; number < count; number++) {
+    if (ages[number]! > limit || rootOf(number) !== number) continue
+    if (ages[number] === limit) atLimit.push(number)
+    else {
+      left -= sizeOf(number)
+      goes[number] = 1
+    }
+  }
+  for (const root of atLimit.sort(compare)) {
     if (left <= cap) break
     left -= sizeOf(root)
     goes[root] = 1
   }
   const kept: number[] = []
   const folded: number[] = []
-  for (let number = 0; number < entries.count; number++) (goes[rootOf(number)] === 1 ? folded : kept).push(number)
+  for (let number = 0; number < count; number++) (goes[rootOf(number)] === 1 ? folded : kept).push(number)
   return { kept, folded }
 }
 
-/** Receipts as sets of entries, each known by one of them, its root; `compare` orders roots, those to fold first. */
+/**
+ * Receipts as sets of entries, each known by one of them, its root. `ageOf` is the time by which receipts go, `compare`
+ * orders roots of one age.
+ */
 function receiptsOf(entries: Ledger) {
   const { count } = entries
   const parent = new Int32Array(count)
@@ -62,19 +81,17 @@ function receiptsOf(entries: Ledger) {
     newestMs[root] = Math.max(newestMs[root]!, newestMs[other]!)
     waiting[root]! |= waiting[other]!
   }
-  const found = entries.hasReferences ? collectCorrections(entries) : 0
-  for (let i = 0; i < found; i++) {
-    const number = corrections[i]!
-    if (!hasRefAt(entries.wordsOf(number), entries.offsetOf(number))) continue
-    const original = originals[i]!
-    if (original < 0) waiting[rootOf(number)] = 1
-    else join(rootOf(number), rootOf(original))
+  for (let number = 0; entries.hasReferences && number < count; number++) {
+    const original = entries.originalOf(number)
+    if (original === notThere) waiting[rootOf(number)] = 1
+    else if (original >= 0) join(rootOf(number), rootOf(original))
   }
-  const roots: number[] = []
-  for (let number = 0; number < count; number++) if (parent[number] === number) roots.push(number)
-  const compare = (a: number, b: number) =>
-    waiting[a]! - waiting[b]! || newestMs[a]! - newestMs[b]! || compareIds(entries, a, b)
-  return { rootOf, roots, compare, sizeOf: (root: number) => size[root]! }
+  return {
+    rootOf,
+    ageOf: (root: number) => (waiting[root] === 1 ? Number.POSITIVE_INFINITY : newestMs[root]!),
+    sizeOf: (root: number) => size[root]!,
+    compare: (a: number, b: number) => newestMs[a]! - newestMs[b]! || compareIds(entries, a, b),
+  }
 }
 
 function compareIds(entries: Ledger, a: number, b: number): number {
@@ -88,12 +105,14 @@ function compareIds(entries: Ledger, a: number, b: number): number {
 /** The past of a ledger after `folded` was taken out of it, whose sums and stores are given. */
 export function extendPast(past: Past | null, folded: Ledger, sums: Values, stores: StoreSet) {
   const before = past ?? noPast
-  const ids = []
+  const ids = new Uint32Array(folded.count * coldIdWords)
   let horizonMs = before.horizonMs
-  for (let number = 0; number < folded.count; number++) {
+  for (let number = 0, to = 0; number < folded.count; number++, to += coldIdWords) {
     const words = folded.wordsOf(number)
     const at = folded.offsetOf(number)
-    ids.push({ hi: words[at]!, lo: words[at + At.idLo]!, content: words[at + At.content]! })
+    ids[to] = words[at]!
+    ids[to + 1] = words[at + At.idLo]!
+    ids[to + 2] = words[at + At.content]!
     horizonMs = Math.max(horizonMs, timeAt(words, at))
   }
   stores.addAll(before.stores)

@@ -1,10 +1,10 @@
 import { beforeTheFirstDate } from './context.ts'
-import { collectCorrections, collectReferring, corrections, originals } from './corrections.ts'
+import { collectReferring } from './corrections.ts'
 import { type Effects, referencedEffects } from './effects.ts'
-import { At, type Entry, hasRefAt } from './entry.ts'
+import { At, type Entry } from './entry.ts'
 import { sumUp } from './evaluate.ts'
 import { extendPast, foldingAt, splitByAge } from './horizon.ts'
-import { bytesOf, type ChunkChange, PackedEntries } from './packed-entries.ts'
+import { bytesOf, type ChunkChange, noneNamed, notThere, PackedEntries } from './packed-entries.ts'
 import { decodePast, encodePast, type Past } from './past.ts'
 import { Kind } from './transaction.ts'
 import { newValues } from './values.ts'
@@ -36,7 +36,8 @@ const countMask = 0xffffff
  * Fold into a `fork`, then drop it, or store its head and changed chunks, `settle` it and let it take its base's place.
  */
 export class Ledger extends PackedEntries {
-  readonly clientId: string
+  /** Of whom chunks are asked for; the chunks of a ledger that was begun here are all in memory. */
+  readonly #clientId: string | null
   readonly #settings: LedgerSettings
   /** Entries whose original is not there. */
   #waiting = 0
@@ -44,14 +45,14 @@ export class Ledger extends PackedEntries {
   #past: Past | null = null
   #coldUnchanged = 0
 
-  private constructor(clientId: string, settings: LedgerSettings) {
+  private constructor(clientId: string | null, settings: LedgerSettings) {
     super()
-    this.clientId = clientId
+    this.#clientId = clientId
     this.#settings = settings
   }
 
-  static empty(clientId: string, settings: LedgerSettings): Ledger {
-    return new Ledger(clientId, settings)
+  static empty(settings: LedgerSettings): Ledger {
+    return new Ledger(null, settings)
   }
 
   /** From what `encodeHead` gave; the bytes are copied. Errors: RangeError where they are no head of this version. */
@@ -74,7 +75,7 @@ export class Ledger extends PackedEntries {
 
   /** A writable copy that shares what does not change. Neither sees what is applied to the other. */
   fork(): Ledger {
-    const fork = new Ledger(this.clientId, this.#settings)
+    const fork = new Ledger(this.#clientId, this.#settings)
     fork.share(this)
     fork.#waiting = this.#waiting
     fork.#references = this.#references
@@ -164,24 +165,19 @@ export class Ledger extends PackedEntries {
 
   /** A ledger of some of the entries, which is never stored. */
   #part(numbers: readonly number[]): Ledger {
-    const part = new Ledger(this.clientId, this.#settings)
+    const part = new Ledger(this.#clientId, this.#settings)
     for (const number of numbers) part.appendFrom(this, number)
-    part.#recount()
+    for (let number = 0; this.#references && number < part.count; number++) {
+      const original = part.originalOf(number)
+      if (original === noneNamed) continue
+      part.#references = true
+      if (original === notThere) part.#waiting++
+    }
     return part
   }
 
-  #recount(): void {
-    const count = collectCorrections(this)
-    for (let i = 0; i < count; i++) {
-      const number = corrections[i]!
-      if (!hasRefAt(this.wordsOf(number), this.offsetOf(number))) continue
-      this.#references = true
-      if (originals[i]! < 0) this.#waiting++
-    }
-  }
-
   protected load(index: number): Uint8Array {
-    return this.#settings.chunks.entryChunk(this.clientId, index)
+    return this.#settings.chunks.entryChunk(this.#clientId!, index)
   }
 
   /** The head to store. A view where possible: copy it before anything is done with this ledger, its base or a fork. */

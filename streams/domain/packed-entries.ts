@@ -1,6 +1,6 @@
 import type { ChunkSums } from './chunk-sums.ts'
 import type { ChunkCorrections } from './corrections.ts'
-import { type Entry, entryWords, isIdAt, packEntry } from './entry.ts'
+import { At, type Entry, entryWords, hasRefAt, isIdAt, isRefAt, packEntry } from './entry.ts'
 import { chunkEntries, chunkShift, IdIndex } from './id-index.ts'
 import { allocate, type Piece } from './slab.ts'
 
@@ -24,9 +24,14 @@ export const entryChunkBytes = chunkEntries * entryWords * 4
 export const headerWords = 2
 
 const within = chunkEntries - 1
+/** Entries looked through one by one, in all, before they get an index. */
+const worthAnIndex = 128
 const noWords: Uint32Array = new Uint32Array(0)
 const noChunks: (Chunk | null)[] = []
 Object.freeze(noChunks)
+/** In place of the number of an original. */
+export const notThere = -1
+export const noneNamed = -2
 const piece: Piece = { words: noWords, at: 0 }
 
 /**
@@ -48,9 +53,17 @@ export abstract class PackedEntries {
   /** The first chunks, stored as they are now, and how many chunks the store holds. */
   #unchanged = 0
   #stored = 0
-  /** Ids of the unchanged chunks, shared by copies; ids of those after them, our own. */
+  /** Ids of the unchanged chunks, shared by copies. */
   #index: IdIndex | null = null
+  /**
+   * Ids of all entries after them, our own: made when a chunk is full, or once more entries of the tail were looked
+   * through than making it costs. To look through a tail of 31 entries, one more time for each event, took longer than
+   * anything else about it.
+   */
   #young: IdIndex | null = null
+  #lookedThrough = 0
+  /** What all entries refer to, our own: made when it is first asked for in a ledger with chunks. */
+  #references: IdIndex | null = null
 
   /** Bytes of a stored chunk. */
   protected abstract load(index: number): Uint8Array
@@ -85,9 +98,11 @@ export abstract class PackedEntries {
     this.#unchanged = base.#unchanged
     this.#stored = base.#stored
     this.#index = base.#index
-    if (base.#young === null) return
-    this.#young = new IdIndex(base.#young.from)
-    this.#young.extend(this, base.#young.to)
+    // One of the two has to do without, as with the memory: the base is seldom asked again.
+    this.#young = base.#young
+    base.#young = null
+    this.#references = base.#references
+    base.#references = null
   }
 
   /** Takes the entries of `part`, which is not used afterwards, instead of its own. All chunks count as changed. */
@@ -101,6 +116,7 @@ export abstract class PackedEntries {
     this.#unchanged = 0
     this.#index = null
     this.#young = part.#young
+    this.#references = part.#references
   }
 
   get count(): number {
@@ -151,22 +167,54 @@ export abstract class PackedEntries {
 
   /** Number of the entry with this id, or -1. */
   find(hi: number, lo: number): number {
-    const words = this.words
-    const start = this.at + headerWords
-    const end = start + (this.#count & within) * entryWords
-    for (let at = start; at < end; at += entryWords)
-      if (isIdAt(words, at, hi, lo)) return (this.#count & ~within) + (at - start) / entryWords
-    return this.#chunks.length === 0 ? -1 : this.#findInChunks(hi, lo)
+    if (this.#young === null && this.#chunks.length > this.#unchanged) this.#indexYoung()
+    const found = this.#young === null ? this.#findInTail(hi, lo) : this.#young.find(this, hi, lo, this.#count)
+    return found >= 0 || this.#unchanged === 0 ? found : this.#findInUnchanged(hi, lo)
   }
 
-  #findInChunks(hi: number, lo: number): number {
-    if (this.#index !== null && this.#unchanged > 0) {
-      const limit = this.#unchanged << chunkShift
-      if (this.#index.to < limit) this.#index.extend(this, limit)
-      const found = this.#index.find(this, hi, lo, limit)
-      if (found >= 0) return found
+  #findInTail(hi: number, lo: number): number {
+    const words = this.words
+    const start = this.at + headerWords
+    const tail = this.#count & within
+    const end = start + tail * entryWords
+    for (let at = start; at < end; at += entryWords)
+      if (isIdAt(words, at, hi, lo)) return (this.#count & ~within) + (at - start) / entryWords
+    this.#lookedThrough += tail
+    if (this.#lookedThrough > worthAnIndex) this.#indexYoung()
+    return -1
+  }
+
+  #indexYoung(): void {
+    this.#lookedThrough = 0
+    this.#young = new IdIndex(this.#unchanged << chunkShift)
+    this.#young.extend(this, this.#count)
+  }
+
+  #findInUnchanged(hi: number, lo: number): number {
+    const limit = this.#unchanged << chunkShift
+    const index = this.#index!
+    if (index.to < limit) index.extend(this, limit)
+    return index.find(this, hi, lo, limit)
+  }
+
+  /** Number of the original that an entry names; `noneNamed`, or `notThere`. */
+  originalOf(number: number): number {
+    const words = this.wordsOf(number)
+    const at = this.offsetOf(number)
+    return hasRefAt(words, at) ? this.find(words[at + At.refHi]!, words[at + At.refLo]!) : noneNamed
+  }
+
+  /** Writes the numbers of the entries that refer to this id to `out`, ascending, and answers how many they are. */
+  findReferring(hi: number, lo: number, out: Int32Array): number {
+    if (this.#chunks.length > 0) {
+      this.#references ??= new IdIndex(0, At.refHi)
+      this.#references.extend(this, this.#count)
+      return this.#references.findAll(this, hi, lo, out)
     }
-    return this.#young === null ? -1 : this.#young.find(this, hi, lo, this.#young.to)
+    let found = 0
+    for (let number = 0, at = this.at + headerWords; number < this.#count; number++, at += entryWords)
+      if (isRefAt(this.words, at, hi, lo)) out[found++] = number
+    return found
   }
 
   protected append(entry: Entry): void {
@@ -188,13 +236,19 @@ export abstract class PackedEntries {
   /** Makes room for one more entry of the tail and answers where. */
   #grow(): number {
     const tail = this.#count & within
-    if (tail >= this.#room)
-      this.#place(this.words, this.at, tail, tail < 4 ? tail + 2 : Math.min(chunkEntries, tail + 1 + (tail >> 1)))
+    if (tail >= this.#room) this.#place(this.words, this.at, tail, this.#roomBeyond(tail))
     return this.at + headerWords + tail * entryWords
+  }
+
+  /** Entries to make room for; a ledger that has filled a chunk will fill another. */
+  #roomBeyond(tail: number): number {
+    if (this.#chunks.length > 0) return chunkEntries
+    return tail < 4 ? tail + 2 : Math.min(chunkEntries, tail + 1 + (tail >> 1))
   }
 
   #grown(): void {
     this.#count++
+    if (this.#young !== null) this.#young.extend(this, this.#count)
     if ((this.#count & within) !== 0) return
     // A ledger that this one was copied from may still read the tail here: the next one begins elsewhere.
     this.#room = 0
@@ -206,8 +260,6 @@ export abstract class PackedEntries {
       sums: null,
       corrections: null,
     })
-    this.#young ??= new IdIndex(this.#unchanged << chunkShift)
-    this.#young.extend(this, this.#count)
   }
 
   /** Copies header and tail to memory of our own with room for `room` entries. */

@@ -35,7 +35,7 @@ export class Client {
 
   /** A client of which nothing is known yet. `key` becomes its own. */
   static unknown(id: string, key: Buffer, settings: LedgerSettings): Client {
-    return new Client(id, key, Ledger.empty(id, settings), null, 0, -1)
+    return new Client(id, key, Ledger.empty(settings), null, 0, -1)
   }
 
   /** A copy that may be changed without this one being touched. */

@@ -1,6 +1,6 @@
 import { newScannedLine, readLine, type ScannedTransaction } from '#schemas/transaction-scan.ts'
 import type { Entry } from '../domain/entry.ts'
-import { type Hash64, Hasher, hash64Bytes } from '../domain/hash.ts'
+import { type Hash64, hash64Bytes, hash64Laid, layNumber, layText } from '../domain/hash.ts'
 import {
   earliestMs,
   Kind,
@@ -48,7 +48,6 @@ function isText(bytes: Uint8Array, from: number, to: number, text: string): bool
   return i === text.length
 }
 
-const hasher = new Hasher()
 const hash: Hash64 = { hi: 0, lo: 0 }
 const line = newScannedLine()
 
@@ -75,34 +74,47 @@ export function entryFrom(t: ScannedTransaction, out: Entry): void {
   out.bonusSpentMinor = t.bonusSpentMinor
 }
 
+/** Where contents are laid out. */
+let words = new Uint32Array(1_024)
+/** Words that the fixed fields take beside what their bytes do. */
+const fixedWords = 64
+
 /** `contentHash`, its lower half. */
 function contentOf(t: ScannedTransaction): number {
   const { bytes } = t
-  hasher
-    .reset()
-    .encodedText(bytes, t.clientAt, t.clientEnd)
-    .word(t.kind)
-    .number(t.occurredAt)
-    .number(t.amountMinor)
-    .encodedText(bytes, t.currencyAt, t.currencyEnd)
-    .encodedText(bytes, t.originalAt, t.originalEnd)
-    .encodedText(bytes, t.storeAt, t.storeEnd)
-    .number(t.discountMinor)
-    .number(t.bonusEarnedMinor)
-    .number(t.bonusSpentMinor)
-    .word(t.lines)
-  let at = t.linesAt
-  for (let i = 0; i < t.lines; i++) {
-    at = readLine(t, at, line)
-    hasher
-      .encodedText(bytes, line.skuAt, line.skuEnd)
-      .encodedText(bytes, line.descriptionAt, line.descriptionEnd)
-      .encodedText(bytes, line.categoryAt, line.categoryEnd)
-      .number(line.quantity)
-      .number(line.amountMinor)
-  }
-  hasher.finish(hash)
+  // A byte becomes three words at most: a negative number does.
+  const most = fixedWords + bytes.length * 3
+  if (words.length < most) words = new Uint32Array(most * 2)
+  const w = words
+  let at = layText(w, 0, bytes, t.clientAt, t.clientEnd)
+  w[at++] = t.kind
+  at = layNumber(w, at, t.occurredAt)
+  at = layNumber(w, at, t.amountMinor)
+  at = layText(w, at, bytes, t.currencyAt, t.currencyEnd)
+  at = layText(w, at, bytes, t.originalAt, t.originalEnd)
+  at = layText(w, at, bytes, t.storeAt, t.storeEnd)
+  at = layNumber(w, at, t.discountMinor)
+  at = layNumber(w, at, t.bonusEarnedMinor)
+  at = layNumber(w, at, t.bonusSpentMinor)
+  w[at++] = t.lines
+  if (t.lines > 0) at = layLines(w, at, t)
+  hash64Laid(w, at, hash)
   return hash.lo
+}
+
+function layLines(w: Uint32Array, from: number, t: ScannedTransaction): number {
+  const { bytes } = t
+  let at = from
+  let next = t.linesAt
+  for (let i = 0; i < t.lines; i++) {
+    next = readLine(t, next, line)
+    at = layText(w, at, bytes, line.skuAt, line.skuEnd)
+    at = layText(w, at, bytes, line.descriptionAt, line.descriptionEnd)
+    at = layText(w, at, bytes, line.categoryAt, line.categoryEnd)
+    at = layNumber(w, at, line.quantity)
+    at = layNumber(w, at, line.amountMinor)
+  }
+  return at
 }
 
 /** `hash32` of the store, 0 for none. */

@@ -1,6 +1,7 @@
 import type { BlockEncoder } from '#schemas/block.ts'
 import { type DeadLetterReason, deadLetterRecord } from '#schemas/dead-letter.ts'
 import type { ReclassificationCause } from '#schemas/events.ts'
+import { forwardedRecord } from '#schemas/forward.ts'
 import { type ScannedTransaction, textAt } from '#schemas/transaction-scan.ts'
 import { LoyaltyError } from '../core/error.ts'
 import { copyOfKey, KeyTable } from '../core/key-table.ts'
@@ -178,6 +179,10 @@ export class LoyaltyStep implements WorkingSet {
     return deadLetterRecord(original, reason as DeadLetterReason, detail, writerOf(record.value))
   }
 
+  forward(record: LogRecord): NewRecord {
+    return forwardedRecord({ ...record, partition: this.#partition })
+  }
+
   restoreRow(record: LogRecord): Promise<void> | undefined {
     if (record.key === null || record.value === null) return undefined
     const { states, rows } = this.#shared
@@ -215,7 +220,7 @@ export class LoyaltyStep implements WorkingSet {
   #lay(hash: number, client: Client): Touched {
     const { key } = client
     const touched: Touched = { key, client, changed: false, due: false, facts: [], gravest: Kind.unknown }
-    this.#touched.add(hash, touched)
+    this.#touched.add(hash, key, 0, key.length, touched)
     return touched
   }
 

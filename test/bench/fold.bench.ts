@@ -3,7 +3,7 @@ import { reducedDecoder } from '#schemas/decoder.ts'
 import type { Registry } from '#schemas/registry.ts'
 import { encodedTransactions } from '#services/cli/generator/encoded.ts'
 import { TransactionGenerator } from '#services/cli/generator/transactions.ts'
-import { copyOfKey, KeyTable } from '#streams/core/key-table.ts'
+import { KeyTable } from '#streams/core/key-table.ts'
 import { murmur2 } from '#streams/core/partitioner.ts'
 import { newEffects } from '#streams/domain/effects.ts'
 import { entryOf, newEntry } from '#streams/domain/entry.ts'
@@ -64,18 +64,17 @@ function transactionOf(record: LogRecord, decoder: TransactionDecoder): Transact
  */
 function fold(workload: Workload, events: number, decoder: TransactionDecoder, from: 'transactions' | 'bytes') {
   const generator = new TransactionGenerator({ ...workloads[workload], events, seed: 1, detailed: false })
-  const ledgers = new KeyTable<{ readonly key: Buffer; readonly ledger: Ledger }>()
+  const ledgers = new KeyTable<Ledger>()
   const entry = newEntry()
   const effects = newEffects()
   const door = new Door(decoder, 0)
   const ledgerOf = (hash: number, bytes: Uint8Array, from: number, to: number) => {
     let found = ledgers.find(hash, bytes, from, to)
     if (found === undefined) {
-      const key = copyOfKey(bytes, from, to)
-      found = { key, ledger: Ledger.empty(key.toString(), settings) }
-      ledgers.add(hash, found)
+      found = Ledger.empty(settings)
+      ledgers.add(hash, bytes, from, to, found)
     }
-    return found.ledger
+    return found
   }
   const apply = (transaction: Transaction, { key }: LogRecord) =>
     ledgerOf(murmur2(key!), key!, 0, key!.length).apply(entryOf(transaction, entry), effects)
@@ -93,7 +92,7 @@ function fold(workload: Workload, events: number, decoder: TransactionDecoder, f
     else for (const [i, transaction] of transactions.entries()) apply(transaction, records[i]!)
     ms += coreMs() - start
   }
-  return { ms, ledgers: ledgers.items.map(({ ledger }) => ledger) }
+  return { ms, ledgers: ledgers.items }
 }
 
 /** Mean bytes of head and chunks, as they would be stored. */

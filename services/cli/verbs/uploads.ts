@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
 import { uploadsCancelVerb } from './uploads-cancel.ts'
 import { uploadsListVerb } from './uploads-list.ts'
+import { uploadsRejectedVerb } from './uploads-rejected.ts'
 import { uploadsShowVerb } from './uploads-show.ts'
 import { uploadsReplaceVerb, uploadsUndoVerb } from './uploads-undo.ts'
 
@@ -12,6 +13,7 @@ const verbs: readonly ((uploads: Command, context: CliContext) => void)[] = [
   uploadsUndoVerb,
   uploadsReplaceVerb,
   uploadsCancelVerb,
+  uploadsRejectedVerb,
 ]
 
 export function uploadsVerb(program: Command, context: CliContext): void {

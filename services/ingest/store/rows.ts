@@ -49,6 +49,7 @@ export interface NewUpload {
 /** A task as the worker takes it. */
 export interface UploadTask extends NewUpload {
   readonly kind: TaskKind
+  readonly uploadedAtMs: number
   readonly attempts: number
   /** How long ago work on it was first begun. */
   readonly elapsedMs: number
@@ -115,6 +116,7 @@ export interface TaskRow {
   content_sha256: string
   trace_id: string | null
   correlation_id: string | null
+  upload_timestamp: Date
   attempts: number
   elapsed_ms: number
   checkpoint: Checkpoint | Record<string, never>
@@ -123,7 +125,6 @@ export interface TaskRow {
 export interface UploadRow
   extends Omit<TaskRow, 'checkpoint' | 'elapsed_ms' | 'kind' | 'attempts' | 'trace_id' | 'correlation_id'> {
   uploaded_by_user_id: string | null
-  upload_timestamp: Date
   status: Status
   processing_start_time: Date | null
   processing_end_time: Date | null
@@ -152,6 +153,7 @@ export function taskOf(row: TaskRow): UploadTask {
     sizeBytes: Number(row.size_bytes),
     sha256: row.content_sha256,
     trace: row.trace_id === null ? null : { traceId: row.trace_id, correlationId: row.correlation_id },
+    uploadedAtMs: row.upload_timestamp.getTime(),
     attempts: row.attempts,
     elapsedMs: row.elapsed_ms,
     checkpoint: checkpointOf(row.checkpoint),

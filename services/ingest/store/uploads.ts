@@ -95,7 +95,7 @@ export class UploadStore {
          from ingest.tasks t where t.task_id = $1 and b.batch_id = t.batch_id
          returning t.task_id, t.kind, t.attempts, t.checkpoint, t.trace_id, t.correlation_id,
            (extract(epoch from clock_timestamp() - t.started_at) * 1000)::float8 as elapsed_ms, b.batch_id, b.file_name, b.original_file_path,
-           b.profile, b.size_bytes, b.content_sha256`,
+           b.profile, b.size_bytes, b.content_sha256, b.upload_timestamp`,
         [taskId],
       )
       return taskOf(rows[0]!)

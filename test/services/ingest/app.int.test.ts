@@ -228,6 +228,15 @@ describe('reading', () => {
       'post /api/v1/management/data/uploads/{batch_id}/replace-conflicts',
       'post /api/v1/management/data/uploads/{batch_id}/cancel',
       'get /api/v1/management/data/uploads/{batch_id}/undo/standing',
+      'get /api/v1/management/dead-letters',
+      'get /api/v1/management/dead-letters/groups',
+      'post /api/v1/management/dead-letters/preview',
+      'post /api/v1/management/dead-letters/replay',
+      'post /api/v1/management/dead-letters/discard',
+      'get /api/v1/management/dead-letters/actions',
+      'get /api/v1/management/dead-letters/actions/{action_id}',
+      'get /api/v1/management/dead-letters/{id}',
+      'get /api/v1/management/data/uploads/{batch_id}/rejected',
       'get /api/v1/management/data/sources',
       'post /api/v1/management/data/sources/{name}/run',
     ])
@@ -238,6 +247,7 @@ test('the schema goes back to nothing and forward again', async () => {
   const back = await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory, target: 0 })
   expect(back.applied).toEqual([
     '-0009-sources',
+    '-0008-dead-letters',
     '-0007-undo',
     '-0004-trace',
     '-0003-waiting',
@@ -252,6 +262,7 @@ test('the schema goes back to nothing and forward again', async () => {
     '0003-waiting',
     '0004-trace',
     '0007-undo',
+    '0008-dead-letters',
     '0009-sources',
   ])
 })

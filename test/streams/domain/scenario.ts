@@ -106,7 +106,7 @@ export class MemoryChunks {
   }
 
   empty(): Ledger {
-    return Ledger.empty('client', this.settings)
+    return Ledger.empty(this.settings)
   }
 }
 

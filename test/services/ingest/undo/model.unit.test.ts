@@ -6,7 +6,7 @@ import { decoderOf } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { ProgrammeConfigured, TransactionRecorded } from '#schemas/events.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
-import { readEvents } from '#services/ingest/receipts/group.ts'
+import { readEvents } from '#services/ingest/receipts/prepared-events.ts'
 import { Generations } from '#services/ingest/undo/generations.ts'
 import { publishLate } from '#services/ingest/undo/late.ts'
 import { keysFile, prepareUndo } from '#services/ingest/undo/prepare.ts'
@@ -204,7 +204,7 @@ function statesOf(events: readonly TransactionRecorded[]) {
     throw new Error('these ledgers are never stored')
   }
   const settings = { cap: 4096, chunks: { entryChunk: chunk, coldChunk: chunk } }
-  const ledgers = new Map(['ann', 'bob'].map((client) => [client, Ledger.empty(client, settings)]))
+  const ledgers = new Map(['ann', 'bob'].map((client) => [client, Ledger.empty(settings)]))
   for (const event of events) {
     const outcome = ledgers.get(event.client_id)!.apply(entryOf(transactionOf(event), newEntry()), newEffects())
     expect(['accepted', 'duplicate']).toContain(outcome)
