@@ -14,7 +14,7 @@ test('an upload that goes on does not take a replayed dead letter of its own for
   const dir = await tempDir()
   try {
     const file = join(dir.path, 'file.csv')
-    const rows = Array.from({ length: 40 }, (_, i) => `R${i},c1,2026-03-01 10:00,1.50,1,a`)
+    const rows = Array.from({ length: 40 }, (_, i) => `R${i},c1,2011-03-01 10:00,1.50,1,a`)
     await writeFile(file, `${[lineHeader, ...rows].join('\n')}\n`)
     const { events, published } = await prepareIn(dir.path, file, lineProfile())
     const topics = topicsOf('loyalty')
