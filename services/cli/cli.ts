@@ -19,7 +19,7 @@ import { sourcesVerb } from './verbs/sources.ts'
 import { startVerb } from './verbs/start.ts'
 import { streamDemoVerb } from './verbs/stream-demo.ts'
 import { topicsVerb } from './verbs/topics.ts'
-import { uploadsRejectedVerb } from './verbs/uploads-rejected.ts'
+import { uploadsVerb } from './verbs/uploads.ts'
 
 type Verb = (parent: Command, context: CliContext) => void
 
@@ -28,13 +28,13 @@ const verbs: readonly Verb[] = [
   demoVerb,
   streamDemoVerb,
   ingestVerb,
+  uploadsVerb,
   dayVerb,
   cutPointsVerb,
   (program, context) => clientShowVerb(program.command('client').description('one client'), context),
   (program, context) => clientsExportVerb(program.command('clients').description('all clients'), context),
   segmentsVerb,
   (program, context) => dlqVerbs(program.command('dlq').description('dead letters'), context),
-  (program, context) => uploadsRejectedVerb(groupOf(program, 'uploads', 'files that were taken in'), context),
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
   sourcesVerb,
   generateVerb,
@@ -43,11 +43,6 @@ const verbs: readonly Verb[] = [
   topicsVerb,
   checkConfigVerb,
 ]
-
-/** The command that several verbs are of; made by the first. */
-function groupOf(program: Command, name: string, description: string): Command {
-  return program.commands.find((each) => each.name() === name) ?? program.command(name).description(description)
-}
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const

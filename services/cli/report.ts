@@ -15,6 +15,7 @@ export function inOrder(report: UploadReport): UploadReport {
     segments: counts,
     seconds,
     input,
+    conflicts,
     warnings,
     flagged,
     outliers,
@@ -35,6 +36,7 @@ export function inOrder(report: UploadReport): UploadReport {
     ...{ gross_minor, refunded_minor, currency, as_of, cut_points: cuts },
     ...{ segments: { ...Object.fromEntries(known), ...counts }, seconds },
     ...(input === undefined ? {} : { input }),
+    ...(conflicts === undefined ? {} : { conflicts }),
     ...(warnings === undefined ? {} : { warnings }),
     ...(verdicts === undefined ? {} : { verdicts }),
   }

@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { UploadReport } from '../ingest/report.ts'
 import type { Status } from '../ingest/store/uploads.ts'
+import type { UndoReport } from '../ingest/undo/report.ts'
 import { ask } from './ask.ts'
 import { follow } from './follow.ts'
 import { inOrder } from './report.ts'
@@ -31,6 +32,7 @@ interface TaskAnswer {
   readonly progress_percentage: number
   readonly phase: string
   readonly report: UploadReport | null
+  readonly undo: UndoReport | null
   readonly failure: { readonly code: string; readonly message: string } | null
   readonly waiting: Waiting | null
 }
@@ -39,6 +41,7 @@ interface UploadAnswer {
   readonly associated_task_id: string
   readonly status: Status
   readonly content_sha256: string
+  readonly undone_at: string | null
   readonly report: UploadReport | null
 }
 
@@ -56,8 +59,8 @@ export async function sendFile(apiUrl: string, path: string, profile: string | u
 }
 
 /**
- * Waits for a task to end, however long it stands still, and answers its report. Errors: the code under which the task
- * failed; `interrupted` (the task goes on).
+ * Waits for the task of an upload to end, however long it stands still, and answers its report. Errors: the code under
+ * which the task failed; `interrupted` (the task goes on).
  */
 export function awaitTask(
   apiUrl: string,
@@ -65,18 +68,38 @@ export function awaitTask(
   onProgress: (progress: TaskProgress) => void,
   signal: AbortSignal,
 ): Promise<UploadReport> {
+  return awaitEnd(apiUrl, taskId, onProgress, signal, ({ report }) => (report === null ? undefined : inOrder(report)))
+}
+
+/** As `awaitTask`, of an undo or a replacement. */
+export function awaitUndo(
+  apiUrl: string,
+  taskId: string,
+  onProgress: (progress: TaskProgress) => void,
+  signal: AbortSignal,
+): Promise<UndoReport> {
+  return awaitEnd(apiUrl, taskId, onProgress, signal, ({ undo }) => undo ?? undefined)
+}
+
+function awaitEnd<Report>(
+  apiUrl: string,
+  taskId: string,
+  onProgress: (progress: TaskProgress) => void,
+  signal: AbortSignal,
+  reportOf: (task: TaskAnswer) => Report | undefined,
+): Promise<Report> {
   const ended = (task: TaskAnswer) => {
     if (task.status === 'FAILED')
       throw new LoyaltyError(task.failure?.code ?? 'upload_failed', task.failure?.message ?? 'the upload failed', {
         details: { taskId },
       })
     onProgress({ percentage: task.progress_percentage, phase: task.phase, waiting: task.waiting })
-    return task.status === 'COMPLETED' && task.report !== null ? inOrder(task.report) : undefined
+    return task.status === 'COMPLETED' ? reportOf(task) : undefined
   }
-  return follow<TaskAnswer, UploadReport>(`${apiUrl}/api/v1/management/tasks/${taskId}/status`, ended, signal)
+  return follow<TaskAnswer, Report>(`${apiUrl}/api/v1/management/tasks/${taskId}/status`, ended, signal)
 }
 
-/** The newest upload of exactly this file that did not fail: its task, or null. */
+/** The newest upload of exactly this file that did not fail and stands: its task, or null. */
 export async function findUpload(apiUrl: string, path: string): Promise<string | null> {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path)) hash.update(chunk)
@@ -85,7 +108,9 @@ export async function findUpload(apiUrl: string, path: string): Promise<string |
   for (let skip = 0; ; skip += pageSize) {
     const url = `${apiUrl}/api/v1/management/data/uploads?skip=${skip}&limit=${pageSize}`
     const { uploads } = await ask<{ uploads: UploadAnswer[] }>(url)
-    const found = uploads.find((upload) => upload.content_sha256 === sha256 && upload.status !== 'FAILED')
+    const found = uploads.find(
+      (upload) => upload.content_sha256 === sha256 && upload.status !== 'FAILED' && upload.undone_at === null,
+    )
     if (found !== undefined) return found.associated_task_id
     if (uploads.length < pageSize) return null
   }

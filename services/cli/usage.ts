@@ -90,3 +90,11 @@ function invalid(name: string, given: string, wanted: string): UsageError {
   const message = `${name} takes ${wanted}, not '${given}'`
   return new UsageError(new LoyaltyError('option_invalid', message, { details: { name, given } }))
 }
+
+/** An id as uploads and tasks have it. */
+export function uuid(name: string): (text: string) => string {
+  return (text) => {
+    if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text.toLowerCase()
+    throw invalid(name, text, 'an id such as 0b8f6f0e-5a3c-4a55-9d0e-0c6a2f1f7a10')
+  }
+}

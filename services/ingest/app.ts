@@ -8,9 +8,12 @@ import { readMultipart } from './multipart.ts'
 import { getRejectedRows } from './rejected-routes.ts'
 import { openJudged, rejectedCsv } from './rejected-rows.ts'
 import { getTaskStatus, getUpload, listUploads, postUpload, type taskStatus, type upload } from './routes.ts'
+import type { UndoStore } from './store/undos.ts'
 import type { TaskView, UploadView } from './store/uploads.ts'
+import { addUndoRoutes, undoStatuses } from './undo/app.ts'
 
 export interface AppDeps extends IntakeDeps {
+  readonly undos: UndoStore
   readonly server: ServerParts
   /** A task was written: the worker need not wait for its next look. */
   readonly onTask: () => void
@@ -43,7 +46,7 @@ export const ingestStatuses: Readonly<Record<string, number>> = {
 /** The HTTP side of ingestion. Test it with `app.request()`. */
 export function createIngestApp(deps: AppDeps) {
   const app = new OpenAPIHono({ defaultHook: refuseInvalid })
-  equipServer(app, { ...deps.server, statuses: { ...ingestStatuses, ...deps.server.statuses } })
+  equipServer(app, { ...deps.server, statuses: { ...ingestStatuses, ...undoStatuses, ...deps.server.statuses } })
 
   // Not app.openapi: its validator would read the whole body into memory.
   app.post(postUpload.getRoutingPath(), async (c) => {
@@ -82,6 +85,7 @@ export function createIngestApp(deps: AppDeps) {
     return c.json(uploadBody(found), 200)
   })
 
+  addUndoRoutes(app, deps)
   app.openapi(getRejectedRows, async (c) => {
     const { batch_id: batchId } = c.req.valid('param')
     const { lang, flags } = c.req.valid('query')
@@ -110,11 +114,13 @@ function taskBody(task: TaskView): z.input<typeof taskStatus> {
   return {
     task_id: task.taskId,
     batch_id: task.batchId,
+    kind: task.kind,
     status: task.status,
     progress_percentage: task.progressPercentage,
     phase: task.phase,
     ...(ended ? { result_url: `/api/v1/management/data/uploads/${task.batchId}` } : {}),
     report: task.report,
+    undo: task.undo,
     failure: task.errorCode === null ? null : { code: task.errorCode, message: task.errorMessage ?? '' },
     waiting: waiting && {
       code: waiting.code,
@@ -125,7 +131,8 @@ function taskBody(task: TaskView): z.input<typeof taskStatus> {
   }
 }
 
-function uploadBody(found: UploadView): z.input<typeof upload> {
+/** An upload as it is answered, by the API and on the command line. */
+export function uploadBody(found: UploadView): z.input<typeof upload> {
   return {
     batch_id: found.batchId,
     file_name: found.fileName,
@@ -144,6 +151,8 @@ function uploadBody(found: UploadView): z.input<typeof upload> {
     size_bytes: found.sizeBytes,
     content_sha256: found.sha256,
     report: found.report,
+    undone_at: found.undoneAtMs === null ? null : iso(found.undoneAtMs),
+    undo_task_id: found.undoTaskId,
   }
 }
 

@@ -6,6 +6,7 @@ import type { LateFlags } from './late-flags.ts'
 import type { ProgrammeFigures } from './ports.ts'
 import type { GroupManifest } from './receipts/group.ts'
 import type { OutlierRule, ReportVerdict, UploadReport } from './report.ts'
+import type { Conflicts } from './undo/conflicts.ts'
 import { FirstVerdicts, type Flag, sentences } from './verdicts.ts'
 
 /** What a report is made of. */
@@ -13,6 +14,8 @@ export interface Findings {
   readonly events: GroupManifest
   readonly late: LateFlags
   readonly outcome: BatchOutcome
+  /** Null where there are none. */
+  readonly conflicts: Conflicts | null
   readonly programme: ProgrammeConfigured
   readonly control: ControlState
   readonly figures: Awaited<ReturnType<ProgrammeFigures['read']>>
@@ -20,7 +23,7 @@ export interface Findings {
 }
 
 export function reportOf(findings: Findings): UploadReport {
-  const { events, late, outcome, programme, figures, seconds } = findings
+  const { events, late, outcome, conflicts, programme, figures, seconds } = findings
   const { day, cutPoints } = findings.control
   const { tally, input } = events
   return {
@@ -32,7 +35,7 @@ export function reportOf(findings: Findings): UploadReport {
     voids: outcome.voids,
     duplicates: outcome.duplicates,
     dead_letters: outcome.dead,
-    rejected: tally.rejected,
+    rejected: conflicts === null ? tally.rejected : { ...tally.rejected, conflict: conflicts.count },
     flagged: flaggedOf(events, late),
     outliers: ruleOf(events),
     verdicts: verdictsOf(events, late),
@@ -51,6 +54,7 @@ export function reportOf(findings: Findings): UploadReport {
     segments: figures.segments,
     seconds,
     input,
+    ...(conflicts === null ? {} : { conflicts }),
   }
 }
 

@@ -13,5 +13,23 @@ export const ingestCrashPoints = [
 /** Another one, which only work on dead letters passes. */
 export const deadLetterCrashPoints = ['inside-replay'] as const
 
-export type IngestCrashPoint = (typeof ingestCrashPoints)[number] | (typeof deadLetterCrashPoints)[number]
+/** The same of an undo. */
+export const undoCrashPoints = [
+  'after-checkpoint',
+  'after-grouping',
+  'after-generations',
+  'inside-publishing',
+  'after-publishing',
+  'before-completed',
+] as const
+
+export type IngestCrashPoint =
+  | (typeof ingestCrashPoints)[number]
+  | (typeof deadLetterCrashPoints)[number]
+  | (typeof undoCrashPoints)[number]
+
+/** Of every kind of work. */
+export const allCrashPoints: readonly IngestCrashPoint[] = [
+  ...new Set([...ingestCrashPoints, ...deadLetterCrashPoints, ...undoCrashPoints]),
+]
 export type IngestCrashHook = (point: IngestCrashPoint) => void

@@ -88,7 +88,8 @@ export async function acceptFile(
   }
 }
 
-function traceOfRequest(): TaskTrace | null {
+/** Of the request that is being answered; null where none is. */
+export function traceOfRequest(): TaskTrace | null {
   const trace = currentTrace()
   if (trace === undefined) return null
   const { traceId, correlationId } = trace

@@ -1,31 +1,30 @@
 import { createHash } from 'node:crypto'
 import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { reducedDecoder } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
-import type { ProgrammeConfigured, TransactionRecorded } from '#schemas/events.ts'
+import type { ProgrammeConfigured } from '#schemas/events.ts'
 import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { AcceptedFollower } from './accepted.ts'
+import type { BatchOutcome } from './accepted.ts'
 import { type Findings, reportOf } from './build-report.ts'
-import { havePassed, haveSettled, notPassed, notSettled, recordEnds, shareOf, untilProjected } from './completion.ts'
 import type { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
-import { calendarOf, turnDay } from './day.ts'
-import { dayAhead } from './day-warning.ts'
 import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
+import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { ProgressMeter } from './progress.ts'
-import { publishEvents } from './publish.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
 import { type SpillManifest, spillRows } from './receipts/spill.ts'
-import type { ReportWarning, UploadReport } from './report.ts'
+import type { UploadReport } from './report.ts'
+import type { UndoStore } from './store/undos.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
 import type { StreamWatch } from './stream-watch.ts'
+import { type Conflicts, conflictsOf } from './undo/conflicts.ts'
+import type { Generations } from './undo/generations.ts'
 import { keepVerdicts, verdictsPath } from './verdict-files.ts'
 
 export interface JobDeps {
@@ -34,12 +33,14 @@ export interface JobDeps {
   readonly registry: Registry
   readonly control: Control
   readonly store: UploadStore
+  readonly undos: UndoStore
   readonly projections: ProjectionProgress
   readonly calibrator: Calibrator
   readonly figures: ProgrammeFigures
   readonly clock: Clock
   readonly metrics: Metrics
-  /** Holds `uploads/` and `spill/`. */
+  readonly generations: Generations
+  /** Holds `uploads/`, `spill/` and what undos leave: `generations/`, `undo/`. */
   readonly dataDir: string
   readonly crash: IngestCrashHook
 }
@@ -74,26 +75,13 @@ export class UploadJob {
   async run(programme: ProgrammeConfigured): Promise<UploadReport> {
     this.#checkCurrency(programme)
     const events = await this.#prepare(programme)
-    const { checkpoint, ends } = await this.#publish(events)
-    const { topics, log, registry } = this.#deps
-    const follower = await AcceptedFollower.open(
-      log,
-      topics.accepted,
-      registry,
-      this.#task.batchId,
-      checkpoint.acceptedFrom,
-    )
-    const warnings: ReportWarning[] = []
-    try {
-      await this.#stream(follower, checkpoint, ends)
-      warnings.push(...(await this.#settle(follower, programme, checkpoint)))
-    } finally {
-      await follower.close()
-    }
-    await this.#project([topics.accepted, topics.clientState, topics.clientReclassified])
+    const passage = await this.#passage()
+    const ends = await passage.publish(this.#eventsDirectory(), events.buckets)
+    const { outcome, warnings } = await passage.follow(programme, ends)
     const late = await this.#flagLate(events)
     this.#deps.crash('before-completed')
-    const report = await this.#report({ events, late, outcome: follower.outcome, programme })
+    const conflicts = await this.#conflicts(outcome, passage.checkpoint)
+    const report = await this.#report({ events, late, outcome, conflicts, programme })
     return warnings.length === 0 ? report : { ...report, warnings }
   }
 
@@ -104,7 +92,9 @@ export class UploadJob {
   async getReady(programme: ProgrammeConfigured, mayPublish: boolean): Promise<void> {
     this.#checkCurrency(programme)
     const events = await this.#prepare(programme)
-    if (mayPublish) await this.#publish(events)
+    if (!mayPublish) return
+    const passage = await this.#passage()
+    await passage.publish(this.#eventsDirectory(), events.buckets)
   }
 
   /** Deletes what was prepared: the stored original is enough to begin again. Verdicts are kept once they are whole. */
@@ -133,13 +123,17 @@ export class UploadJob {
     return join(this.#deps.dataDir, 'spill', this.#task.batchId)
   }
 
+  #eventsDirectory(): string {
+    return join(this.#spillDirectory(), 'events')
+  }
+
   #verdictsDirectory(): string {
     return verdictsPath(this.#deps.dataDir, this.#task.batchId)
   }
 
   async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
     const { profile, sha256, storedPath, batchId, uploadedAtMs } = this.#task
-    const { dataDir, registry, topics, store, metrics, crash } = this.#deps
+    const { dataDir, registry, topics, store, undos, metrics, generations, crash } = this.#deps
     const signal = this.#signal
     const directory = this.#spillDirectory()
     const rowsDirectory = join(directory, 'rows')
@@ -158,16 +152,19 @@ export class UploadJob {
     })
     crash('after-rows')
     this.#meter.begin('grouping')
+    await generations.refresh()
+    generations.mustHave(await undos.endedTasks())
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
     const { partitions } = programme
     const events = await groupReceipts({
       profile,
       rowsDirectory,
       rows,
-      directory: join(directory, 'events'),
+      directory: this.#eventsDirectory(),
       key: digest({ key, schemaId, partitions }),
       batchId,
       partitions,
+      generations,
       encoder: new EventEncoder('TransactionRecorded', schemaId),
       verdictsDirectory,
       signal,
@@ -178,6 +175,13 @@ export class UploadJob {
     metrics.batchRecords.observe({ kind: 'file' }, rows.rows)
     crash('after-grouping')
     return events
+  }
+
+  async #passage(): Promise<Passage> {
+    const { taskId, batchId } = this.#task
+    const resumed = this.#task.checkpoint !== null
+    const task = { taskId, eventBatchId: batchId, checkpoint: await this.#checkpoint(), resumed }
+    return new Passage(this.#deps, task, this.#meter, this.#watch, this.#signal)
   }
 
   /** From now on rejected rows can be asked for. */
@@ -193,121 +197,34 @@ export class UploadJob {
   /** Where the log ended before this upload published; taken once, kept for every later attempt. */
   async #checkpoint(): Promise<Checkpoint> {
     if (this.#task.checkpoint !== null) return this.#task.checkpoint
-    const { log, topics, store, crash } = this.#deps
-    const checkpoint = {
-      transactionsFrom: await log.admin.endOffsets(topics.transactions),
-      acceptedFrom: await log.admin.endOffsets(topics.accepted),
-    }
+    const { store, crash } = this.#deps
+    const checkpoint = await endsNow(this.#deps)
     await store.saveCheckpoint(this.#task.taskId, checkpoint)
     crash('after-checkpoint')
     return checkpoint
   }
 
-  /** Resolves with where this upload's events are: after the checkpoint, and before `ends`. */
-  async #publish(events: GroupManifest): Promise<{ checkpoint: Checkpoint; ends: readonly number[] }> {
-    const checkpoint = await this.#checkpoint()
-    const { log, topics, registry, metrics, crash } = this.#deps
-    const decoder = reducedDecoder(registry, 'TransactionRecorded', unreadFields)
-    this.#meter.begin('publishing')
-    const ends = await publishEvents({
-      log,
-      topic: topics.transactions,
-      directory: join(this.#spillDirectory(), 'events'),
-      events,
-      from: checkpoint.transactionsFrom,
-      resumed: this.#task.checkpoint !== null,
-      isOurs: async (value) => {
-        const decoded = await decoder.read(value)
-        return decoded.kind === 'ok' && decoded.event.batch_id === this.#task.batchId
-      },
-      signal: this.#signal,
-      onProgress: (share) => this.#meter.share(share),
-      onAppended: (records, ms) => {
-        metrics.records.inc({ topic: topics.transactions }, records)
-        metrics.batchRecords.observe({ kind: 'publish' }, records)
-        metrics.stepSeconds.observe({ kind: 'publish' }, ms / 1_000)
-      },
-      afterAppend: () => crash('inside-publishing'),
-    })
-    crash('after-publishing')
-    return { checkpoint, ends }
-  }
-
-  /** Until every task has taken the transactions in. */
-  async #stream(follower: AcceptedFollower, checkpoint: Checkpoint, published: readonly number[]): Promise<void> {
-    const { log, topics } = this.#deps
-    this.#meter.begin('streaming')
-    // What readers may see now can end before what was published: see `publishEvents`.
-    const visible = await recordEnds(log, topics.transactions)
-    const ends = visible.map((end, partition) => Math.max(end, published[partition] ?? 0))
-    const passed = follower.until(() => {
-      this.#meter.share(shareOf(follower.positions, checkpoint.transactionsFrom, ends))
-      return havePassed(follower.positions, ends)
-    }, this.#signal)
-    await this.#watch.during(passed, () => notPassed(follower.positions, ends))
-  }
-
-  /** The clock rule, and the sweep that it may have caused. */
-  async #settle(
-    follower: AcceptedFollower,
-    programme: ProgrammeConfigured,
-    checkpoint: Checkpoint,
-  ): Promise<ReportWarning[]> {
-    const { control, clock } = this.#deps
-    const { newestDay, days } = follower.outcome
-    this.#meter.begin('calibrating')
-    const before = await this.#dayBefore(checkpoint)
-    await turnDay(this.#deps, {
-      programme,
-      newestDay,
-      settled: () => this.#settled(follower),
-      signal: this.#signal,
-    })
-    this.#meter.begin('sweeping')
-    await this.#settled(follower)
-    const after = (await control.read()).day
-    if (programme.clock === 'system' || after === null) return []
-    const warning = dayAhead({ before, after, today: calendarOf(programme).dayOf(clock.nowMs()), days })
-    return warning === null ? [] : [warning]
-  }
-
-  /** The programme's day before the first attempt at this upload moved it. */
-  async #dayBefore(checkpoint: Checkpoint): Promise<number | null> {
-    if (checkpoint.dayBefore !== undefined) return checkpoint.dayBefore
-    const { day } = await this.#deps.control.read()
-    await this.#deps.store.saveCheckpoint(this.#task.taskId, { ...checkpoint, dayBefore: day })
-    return day
-  }
-
-  /** Until every task has taken in what control holds now, and no sweep runs. */
-  async #settled(follower: AcceptedFollower): Promise<void> {
-    const { log, topics } = this.#deps
-    const [controlEnd = 0] = await recordEnds(log, topics.control)
-    const settled = follower.until(() => haveSettled(follower.positions, controlEnd), this.#signal)
-    await this.#watch.during(settled, () => notSettled(follower.positions, controlEnd))
-  }
-
-  async #project(topics: readonly string[]): Promise<void> {
-    const { log, projections } = this.#deps
-    this.#meter.begin('projecting')
-    await untilProjected(log, topics, projections, {
-      signal: this.#signal,
-      onProgress: (share) => this.#meter.share(share),
-    })
+  /** Null where there are none. */
+  async #conflicts({ dead }: BatchOutcome, { lettersFrom }: Checkpoint): Promise<Conflicts | null> {
+    if (dead === 0 || lettersFrom === undefined) return null
+    const conflicts = await conflictsOf(this.#deps, this.#task.batchId, lettersFrom, this.#signal)
+    return conflicts.count === 0 ? null : conflicts
   }
 
   /** What only the projections can tell, now that they have all of the file. */
   #flagLate(events: GroupManifest): Promise<LateFlags> {
     return flagUnknownOriginals({
       events,
-      directory: join(this.#spillDirectory(), 'events'),
+      directory: this.#eventsDirectory(),
       verdictsDirectory: this.#verdictsDirectory(),
       figures: this.#deps.figures,
       signal: this.#signal,
     })
   }
 
-  async #report(findings: Pick<Findings, 'events' | 'late' | 'outcome' | 'programme'>): Promise<UploadReport> {
+  async #report(
+    findings: Pick<Findings, 'events' | 'late' | 'outcome' | 'conflicts' | 'programme'>,
+  ): Promise<UploadReport> {
     const control = await this.#deps.control.read()
     const figures = await this.#deps.figures.read()
     const seconds = this.#meter.seconds()
@@ -316,27 +233,14 @@ export class UploadJob {
   }
 }
 
-/** Everything but what tells whose an event is. */
-const unreadFields = [
-  'client_id',
-  'kind',
-  'occurred_at',
-  'amount_minor',
-  'currency',
-  'source',
-  'store_id',
-  'terminal_id',
-  'receipt_number',
-  'original_transaction_id',
-  'payment_method',
-  'items_count',
-  'categories',
-  'lines',
-  'discount_minor',
-  'bonus_earned_minor',
-  'bonus_spent_minor',
-  'attributes',
-] as const satisfies (keyof TransactionRecorded)[]
+/** Ends of the topics that a task follows. */
+export async function endsNow({ log, topics }: Pick<JobDeps, 'log' | 'topics'>): Promise<Checkpoint> {
+  return {
+    transactionsFrom: await log.admin.endOffsets(topics.transactions),
+    acceptedFrom: await log.admin.endOffsets(topics.accepted),
+    lettersFrom: await log.admin.endOffsets(topics.deadLetters),
+  }
+}
 
 function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex')

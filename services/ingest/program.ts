@@ -22,10 +22,12 @@ import type { ReportWarning } from './report.ts'
 import type { SourceConfig } from './sources/config.ts'
 import { addSourceRoutes } from './sources/routes.ts'
 import { Sources } from './sources/runner.ts'
+import { UndoStore } from './store/undos.ts'
 import { UploadStore } from './store/uploads.ts'
 import type { StreamWatchDeps } from './stream-watch.ts'
 import { Ticker } from './ticker.ts'
 import { openTills, type TillsDeps, tillStatuses } from './tills/app.ts'
+import { Generations } from './undo/generations.ts'
 import { UploadWorker } from './worker.ts'
 
 /** Everything the ingest program works with. The topics exist and the schema `ingest` is migrated. */
@@ -76,6 +78,8 @@ export interface RunningIngest {
 export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const { log, topics, registry, pool, logger, metrics, clock, dataDir } = deps
   const store = new UploadStore(pool)
+  const undos = new UndoStore(pool)
+  const generations = await Generations.open(dataDir)
   await removeLeftovers(dataDir, store)
   const control = await Control.open(log, topics, registry)
   const programme = {
@@ -94,6 +98,8 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     registry,
     control,
     store,
+    undos,
+    generations,
     projections,
     calibrator,
     figures,
@@ -109,6 +115,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const onTask = () => worker.wake()
   const app = createIngestApp({
     ...intake,
+    undos,
     server: {
       logger,
       metrics,
@@ -122,6 +129,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     log,
     topics,
     control,
+    generations,
     registry,
     encoders,
     profilesDir: deps.profilesDir,
@@ -179,7 +187,7 @@ async function check(name: string, work: () => Promise<unknown>): Promise<Readin
 async function removeLeftovers(dataDir: string, store: UploadStore): Promise<void> {
   for (const name of await namesIn(join(dataDir, 'uploads')))
     if (name.endsWith('.part')) await rm(join(dataDir, 'uploads', name), { force: true })
-  const open = new Set(await store.openBatches())
+  const open = new Set(await store.openIds())
   for (const name of await namesIn(join(dataDir, 'spill')))
     if (!open.has(name)) await rm(join(dataDir, 'spill', name), { recursive: true, force: true })
 }

@@ -2,7 +2,6 @@ import { replayHeaders } from '#schemas/dead-letter.ts'
 import type { Log, LogWriter, NewRecord } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { untilDecided } from './completion.ts'
-import type { GroupManifest } from './receipts/group.ts'
 import { type PreparedEvent, readEvents } from './receipts/prepared-events.ts'
 
 /**
@@ -13,9 +12,9 @@ import { type PreparedEvent, readEvents } from './receipts/prepared-events.ts'
 export interface PublishOptions {
   readonly log: Log
   readonly topic: string
-  /** Directory of the second pass, and its manifest. */
+  /** Directory of prepared events, and how many files of them it has. */
   readonly directory: string
-  readonly events: GroupManifest
+  readonly buckets: number
   /** Ends of the topic before this upload published anything. */
   readonly from: readonly number[]
   /** False on a first attempt, when there is nothing to look for. */
@@ -38,11 +37,11 @@ const sliceBytes = 4 * 1024 * 1024
  * than this resolves: while another writer's transaction is open before them in the partition.
  */
 export async function publishEvents(options: PublishOptions): Promise<number[]> {
-  const { log, topic, events, directory, signal } = options
+  const { log, topic, buckets, directory, signal } = options
   const { skip, ends } = options.resumed ? await alreadyPublished(options) : nothingPublished(options)
   const writer = log.writer()
   try {
-    for (let bucket = 0; bucket < events.buckets; bucket++) {
+    for (let bucket = 0; bucket < buckets; bucket++) {
       for (const slice of slices(await readEvents(directory, bucket), skip)) {
         signal?.throwIfAborted()
         const startedMs = performance.now()
@@ -50,7 +49,7 @@ export async function publishEvents(options: PublishOptions): Promise<number[]> 
         options.onAppended?.(slice.length, performance.now() - startedMs)
         options.afterAppend?.()
       }
-      options.onProgress?.((bucket + 1) / events.buckets)
+      options.onProgress?.((bucket + 1) / buckets)
     }
   } finally {
     await writer.close()

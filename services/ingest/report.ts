@@ -1,5 +1,6 @@
 import type { FileInput } from './files/rows.ts'
 import type { OutlierFindings } from './receipts/outliers.ts'
+import type { Conflicts } from './undo/conflicts.ts'
 import type { Flag, Reason, Sentence, Verdict } from './verdicts.ts'
 
 /** The report of an upload: JSON as people and scripts get it, so its names are snake_case. */
@@ -39,6 +40,8 @@ export interface UploadReport {
   readonly seconds: Readonly<Record<string, number>>
   /** What the file was found to be; missing in reports of versions that did not say. */
   readonly input?: Readonly<FileInput>
+  /** Receipts that came before with other content, which stays in force: `rejected.conflict` counts them; missing where there is none. */
+  readonly conflicts?: Conflicts
   /** What somebody should look at, though the upload is complete; missing where there is nothing. */
   readonly warnings?: readonly ReportWarning[]
 }

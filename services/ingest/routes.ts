@@ -5,8 +5,10 @@ import { getRejectedRows } from './rejected-routes.ts'
 import { failure, success } from './route-parts.ts'
 import { sourceRoutes } from './sources/routes.ts'
 import { phases } from './store/phases.ts'
+import { taskKinds } from './store/rows.ts'
 import { statuses } from './store/uploads.ts'
 import { postTransactions } from './tills/routes.ts'
+import { undoReport, undoRoutes } from './undo/routes.ts'
 import { flags, reasons, type VerdictCode, verdictCodes } from './verdicts.ts'
 
 /** Route definitions of ingestion: served here, and shown in the API's one OpenAPI document. */
@@ -86,6 +88,23 @@ export const uploadReport = z
       })
       .optional()
       .describe('what the file was found to be'),
+    conflicts: z
+      .object({
+        count: z.number().int(),
+        first: z
+          .array(
+            z.object({
+              transaction_id: z.string(),
+              client_id: z.string(),
+              receipt_number: z.string().nullable(),
+              occurred_at: z.string(),
+              amount_minor: z.number().int(),
+            }),
+          )
+          .readonly(),
+      })
+      .optional()
+      .describe('receipts that came before with other content, which stays in force; missing where there is none'),
     warnings: z
       .array(
         z.object({
@@ -104,11 +123,13 @@ export const taskStatus = z
   .object({
     task_id: z.string(),
     batch_id: z.string(),
+    kind: z.enum(taskKinds).describe('an upload, its undo, or the replacement of what it conflicts with'),
     status: z.enum(statuses),
     progress_percentage: z.number().int().min(0).max(100),
     phase: z.enum(phases),
     result_url: z.string().optional().describe('the upload, once it has ended'),
     report: uploadReport.nullable(),
+    undo: undoReport.nullable().describe('report of a task that is no upload'),
     failure: z.object({ code: z.string(), message: z.string() }).nullable(),
     waiting: z
       .object({
@@ -141,6 +162,8 @@ export const upload = z
     size_bytes: z.number().int(),
     content_sha256: z.string(),
     report: uploadReport.nullable(),
+    undone_at: z.string().nullable().describe('when it was taken back; null while it stands'),
+    undo_task_id: z.string().nullable().describe('the task that takes it back, or did'),
   })
   .openapi('Upload')
 
@@ -229,6 +252,7 @@ export const ingestRoutes = [
   getTaskStatus,
   listUploads,
   getUpload,
+  ...undoRoutes,
   ...deadLetterRoutes,
   getRejectedRows,
   ...sourceRoutes,

@@ -23,6 +23,7 @@ export const reasons = {
   client_mismatch: 'receipt',
   incomplete_receipt: 'receipt',
   too_large: 'receipt',
+  conflict: 'receipt',
 } as const satisfies Record<string, 'row' | 'receipt'>
 
 export type Reason = keyof typeof reasons
@@ -116,6 +117,10 @@ export const sentences: Readonly<Record<VerdictCode, Sentence>> = {
   too_large: {
     en: 'the receipt has more lines than fit into an event of 256 KiB',
     ru: 'в чеке больше строк, чем помещается в событие (256 КиБ)',
+  },
+  conflict: {
+    en: 'the receipt came before with other content, which stays (loyalty uploads replace puts this one in force)',
+    ru: 'такой чек уже был с другим содержанием, и оно осталось в силе (заменить: loyalty uploads replace)',
   },
   outlier: {
     en: 'taken in, but the amount is far above the usual: see that it is right',

@@ -10,6 +10,7 @@ import { ProgressMeter } from './progress.ts'
 import type { UploadTask } from './store/uploads.ts'
 import { type Hindrance, StreamWatch, type StreamWatchDeps } from './stream-watch.ts'
 import type { Ticker } from './ticker.ts'
+import { UndoJob } from './undo/job.ts'
 
 export interface WorkerDeps {
   readonly job: JobDeps
@@ -108,7 +109,7 @@ export class UploadWorker {
   async #work(task: UploadTask, signal: AbortSignal): Promise<void> {
     const { job: deps, programme, logger } = this.#deps
     const about = aboutOf(task)
-    logger.info(about, task.attempts > 1 ? 'upload resumed' : 'upload begun')
+    logger.info(about, task.attempts > 1 ? `${task.kind} resumed` : `${task.kind} begun`)
     const ahead = this.#lookAhead(task, signal)
     const job = this.#jobOf(task, signal, async (hindrance) => {
       await this.#tellWaiting(task, hindrance)
@@ -118,13 +119,13 @@ export class UploadWorker {
       const report = await job.run(await ensureProgramme(programme, task.profile))
       await deps.store.complete(task, report)
       await job.clean()
-      logger.info({ ...about, report }, 'upload completed')
+      logger.info({ ...about, report }, `${task.kind} completed`)
       for (const { code, message, details } of report.warnings ?? []) logger.warn({ ...about, code, details }, message)
     } catch (error) {
       if (signal.aborted) throw error
       if (isLasting(error, task.attempts)) await this.#fail(task, job, error)
       else {
-        logger.warn({ ...about, error }, `upload is tried again: ${messageOf(error)}`)
+        logger.warn({ ...about, error }, `${task.kind} is tried again: ${messageOf(error)}`)
         // The database may be what is away.
         if (error instanceof LoyaltyError) await deps.store.waiting(task.taskId, error).catch(() => {})
         await this.#pause(Math.min(longestPauseMs, 250 * 2 ** Math.min(10, task.attempts)))
@@ -134,21 +135,39 @@ export class UploadWorker {
     }
   }
 
-  #jobOf(task: UploadTask, signal: AbortSignal, tell: (hindrance: Hindrance | null) => Promise<void>): UploadJob {
+  /** The job of an upload, and what it is told by: it ends where the task was cancelled. */
+  #uploadJob(task: UploadTask, signal: AbortSignal, tell: (hindrance: Hindrance | null) => Promise<void>): UploadJob {
+    return new UploadJob(this.#deps.job, task, ...this.#partsOf(task, signal, tell))
+  }
+
+  #jobOf(task: UploadTask, signal: AbortSignal, tell: (hindrance: Hindrance | null) => Promise<void>) {
+    return task.kind === 'upload'
+      ? this.#uploadJob(task, signal, tell)
+      : new UndoJob(this.#deps.job, task, ...this.#partsOf(task, signal, tell))
+  }
+
+  #partsOf(
+    task: UploadTask,
+    signal: AbortSignal,
+    tell: (hindrance: Hindrance | null) => Promise<void>,
+  ): [ProgressMeter, StreamWatch, AbortSignal] {
     const { job: deps, logger, stream } = this.#deps
+    const cancelled = new AbortController()
     const meter = new ProgressMeter((phase, percentage) => {
-      deps.store
-        .progress(task.taskId, phase, percentage)
-        .catch((error) => logger.warn({ ...aboutOf(task), error }, 'progress'))
+      deps.store.progress(task.taskId, phase, percentage).then(
+        (open) => open || cancelled.abort(new LoyaltyError('upload_cancelled', 'the upload was cancelled')),
+        (error) => logger.warn({ ...aboutOf(task), error }, 'progress'),
+      )
     }, task.elapsedMs)
     const tellChanges = onChange(tell, (error) => logger.warn({ ...aboutOf(task), error }, 'waiting'))
-    return new UploadJob(deps, task, meter, new StreamWatch({ ...stream, tell: tellChanges }), signal)
+    const watch = new StreamWatch({ ...stream, tell: tellChanges })
+    return [meter, watch, AbortSignal.any([signal, cancelled.signal])]
   }
 
   async #tellWaiting(task: UploadTask, hindrance: Hindrance | null): Promise<void> {
     const { job, logger } = this.#deps
     if (hindrance !== null)
-      logger.warn({ ...aboutOf(task), code: hindrance.code }, `upload waits: ${hindrance.message}`)
+      logger.warn({ ...aboutOf(task), code: hindrance.code }, `${task.kind} waits: ${hindrance.message}`)
     await job.store.waiting(task.taskId, hindrance)
   }
 
@@ -169,7 +188,7 @@ export class UploadWorker {
   async #getReady(task: UploadTask, signal: AbortSignal): Promise<void> {
     const { job: deps, programme, logger } = this.#deps
     logger.info(aboutOf(task), 'upload is got ready before its turn')
-    const job = this.#jobOf(task, signal, async () => {})
+    const job = this.#uploadJob(task, signal, async () => {})
     try {
       const { day, cutPoints } = await deps.control.read()
       await job.getReady(await ensureProgramme(programme, task.profile), day !== null && cutPoints !== null)
@@ -179,14 +198,14 @@ export class UploadWorker {
     }
   }
 
-  async #fail(task: UploadTask, job: UploadJob, error: unknown): Promise<void> {
+  async #fail(task: UploadTask, job: { clean(): Promise<void> }, error: unknown): Promise<void> {
     const code = error instanceof LoyaltyError ? error.code : 'internal_error'
-    this.#deps.logger.error(
-      { task_id: task.taskId, batch_id: task.batchId, error },
-      `upload failed: ${messageOf(error)}`,
-    )
+    const about = { task_id: task.taskId, batch_id: task.batchId }
+    if (code === 'upload_cancelled') this.#deps.logger.info(about, 'upload cancelled')
+    else this.#deps.logger.error({ ...about, error }, `${task.kind} failed: ${messageOf(error)}`)
     await this.#deps.job.store.fail(task, code, messageOf(error))
-    await job.clean()
+    // What an undo has decided is decided: it goes on with that when it is ordered again.
+    if (task.kind === 'upload') await job.clean()
   }
 
   async #pause(ms: number): Promise<void> {

@@ -77,6 +77,31 @@ export function transactionId(system: ReceiptSystem, receipt: ReceiptIdentity): 
   return id
 }
 
+const generationMark = /:g=([1-9][0-9]{0,8})$/
+
+/** An id without its generation, and that; 0 where it has none. */
+export function splitGeneration(id: string): { readonly base: string; readonly generation: number } {
+  const found = generationMark.exec(id)
+  return found === null ? { base: id, generation: 0 } : { base: id.slice(0, found.index), generation: Number(found[1]) }
+}
+
+/** The id of a generation of what `base` identifies; `base` has none itself. */
+export function inGeneration(base: string, generation: number): string {
+  return generation > 0 ? `${base}:g=${generation}` : base
+}
+
+const undoMark = ':k=undo'
+
+/** Id of the VOID by which the platform itself takes a transaction back: one per transaction, whoever asks for it. */
+export function undoingId(id: string): string {
+  return id + undoMark
+}
+
+/** True for what `undoingId` gives. */
+export function isUndoing(id: string): boolean {
+  return id.endsWith(undoMark)
+}
+
 function clean(value: string | null | undefined): string {
   return value === null || value === undefined ? '' : value.trim()
 }

@@ -44,8 +44,16 @@ export function ingestVerb(program: Command, context: CliContext): void {
     })
 }
 
-/** Waits for a task behind a bar; above it stands why, where the task itself waits. */
+/** Waits for the task of an upload behind a bar. */
 export async function awaitWithBar(context: CliContext, apiUrl: string, taskId: string) {
+  return behindBar(context, (onProgress) => awaitTask(apiUrl, taskId, onProgress, context.interrupted))
+}
+
+/** Waits behind a bar; above it stands why, where the task itself waits. */
+export async function behindBar<Report>(
+  context: CliContext,
+  wait: (onProgress: (progress: TaskProgress) => void) => Promise<Report>,
+): Promise<Report> {
   const bar = progressBar(100)
   const noteWaiting = waitingNotes((line) => bar.apart(() => context.output.note(line)))
   const onProgress = (progress: TaskProgress) => {
@@ -53,7 +61,7 @@ export async function awaitWithBar(context: CliContext, apiUrl: string, taskId: 
     bar.update(progress.percentage, stageOf(progress))
   }
   try {
-    const report = await awaitTask(apiUrl, taskId, onProgress, context.interrupted)
+    const report = await wait(onProgress)
     bar.update(100, 'done')
     return report
   } finally {

@@ -5,6 +5,7 @@ import { DistinctCount } from '../distinct.ts'
 import { Buckets, readLines, readManifest, writeManifest } from '../files/buckets.ts'
 import type { FileInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
+import type { Generations } from '../undo/generations.ts'
 import { VerdictWriter } from '../verdict-files.ts'
 import {
   addTally,
@@ -66,6 +67,8 @@ export interface GroupOptions {
   readonly key: string
   readonly batchId: string
   readonly partitions: number
+  /** Which generation the ids of receipts have that were taken back before; default: none was. */
+  readonly generations?: Pick<Generations, 'idOf'> | undefined
   readonly encoder: EventEncoder<'TransactionRecorded'>
   /** Directory of the batch's verdicts; without it none are kept but those of the manifest. */
   readonly verdictsDirectory?: string
@@ -131,7 +134,7 @@ class GroupPass {
     this.#options = options
     this.#out = out
     this.#builder = new ReceiptBuilder(options.profile)
-    this.#events = new ReceiptEvents(options.profile, options.batchId)
+    this.#events = new ReceiptEvents(options.profile, options.batchId, options.generations)
     addTally(this.#tally, options.rows.tally)
     for (const verdict of options.rows.verdicts) this.#first.add(verdict)
   }

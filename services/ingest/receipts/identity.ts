@@ -5,6 +5,7 @@ import { contentHash, Kind } from '#streams/domain/transaction.ts'
 import { type ReceiptSystem, transactionId } from '#streams/domain/transaction-id.ts'
 import { zoneOffsets } from '../parse/zone.ts'
 import type { FileProfile } from '../profile.ts'
+import type { Generations } from '../undo/generations.ts'
 import { kindCodes, type MappedRow } from './row.ts'
 
 /** Everything of an event but its id. */
@@ -16,11 +17,14 @@ const kinds = { UNKNOWN: Kind.unknown, SALE: Kind.sale, REFUND: Kind.refund, VOI
 export class ReceiptIds {
   readonly #system: ReceiptSystem
   readonly #calendar: Calendar
+  readonly #generations: Pick<Generations, 'idOf'> | undefined
   readonly #hash: Hash64 = { hi: 0, lo: 0 }
   /** How often a content was seen; equal contents are in one bucket. */
   readonly #ordinals = new Map<string, number>()
 
-  constructor(profile: FileProfile) {
+  /** `generations`: of receipts that were taken back before; none: there are no such. */
+  constructor(profile: FileProfile, generations?: Pick<Generations, 'idOf'>) {
+    this.#generations = generations
     const { name, identity, numbers_cover_kinds } = profile.system
     this.#system = { system: name, identity, numbersCoverKinds: numbers_cover_kinds }
     this.#calendar = new Calendar(zoneOffsets(profile.time_zone))
@@ -32,6 +36,10 @@ export class ReceiptIds {
   }
 
   idOf(row: MappedRow, event: EventWithoutId): string {
+    return this.#now(row, this.#firstIdOf(row, event))
+  }
+
+  #firstIdOf(row: MappedRow, event: EventWithoutId): string {
     const { identity } = this.#system
     if (identity.length === 0) return this.#byContent(event)
     return transactionId(this.#system, {
@@ -47,12 +55,18 @@ export class ReceiptIds {
   /** Id of what a row refunds or voids, taken to be a sale; null where the row names nothing. */
   originalOf(row: MappedRow): string | null {
     if (row.original === '' || (row.kind !== kindCodes.refund && row.kind !== kindCodes.void)) return null
-    return transactionId(this.#system, {
+    const first = transactionId(this.#system, {
       kind: Kind.sale,
       store: row.store,
       terminal: row.terminal,
       receiptNumber: row.original,
     })
+    return this.#now(row, first)
+  }
+
+  /** An id in the generation that it has now. */
+  #now(row: MappedRow, first: string): string {
+    return this.#generations === undefined ? first : this.#generations.idOf(row.client, first)
   }
 
   #byContent(event: EventWithoutId): string {

@@ -1,5 +1,6 @@
 import type { TransactionRecorded } from '#schemas/events.ts'
 import type { FileProfile } from '../profile.ts'
+import type { Generations } from '../undo/generations.ts'
 import type { Receipt } from './build-receipt.ts'
 import { type EventWithoutId, ReceiptIds } from './identity.ts'
 import type { MappedRow } from './row.ts'
@@ -11,10 +12,10 @@ export class ReceiptEvents {
   readonly #ids: ReceiptIds
   readonly #attributes: readonly string[]
 
-  constructor(profile: FileProfile, batchId: string) {
+  constructor(profile: FileProfile, batchId: string, generations?: Pick<Generations, 'idOf'> | undefined) {
     this.#profile = profile
     this.#batchId = batchId
-    this.#ids = new ReceiptIds(profile)
+    this.#ids = new ReceiptIds(profile, generations)
     this.#attributes = Object.keys(profile.columns.attributes)
   }
 

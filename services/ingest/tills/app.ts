@@ -10,6 +10,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 import { clientRecords } from '../clients/records.ts'
 import { clientEventType, postClients } from '../clients/routes.ts'
 import type { Control } from '../control.ts'
+import type { Generations } from '../undo/generations.ts'
 import { avroItems } from './avro-items.ts'
 import { transactionEventType } from './cloud-events.ts'
 import { Door, type RecordOf } from './door.ts'
@@ -25,6 +26,8 @@ export interface TillsDeps {
   readonly topics: Topics
   readonly control: Pick<Control, 'read'>
   readonly registry: Registry
+  /** Of receipts that were taken back before; default: none was. */
+  readonly generations?: Generations | undefined
   readonly encoders: {
     readonly TransactionRecorded: EventEncoder<'TransactionRecorded'>
     readonly ClientProfileChanged: EventEncoder<'ClientProfileChanged'>
@@ -73,7 +76,7 @@ export function openTills(deps: TillsDeps) {
     {
       path: postTransactions.getRoutingPath(),
       topic: topics.transactions,
-      recordOf: transactionRecords(encoders.TransactionRecorded),
+      recordOf: transactionRecords(encoders.TransactionRecorded, deps.generations),
       kind: {
         noun: 'transaction',
         eventType: transactionEventType,
@@ -108,6 +111,7 @@ export function openTills(deps: TillsDeps) {
           const header = (name: string) => c.req.header(name)
           const content = c.req.raw.body as ReadableStream | null
           try {
+            await deps.generations?.refreshNowAndThen()
             const outcome = await takeRequest(intake, { header, content, principal: principals.of(header) })
             tellRejections(deps, intake.kind, outcome)
             return c.json(answerOf(outcome, intake.kind, idName), 202)

@@ -111,6 +111,32 @@ describe('the demo on a fresh data directory', () => {
   )
 
   it(
+    'takes both uploads back, and the file uploaded once more gives the same',
+    async () => {
+      const at = ['--json', '--data-dir', data.path]
+      const { uploads } = lastJson<{ uploads: { batch_id: string }[] }>(await runLoyalty(['uploads', 'list', ...at]))
+      expect(uploads).toHaveLength(2)
+      const [second, first] = uploads.map(({ batch_id }) => batch_id)
+      const one = await runLoyalty(['uploads', 'undo', first!, ...at])
+      expect(lastJson(one)).toMatchObject({
+        taken_back: 0,
+        standing: { count: figures.accepted },
+        buyers: figures.buyers,
+      })
+      const both = await runLoyalty(['uploads', 'undo', second!, ...at])
+      expect(lastJson(both)).toMatchObject({ taken_back: figures.accepted, clients: figures.clients, buyers: 0 })
+      const shown = await runLoyalty(['uploads', 'show', second!, ...at])
+      expect(lastJson(shown)).toMatchObject({ batch_id: second, status: 'COMPLETED', undone_at: expect.any(String) })
+      const file = 'samples/online_retail.csv.gz'
+      const third = await runLoyalty(['ingest', file, '--profile', 'online-retail', ...at])
+      expect(lastJson(third)).toMatchObject({ accepted: figures.accepted, duplicates: 0, buyers: figures.buyers })
+      const after = (await runLoyalty(['clients', 'export', '--data-dir', data.path])).stdout.trimEnd().split('\n')
+      expect(after).toEqual(exported)
+    },
+    5 * minutes,
+  )
+
+  it(
     'builds a projection anew on a directory at rest',
     async () => {
       const run = await runLoyalty(['rebuild', 'clickhouse-state', '--json', '--data-dir', data.path])

@@ -6,6 +6,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createIngestApp } from '#services/ingest/app.ts'
 import { ingestRoutes } from '#services/ingest/routes.ts'
+import { UndoStore } from '#services/ingest/store/undos.ts'
 import { UploadStore } from '#services/ingest/store/uploads.ts'
 import { listen, type RunningServer } from '#services/platform/http.ts'
 import { createLogger } from '#services/platform/logging.ts'
@@ -34,6 +35,7 @@ beforeAll(async () => {
   store = new UploadStore(pool)
   app = createIngestApp({
     store,
+    undos: new UndoStore(pool),
     dataDir: dir.path,
     server: { logger: createLogger('ingest', 'silent'), metrics: createMetrics('ingest'), ready: () => [] },
     onTask: () => woken++,
@@ -178,6 +180,8 @@ describe('reading', () => {
     expect(await response.json()).toEqual({
       task_id: body.task_id,
       batch_id: body.batch_id,
+      kind: 'upload',
+      undo: null,
       status: 'PENDING',
       progress_percentage: 0,
       phase: 'queued',
@@ -220,6 +224,10 @@ describe('reading', () => {
       'get /api/v1/management/tasks/{task_id}/status',
       'get /api/v1/management/data/uploads',
       'get /api/v1/management/data/uploads/{batch_id}',
+      'post /api/v1/management/data/uploads/{batch_id}/undo',
+      'post /api/v1/management/data/uploads/{batch_id}/replace-conflicts',
+      'post /api/v1/management/data/uploads/{batch_id}/cancel',
+      'get /api/v1/management/data/uploads/{batch_id}/undo/standing',
       'get /api/v1/management/dead-letters',
       'get /api/v1/management/dead-letters/groups',
       'post /api/v1/management/dead-letters/preview',
@@ -240,6 +248,7 @@ test('the schema goes back to nothing and forward again', async () => {
   expect(back.applied).toEqual([
     '-0009-sources',
     '-0008-dead-letters',
+    '-0007-undo',
     '-0004-trace',
     '-0003-waiting',
     '-0002-clock',
@@ -252,6 +261,7 @@ test('the schema goes back to nothing and forward again', async () => {
     '0002-clock',
     '0003-waiting',
     '0004-trace',
+    '0007-undo',
     '0008-dead-letters',
     '0009-sources',
   ])

@@ -23,7 +23,13 @@ test('an upload that goes on does not take a replayed dead letter of its own for
     const decoder = decoderOf(registry, 'TransactionRecorded')
     await registry.idOf('TransactionRecorded')
     const options = {
-      ...{ log, topic: topics.transactions, directory: join(dir.path, 'events'), events, from: [0, 0, 0, 0] },
+      ...{
+        log,
+        topic: topics.transactions,
+        directory: join(dir.path, 'events'),
+        buckets: events.buckets,
+        from: [0, 0, 0, 0],
+      },
       isOurs: async (value: Uint8Array) => {
         const decoded = await decoder.read(value)
         return decoded.kind === 'ok' && decoded.event.batch_id === batchId

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
-import { ingestCrashPoints } from '#services/ingest/crash.ts'
+import { ingestCrashPoints, undoCrashPoints } from '#services/ingest/crash.ts'
 import { UploadStore } from '#services/ingest/store/uploads.ts'
 import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
@@ -85,3 +85,48 @@ test.each(ingestCrashPoints)('killed %s, the next start goes on and comes to the
   expect(published.reduce((sum, end) => sum + end, 0)).toBe(4_500)
   expect(await log.admin.endOffsets(topics.control)).toEqual([4])
 })
+
+test.each(undoCrashPoints)(
+  'an undo killed %s goes on and comes to the same; so does the file afterwards',
+  async (point) => {
+    const postgresUrl = await newDatabase(postgres.url)
+    const topics = topicsOf('loyalty')
+    const log = openPostgresLog({ url: postgresUrl })
+    closers.push(() => log.close())
+    const registry = new MemoryRegistry()
+    await prepareTopics(log, registry, topics, 2)
+    const worker = await startStream(log, registry, topics)
+    closers.push(() => worker.close())
+    const pool = new pg.Pool({ connectionString: postgresUrl })
+    pool.on('error', () => {})
+    closers.push(() => pool.end())
+    const store = new UploadStore(pool)
+
+    const options = { postgresUrl, dataDir: join(dir.path, `undo-${point}`), prefix: 'loyalty' }
+    const before = await startChild({ ...options, crashAt: null })
+    const { body } = await upload(before.url, retailFile(4_500), 'online-retail', 'file.csv')
+    await ended(store, body.task_id, 60_000)
+    const stopped = once(before.process, 'exit')
+    before.process.kill('SIGKILL')
+    await stopped
+
+    const first = await startChild({ ...options, crashAt: point })
+    const exit = once(first.process, 'exit')
+    const order = await fetch(`${first.url}/api/v1/management/data/uploads/${body.batch_id}/undo`, { method: 'POST' })
+    expect(order.status).toBe(202)
+    const { task_id: taskId } = (await order.json()) as { task_id: string }
+    expect(await exit).toEqual([null, 'SIGKILL'])
+
+    const second = await startChild({ ...options, crashAt: null })
+    expect(await ended(store, taskId, 60_000)).toMatchObject({
+      ...{ status: 'COMPLETED', kind: 'undo' },
+      undo: { taken_back: 4_500, events: { accepted: 4_500, duplicates: 0, dead_letters: 0 }, buyers: 0 },
+    })
+    const published = await log.admin.endOffsets(topics.transactions)
+    expect(published.reduce((sum, end) => sum + end, 0)).toBe(9_000)
+    const again = await upload(second.url, retailFile(4_500), 'online-retail', 'file.csv')
+    expect((await ended(store, again.body.task_id, 60_000)).report).toMatchObject({
+      ...{ accepted: 4_500, duplicates: 0, dead_letters: 0, buyers: 10, gross_minor: 1_968_750, as_of: '2011-10-27' },
+    })
+  },
+)

@@ -38,10 +38,26 @@ afterAll(async () => {
 
 async function uploaded() {
   const { body } = await ingest.upload(await openAsBlob(sample), 'online-retail', 'online_retail.csv.gz')
+  batches.push(body.batch_id)
   return (await ingest.ended(body.task_id, 90_000)).report!
 }
 
-test('the whole sample through the Postgres log and the real stream, twice', { timeout: 180_000 }, async () => {
+const batches: string[] = []
+
+async function undone(batchId: string) {
+  const { body } = await ingest.order(batchId, 'undo')
+  return (await ingest.ended(body.task_id, 90_000)).undo!
+}
+
+/** What is said of the clients with a purchase, without what counts events. */
+async function states() {
+  const rows = (await clientRows(log, registry, topics)).filter(({ transactions }) => transactions > 0)
+  return new Map(rows.map(({ version: _, transactions: __, ...row }) => [row.client_id, row]))
+}
+
+test('the whole sample through the Postgres log and the real stream: twice, taken back, and once more', {
+  timeout: 300_000,
+}, async () => {
   const first = await uploaded()
   console.info(`sample to COMPLETED, stores left out: ${JSON.stringify(first.seconds)}`)
   expect(first).toMatchObject({
@@ -87,4 +103,26 @@ test('the whole sample through the Postgres log and the real stream, twice', { t
   })
   expect(second.segments).toEqual(first.segments)
   expect(second.cut_points).toEqual(first.cut_points)
+})
+
+test('one of two uploads taken back changes nothing, both leave nothing, and the file again gives the same', {
+  timeout: 300_000,
+}, async () => {
+  while (batches.length < 2) await uploaded()
+  const once = await states()
+  const one = await undone(batches[0]!)
+  expect(one).toMatchObject({ taken_back: 0, standing: { count: 22_186 }, events: { accepted: 0 }, buyers: 4_338 })
+  expect(await states()).toEqual(once)
+  const both = await undone(batches[1]!)
+  console.info(`sample taken back: ${JSON.stringify(both.seconds)}`)
+  expect(both).toMatchObject({
+    ...{ taken_back: 22_186, sales: 18_532, refunds: 3_654, gross_minor: 891_140_790, refunded_minor: 61_134_209 },
+    ...{ standing: { count: 0 }, events: { accepted: 22_186, dead_letters: 0 }, clients: 4_371, buyers: 0 },
+    as_of: '2011-12-09',
+  })
+  for (const row of (await states()).values())
+    expect(row).toMatchObject({ frequency: 0, monetary_gross_minor: 0, refunded_minor: 0, segment: null })
+  const third = await uploaded()
+  expect(third).toMatchObject({ accepted: 22_186, duplicates: 0, dead_letters: 0, as_of: '2011-12-09' })
+  expect(await states()).toEqual(once)
 })

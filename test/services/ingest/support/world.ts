@@ -187,6 +187,12 @@ export async function openIngest(options: IngestOptions) {
     upload: (text: string | Blob, profile = 'online-retail', name = 'file.csv', headers = {}) =>
       upload(ingest.url, text, profile, name, headers),
     ended: (taskId: string, timeoutMs = 30_000) => ended(store, taskId, timeoutMs),
+    /** Orders something about an upload: `undo`, `replace-conflicts`, `cancel`. */
+    order: async (batchId: string, what: string) => {
+      const url = `${ingest.url}/api/v1/management/data/uploads/${batchId}/${what}`
+      const response = await fetch(url, { method: 'POST' })
+      return { status: response.status, body: (await response.json()) as UploadAnswer['body'] }
+    },
     close: async () => {
       await ingest.close()
       await pool.end()

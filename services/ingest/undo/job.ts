@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto'
+import { copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EventEncoder } from '#schemas/encoder.ts'
+import type { ProgrammeConfigured } from '#schemas/events.ts'
+import { registerAll } from '#schemas/registry.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { isoOfDay } from '#streams/domain/calendar.ts'
+import type { BatchOutcome } from '../accepted.ts'
+import { syncDirectory } from '../files/buckets.ts'
+import { endsNow, type JobDeps } from '../job.ts'
+import { Passage } from '../passage.ts'
+import type { ProgressMeter } from '../progress.ts'
+import type { Checkpoint, UploadTask } from '../store/uploads.ts'
+import type { StreamWatch } from '../stream-watch.ts'
+import { Generations } from './generations.ts'
+import { publishLate } from './late.ts'
+import { keysFile, prepareUndo, standingFile, type UndoManifest } from './prepare.ts'
+import type { UndoReport } from './report.ts'
+
+const formatVersion = 1
+
+/**
+ * Takes an upload back, or puts its other contents in force. Like the work on an upload it can be begun again after a crash
+ * at any point: what it decides depends on the log up to its checkpoint alone, it is kept under a manifest, the
+ * generations end before anything is published, and what is published is found in the log.
+ */
+export class UndoJob {
+  readonly #deps: JobDeps
+  readonly #task: UploadTask & { readonly kind: 'undo' | 'replace' }
+  readonly #meter: ProgressMeter
+  readonly #watch: StreamWatch
+  readonly #signal: AbortSignal
+
+  constructor(deps: JobDeps, task: UploadTask, meter: ProgressMeter, watch: StreamWatch, signal: AbortSignal) {
+    const { kind } = task
+    if (kind === 'upload') throw new RangeError('an upload is no undo')
+    this.#deps = deps
+    this.#task = { ...task, kind }
+    this.#meter = meter
+    this.#watch = watch
+    this.#signal = signal
+  }
+
+  /** Errors: those of the log, the registry and the stores. */
+  async run(programme: ProgrammeConfigured): Promise<UndoReport> {
+    const { dataDir, generations, crash } = this.#deps
+    const { taskId, checkpoint: before } = this.#task
+    const checkpoint = before ?? (await this.#checkpoint())
+    const manifest = await this.#prepare(programme, checkpoint)
+    crash('after-grouping')
+    await generations.install(taskId, await this.#keys())
+    await this.#keepStanding()
+    crash('after-generations')
+    const task = { taskId, eventBatchId: taskId, checkpoint, resumed: before !== null }
+    const passage = new Passage(this.#deps, task, this.#meter, this.#watch, this.#signal)
+    const ends = await passage.publish(undoDirectory(dataDir, taskId), manifest.buckets)
+    const late = await this.#publishLate(programme, checkpoint)
+    const { outcome, warnings } = await passage.follow(programme, ends)
+    crash('before-completed')
+    const report = await this.#report(manifest, late, outcome, programme)
+    return warnings.length === 0 ? report : { ...report, warnings }
+  }
+
+  /** Deletes what was prepared. */
+  async clean(): Promise<void> {
+    await rm(undoDirectory(this.#deps.dataDir, this.#task.taskId), { recursive: true, force: true })
+  }
+
+  async #checkpoint(): Promise<Checkpoint> {
+    const { store, undos, crash } = this.#deps
+    const checkpoint = { ...(await endsNow(this.#deps)), undone: await undos.undoneBatches() }
+    await store.saveCheckpoint(this.#task.taskId, checkpoint)
+    crash('after-checkpoint')
+    return checkpoint
+  }
+
+  async #prepare(programme: ProgrammeConfigured, checkpoint: Checkpoint): Promise<UndoManifest> {
+    const { log, topics, registry, undos, dataDir } = this.#deps
+    const { taskId, batchId, kind } = this.#task
+    const own = await undos.checkpointOfUpload(batchId)
+    if (own === null) throw new LoyaltyError('nothing_to_undo', 'nothing of this upload was published')
+    const encoder = await this.#encoder()
+    // Without its own file: an attempt before this one may have come so far.
+    const generations = await Generations.open(dataDir, taskId)
+    generations.mustHave(await undos.endedTasks())
+    this.#meter.begin('reading')
+    const { transactionsFrom: ends, undone = [] } = checkpoint
+    return prepareUndo({
+      purpose: kind,
+      taskId,
+      batchId,
+      undone,
+      ends,
+      batchFrom: own.transactionsFrom,
+      log,
+      topic: topics.transactions,
+      registry,
+      programme,
+      encoder,
+      generations,
+      directory: undoDirectory(dataDir, taskId),
+      key: digest({ formatVersion, kind, batchId, ends, undone }),
+      signal: this.#signal,
+      onProgress: (share) => this.#meter.share(share),
+    })
+  }
+
+  async #publishLate(programme: ProgrammeConfigured, checkpoint: Checkpoint): Promise<number> {
+    const { log, topics, registry, generations } = this.#deps
+    const { taskId, batchId } = this.#task
+    const from = checkpoint.transactionsFrom
+    const encoder = await this.#encoder()
+    const topic = topics.transactions
+    const signal = this.#signal
+    return publishLate({ log, topic, registry, programme, generations, taskId, batchId, from, encoder, signal })
+  }
+
+  async #encoder(): Promise<EventEncoder<'TransactionRecorded'>> {
+    const { registry, topics } = this.#deps
+    const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
+    return new EventEncoder('TransactionRecorded', schemaId)
+  }
+
+  async #keys(): Promise<BigUint64Array> {
+    const bytes = await readFile(join(undoDirectory(this.#deps.dataDir, this.#task.taskId), keysFile))
+    const keys = new BigUint64Array(bytes.length / 8)
+    new Uint8Array(keys.buffer).set(bytes)
+    return keys
+  }
+
+  async #keepStanding(): Promise<void> {
+    const { dataDir } = this.#deps
+    const { taskId } = this.#task
+    const path = standingPath(dataDir, taskId)
+    await mkdir(join(dataDir, 'undo'), { recursive: true })
+    await copyFile(join(undoDirectory(dataDir, taskId), standingFile), `${path}.new`)
+    await rename(`${path}.new`, path)
+    await syncDirectory(join(dataDir, 'undo'))
+  }
+
+  async #report(
+    { totals }: UndoManifest,
+    late: number,
+    outcome: BatchOutcome,
+    { currency }: ProgrammeConfigured,
+  ): Promise<UndoReport> {
+    const { figures, control } = this.#deps
+    const { kind, batchId, taskId } = this.#task
+    const [{ buyers, segments }, { day }] = [await figures.read(), await control.read()]
+    return {
+      kind,
+      batch_id: batchId,
+      undo_batch_id: taskId,
+      taken_back: totals.sales + totals.refunds + totals.voids,
+      sales: totals.sales,
+      refunds: totals.refunds,
+      voids: totals.voids,
+      gross_minor: totals.grossMinor,
+      refunded_minor: totals.refundedMinor,
+      replaced: totals.replaced,
+      renewed: totals.renewed + late,
+      standing: { count: totals.standing, first: totals.firstStanding },
+      events: { accepted: outcome.accepted, duplicates: outcome.duplicates, dead_letters: outcome.dead },
+      clients: outcome.clients.size,
+      buyers,
+      currency,
+      as_of: day === null ? null : isoOfDay(day),
+      segments,
+      seconds: this.#meter.seconds(),
+    }
+  }
+}
+
+function undoDirectory(dataDir: string, taskId: string): string {
+  return join(dataDir, 'spill', taskId)
+}
+
+/** The list of the transactions that an undo let stand: CSV. */
+export function standingPath(dataDir: string, taskId: string): string {
+  return join(dataDir, 'undo', `${taskId}.csv`)
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex')
+}
