@@ -83,7 +83,7 @@ function outlierRule({ outliers, flagged, currency }: UploadReport): string[] {
 }
 
 /** The first verdicts by row; nothing where there are none. */
-function verdictTable(verdicts: readonly ReportVerdict[]): string[] {
+export function verdictTable(verdicts: readonly ReportVerdict[]): string[] {
   if (verdicts.length === 0) return []
   const columns = [
     { title: 'row', value: ({ row }: ReportVerdict) => row },
@@ -101,7 +101,8 @@ function oneLine(value: string): string {
   return line.length > shownChars ? `${line.slice(0, shownChars - 1)}…` : line
 }
 
-function readAs({ container, encoding, delimiter, rejected_rows }: NonNullable<UploadReport['input']>): string {
+/** What a file was found to be. */
+export function readAs({ container, encoding, delimiter, rejected_rows }: NonNullable<UploadReport['input']>): string {
   const divided = delimiter === null ? 'columns without delimiter' : `columns divided by ${JSON.stringify(delimiter)}`
   const back = rejected_rows ? '; rejected rows that came back' : ''
   return `${encoding}${container === 'none' ? '' : ` in ${container}`}, ${divided}${back}`
