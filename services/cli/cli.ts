@@ -13,6 +13,7 @@ import { featuresExportVerb } from './verbs/features-export.ts'
 import { generateVerb } from './verbs/generate.ts'
 import { ingestVerb } from './verbs/ingest.ts'
 import { migrateVerb } from './verbs/migrate.ts'
+import { profilesVerb } from './verbs/profiles.ts'
 import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
 import { sourcesVerb } from './verbs/sources.ts'
@@ -29,6 +30,7 @@ const verbs: readonly Verb[] = [
   streamDemoVerb,
   ingestVerb,
   uploadsVerb,
+  profilesVerb,
   dayVerb,
   cutPointsVerb,
   (program, context) => clientShowVerb(program.command('client').description('one client'), context),

@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import type { Registry } from '#schemas/registry.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { Calibrator, ProjectionProgress } from '../ingest/ports.ts'
+import type { ProgrammeBasis } from '../ingest/programme.ts'
 import type { Config, Environment } from '../platform/config.ts'
 import type { MigrationReport } from '../platform/migrate.ts'
 import type { StepsBack, WayBack } from '../platform/way-back.ts'
@@ -11,8 +12,8 @@ import type { Output } from './output.ts'
 
 /** What the verbs need built; the main chooses. */
 export interface Wiring {
-  /** What happens between engines and programs; `profile` is the file profile that a new programme is configured by. */
-  setup(profile?: string): PlatformSetup
+  /** What happens between engines and programs; a programme that is not there yet is configured by `basis`. */
+  setup(basis?: ProgrammeBasis): PlatformSetup
   migrateDatabase(config: Config, target?: number): Promise<Record<string, MigrationReport>>
   migrateStatistics(config: Config): Promise<MigrationReport>
   /** Errors: `migration_target_unknown`. */

@@ -85,7 +85,7 @@ function outlierRule({ outliers, flagged, currency }: UploadReport): string[] {
 }
 
 /** The first verdicts by row; nothing where there are none. */
-function verdictTable(verdicts: readonly ReportVerdict[]): string[] {
+export function verdictTable(verdicts: readonly ReportVerdict[]): string[] {
   if (verdicts.length === 0) return []
   const columns = [
     { title: 'row', value: ({ row }: ReportVerdict) => row },
@@ -103,7 +103,14 @@ function oneLine(value: string): string {
   return line.length > shownChars ? `${line.slice(0, shownChars - 1)}…` : line
 }
 
-function readAs({ container, encoding, delimiter, rejected_rows, sheet }: NonNullable<UploadReport['input']>): string {
+/** What a file was found to be. */
+export function readAs({
+  container,
+  encoding,
+  delimiter,
+  rejected_rows,
+  sheet,
+}: NonNullable<UploadReport['input']>): string {
   if (sheet !== undefined) return readAsSheet(sheet)
   const divided = delimiter === null ? 'columns without delimiter' : `columns divided by ${JSON.stringify(delimiter)}`
   const back = rejected_rows ? '; rejected rows that came back' : ''

@@ -6,6 +6,7 @@ import type { Registry } from '#schemas/registry.ts'
 import { type Topics, topicsOf } from '#schemas/topics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { Log } from '#streams/log/log.ts'
+import type { ProgrammeBasis } from '../ingest/programme.ts'
 import { type Config, type Environment, readConfig, toEnvironment } from '../platform/config.ts'
 import { lockDirectory } from '../standalone/chdb/directory-lock.ts'
 import { ChildProgram } from '../standalone/child-program.ts'
@@ -42,7 +43,7 @@ export function environmentOf(context: CliContext, options: CommonOptions): Envi
 
 /**
  * Runs `work` with what it needs: that of the running platform where there is one on the data directory, else engines
- * started for this command and stopped after it. `profile` configures a programme that begins here.
+ * started for this command and stopped after it. A programme that begins here is configured by `basis`.
  *
  * Errors: `config_invalid`, `data_directory_missing`, those of the engines.
  */
@@ -51,10 +52,10 @@ export async function withSession<Result>(
   options: CommonOptions,
   needs: readonly Need[],
   work: (session: Session) => Promise<Result>,
-  profile?: string,
+  basis?: ProgrammeBasis,
 ): Promise<Result> {
   const env = environmentOf(context, options)
-  const session = await openSession(context, env, needs, profile)
+  const session = await openSession(context, env, needs, basis)
   try {
     return await work(session)
   } finally {
@@ -66,7 +67,7 @@ async function openSession(
   context: CliContext,
   env: Environment,
   needs: readonly Need[],
-  profile: string | undefined,
+  basis: ProgrammeBasis | undefined,
 ): Promise<Session> {
   const config = readConfig(env)
   const dataDir = resolve(config.dataDir)
@@ -79,7 +80,7 @@ async function openSession(
     const platform = await startPlatform({
       config,
       env,
-      setup: context.wiring.setup(profile),
+      setup: context.wiring.setup(basis),
       tell: context.output.note,
       signal: context.interrupted,
     })

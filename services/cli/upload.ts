@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, openAsBlob } from 'node:fs'
 import { basename } from 'node:path'
 import { LoyaltyError } from '#streams/core/error.ts'
+import type { ReadingWish } from '../ingest/reading.ts'
 import type { UploadReport } from '../ingest/report.ts'
 import type { Status } from '../ingest/store/uploads.ts'
 import type { UndoReport } from '../ingest/undo/report.ts'
@@ -45,17 +46,25 @@ interface UploadAnswer {
   readonly report: UploadReport | null
 }
 
-/** Sends a file; resolves with the id of its task once it is stored. Errors: `file_missing`, and those of ingestion. */
-export async function sendFile(apiUrl: string, path: string, profile: string | undefined): Promise<string> {
+interface UploadAccepted {
+  readonly task_id: string
+  readonly profile: string
+  readonly profile_basis: 'given' | 'known' | 'variant' | 'content'
+}
+
+/**
+ * Sends a file; resolves once it is stored, with the id of its task and the profile that it is read by. Errors:
+ * `file_missing`, and those of ingestion.
+ */
+export async function sendFile(apiUrl: string, path: string, wish: ReadingWish) {
   if (!existsSync(path)) throw new LoyaltyError('file_missing', `there is no file ${path}`, { details: { path } })
   const form = new FormData()
   form.set('file', await openAsBlob(path), basename(path))
-  if (profile !== undefined) form.set('profile', profile)
-  const { task_id } = await ask<{ task_id: string }>(`${apiUrl}/api/v1/management/data/upload`, {
-    method: 'POST',
-    body: form,
-  })
-  return task_id
+  const { profile, currency, timeZone } = wish
+  for (const [name, value] of Object.entries({ profile, currency, time_zone: timeZone }))
+    if (value !== undefined) form.set(name, value)
+  const answer = await ask<UploadAccepted>(`${apiUrl}/api/v1/management/data/upload`, { method: 'POST', body: form })
+  return { taskId: answer.task_id, profile: answer.profile, basis: answer.profile_basis }
 }
 
 /**

@@ -5,6 +5,8 @@ import { equipServer, refuseInvalid, type ServerParts } from '../platform/http.t
 import { acceptFile, discardFile, type IntakeDeps, storeFile } from './intake.ts'
 import { preferredLanguage } from './language.ts'
 import { readMultipart } from './multipart.ts'
+import { addProfileRoutes, wishOf } from './profile-app.ts'
+import { profileStatuses } from './profile-routes.ts'
 import { getRejectedRows } from './rejected-routes.ts'
 import { openJudged, rejectedCsv } from './rejected-rows.ts'
 import { getTaskStatus, getUpload, listUploads, postUpload, type taskStatus, type upload } from './routes.ts'
@@ -40,6 +42,7 @@ export const ingestStatuses: Readonly<Record<string, number>> = {
   task_not_found: 404,
   source_not_found: 404,
   upload_not_found: 404,
+  ...profileStatuses,
   verdicts_missing: 404,
 }
 
@@ -59,10 +62,10 @@ export function createIngestApp(deps: AppDeps) {
     )
     if (form.file === null)
       throw new LoyaltyError('file_missing', 'the form has no file; send it in a part named "file"')
-    const { taskId, batchId } = await acceptFile(deps, form.file, form.fields.get('profile') || undefined)
+    const { taskId, batchId, profile, basis } = await acceptFile(deps, form.file, wishOf(form.fields))
     deps.onTask()
     const message = 'File uploaded successfully and is being processed.'
-    return c.json({ task_id: taskId, batch_id: batchId, message }, 202)
+    return c.json({ task_id: taskId, batch_id: batchId, message, profile: profile.name, profile_basis: basis }, 202)
   })
 
   app.openapi(getTaskStatus, async (c) => {
@@ -84,6 +87,7 @@ export function createIngestApp(deps: AppDeps) {
     if (found === null) throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`)
     return c.json(uploadBody(found), 200)
   })
+  addProfileRoutes(app, deps)
 
   addUndoRoutes(app, deps)
   app.openapi(getRejectedRows, async (c) => {

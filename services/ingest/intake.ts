@@ -5,13 +5,14 @@ import { basename, dirname, extname, join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { PoolClient } from 'pg'
-import { LoyaltyError } from '#streams/core/error.ts'
 import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
-import { findColumns, headerOf } from './files/columns.ts'
 import { fileEmpty } from './files/empty.ts'
-import { readRows } from './files/rows.ts'
-import { type FileProfile, listProfiles, loadProfile } from './profile.ts'
+import type { FileProfile } from './profile.ts'
+import type { ProfileBook } from './profile-book.ts'
+import type { ProposalContext } from './proposal/proposal.ts'
+import { settledProfile } from './proposal/propose.ts'
+import { firstRows, type Reading, type ReadingWish, readingOf } from './reading.ts'
 import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
 
 /** How a file comes in: it is stored durably, looked at, and its batch and task are written; the worker does the rest. */
@@ -19,8 +20,9 @@ import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
 export interface IntakeDeps {
   readonly store: UploadStore
   readonly dataDir: string
-  /** Directory of the file profiles; default: those that ship. */
-  readonly profilesDir?: string | undefined
+  readonly profiles: ProfileBook
+  /** What is known of the programme, for files that nobody named a profile for. */
+  readonly context: () => Promise<ProposalContext>
 }
 
 /** A file on disk that is not yet an upload. */
@@ -62,26 +64,31 @@ export async function storeFile(deps: IntakeDeps, fileName: string, content: Rea
   return { batchId, fileName: name, storedPath, sizeBytes, sha256: hash.digest('hex') }
 }
 
+/** An upload that was accepted, and how its profile was come by. */
+export interface AcceptedUpload extends NewUpload {
+  readonly basis: Reading['basis']
+}
+
 /**
- * Makes a stored file an upload with a task. Without a profile's name the one is taken whose columns the file has.
- * `also`: what is to be written in the transaction that writes the upload.
+ * Makes a stored file an upload with a task. `also`: what is to be written in the transaction that writes the upload.
  *
- * Errors (the stored file is deleted): `file_empty`, `profile_unknown`, `profile_invalid`, `profile_needed` (none or
- * several fit), `columns_missing`, and those of `readRows`.
+ * Errors (the stored file is deleted): `file_empty`, `profile_needed` (none was given, and how the file is to be read is
+ * not certain), and those of `readingOf` and `readRows`.
  */
 export async function acceptFile(
   deps: IntakeDeps,
   file: StoredFile,
-  profileName?: string,
+  wish: ReadingWish = {},
   also?: (taskId: string) => (client: PoolClient) => Promise<void>,
-): Promise<NewUpload> {
+): Promise<AcceptedUpload> {
   const path = join(deps.dataDir, file.storedPath)
   try {
-    const profile = await profileFor(deps, path, profileName)
+    const reading = await readingOf(deps, path, wish)
+    const profile = reading.profile ?? settledProfile(reading.proposal, await deps.profiles.all())
     await mustHoldRows(path, profile)
     const upload = { ...file, taskId: randomUUID(), profile, trace: traceOfRequest() }
     await deps.store.create(upload, also?.(upload.taskId))
-    return upload
+    return { ...upload, basis: reading.basis }
   } catch (error) {
     await discardFile(deps, file)
     throw error
@@ -100,65 +107,10 @@ export async function discardFile(deps: IntakeDeps, file: StoredFile): Promise<v
   await rm(join(deps.dataDir, file.storedPath), { force: true })
 }
 
-async function profileFor(deps: IntakeDeps, path: string, name: string | undefined): Promise<FileProfile> {
-  if (name !== undefined) {
-    const profile = loadProfile(name, deps.profilesDir)
-    findColumns(profile, headerOf(profile.format, await firstRow(path, profile)))
-    return profile
-  }
-  const names = listProfiles(deps.profilesDir)
-  const fitting: FileProfile[] = []
-  const misfits: LoyaltyError[] = []
-  for (const each of names) {
-    const profile = loadProfile(each, deps.profilesDir)
-    // Columns by their place would fit every file.
-    if (!profile.format.header || profile.format.kind === 'fixed') continue
-    const misfit = await misfitOf(path, profile)
-    if (misfit === null) fitting.push(profile)
-    else misfits.push(misfit)
-  }
-  const [only] = fitting
-  if (only !== undefined && fitting.length === 1) return only
-  const unreadable = misfits.find(({ code }) => code !== 'columns_missing')
-  if (only === undefined && unreadable !== undefined) throw unreadable
-  throw new LoyaltyError(
-    'profile_needed',
-    `${fitting.length === 0 ? 'no' : 'more than one'} file profile fits the header; name one of: ${names.join(', ')}`,
-    { details: { known: names, fitting: fitting.map((profile) => profile.name) } },
-  )
-}
-
-/** Why a file is not of a profile: its columns, or that it cannot be read as that says; null where it is. */
-async function misfitOf(path: string, profile: FileProfile): Promise<LoyaltyError | null> {
-  try {
-    findColumns(profile, headerOf(profile.format, await firstRow(path, profile)))
-    return null
-  } catch (error) {
-    if (error instanceof LoyaltyError) return error
-    throw error
-  }
-}
-
-async function firstRow(path: string, profile: FileProfile): Promise<string[]> {
-  const [row] = await firstRows(path, profile, 1)
-  if (row !== undefined) return row
-  throw fileEmpty('nothing')
-}
-
 async function mustHoldRows(path: string, profile: FileProfile): Promise<void> {
   const needed = profile.format.header ? 2 : 1
-  const rows = await firstRows(path, profile, needed)
+  const rows = await firstRows(path, profile.format, needed)
   if (rows.length < needed) throw fileEmpty(rows.length === 0 ? 'nothing' : 'header')
-}
-
-/** `count` rows from the beginning, fewer where the file has no more. */
-async function firstRows(path: string, { format }: FileProfile, count: number): Promise<string[][]> {
-  const rows: string[][] = []
-  for await (const batch of readRows(path, format)) {
-    rows.push(...batch.slice(0, count - rows.length))
-    if (rows.length >= count) break
-  }
-  return rows
 }
 
 async function makeDurable(path: string): Promise<void> {

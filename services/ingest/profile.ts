@@ -93,6 +93,7 @@ export const profileSchema = z
     columns: z.strictObject({
       client: column,
       occurred_at: column,
+      time: column.optional().describe('time of day, where occurred_at has none; read behind it, after a space'),
       receipt_number: column.optional(),
       amount: column.optional().describe('sum of the row'),
       unit_price: column.optional().describe('times quantity gives the sum of the row'),

@@ -17,11 +17,13 @@ import { deadLetterStatuses } from './dead-letters/app.ts'
 import { openDeadLetters } from './dead-letters/program.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { FileProfile } from './profile.ts'
-import { type DefaultModel, ensureProgramme, type ProgrammeSettings } from './programme.ts'
+import { ProfileBook } from './profile-book.ts'
+import { type DefaultModel, ensureProgramme, type ProgrammeSettings, proposalContext } from './programme.ts'
 import type { ReportWarning } from './report.ts'
 import type { SourceConfig } from './sources/config.ts'
 import { addSourceRoutes } from './sources/routes.ts'
 import { Sources } from './sources/runner.ts'
+import { ProfileStore } from './store/profiles.ts'
 import { UndoStore } from './store/undos.ts'
 import { UploadStore } from './store/uploads.ts'
 import type { StreamWatchDeps } from './stream-watch.ts'
@@ -111,7 +113,9 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const warn = ({ code, message, details }: ReportWarning) => logger.warn({ code, details }, message)
   const ticker = new Ticker({ log, topics, registry, control, clock, pool, warn }, deps.tickEveryMs)
   const worker = new UploadWorker({ job, programme, ticker, stream: deps.stream, pool, logger })
-  const intake = { store, dataDir, profilesDir: deps.profilesDir }
+  const profiles = new ProfileBook(new ProfileStore(pool), deps.profilesDir)
+  const context = () => proposalContext(control, deps.settings)
+  const intake = { store, dataDir, profiles, context }
   const onTask = () => worker.wake()
   const app = createIngestApp({
     ...intake,
@@ -132,7 +136,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     generations,
     registry,
     encoders,
-    profilesDir: deps.profilesDir,
+    profiles,
     metrics,
     logger,
     limits: deps.tillLimits,

@@ -5,6 +5,8 @@ import type { Clock } from '#streams/core/clock.ts'
 import type { Control } from './control.ts'
 import { zoneOffsets } from './parse/zone.ts'
 import type { FileProfile } from './profile.ts'
+import type { ProfileBook } from './profile-book.ts'
+import type { ProposalContext } from './proposal/proposal.ts'
 import { inTransaction } from './store/transaction.ts'
 
 /** Settings of a programme as configured; what is missing comes from the file profile in use, else is the default. */
@@ -16,6 +18,9 @@ export interface ProgrammeSettings {
   readonly partitions: number
   readonly ledgerCap: number
 }
+
+/** Finds the file profile that a new programme is configured by, among those that are known. Asked only where it is new. */
+export type ProgrammeBasis = (profiles: ProfileBook, settings: ProgrammeSettings) => Promise<FileProfile>
 
 /** The model that a new programme begins with, as its card names it. */
 export interface DefaultModel {
@@ -49,6 +54,17 @@ export async function ensureProgramme(deps: ProgrammeDeps, profile: FileProfile 
     const meanwhile = (await deps.control.read()).programme
     return meanwhile ?? configure(deps, profile)
   })
+}
+
+/** What a proposal may take for granted: what the programme began with, else what was set. */
+export async function proposalContext(
+  control: Pick<Control, 'read'>,
+  { currency, timeZone }: Pick<ProgrammeSettings, 'currency' | 'timeZone'>,
+): Promise<ProposalContext> {
+  const { programme } = await control.read()
+  return programme === null
+    ? { currency: currency ?? null, timeZone: timeZone ?? null }
+    : { currency: programme.currency, timeZone: programme.time_zone }
 }
 
 async function configure(deps: ProgrammeDeps, profile: FileProfile | null): Promise<ProgrammeConfigured> {

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { postClients } from './clients/routes.ts'
 import { deadLetterRoutes } from './dead-letters/routes.ts'
+import { fileBody, profileRoutes } from './profile-routes.ts'
 import { getRejectedRows } from './rejected-routes.ts'
 import { failure, success } from './route-parts.ts'
 import { sourceRoutes } from './sources/routes.ts'
@@ -175,26 +176,23 @@ export const postUpload = createRoute({
   path: '/api/v1/management/data/upload',
   summary: 'Upload a file of transactions',
   description: 'Stores the file and answers at once; the task reports what became of it. CSV, also .gz and .zst.',
-  // Described for readers only: the body is taken in as a stream and checked by hand.
-  request: {
-    body: {
-      required: true,
-      content: {
-        'multipart/form-data': {
-          schema: z.object({
-            file: z.string().meta({ format: 'binary' }),
-            profile: z.string().optional().describe('file profile; without it the one whose columns the file has'),
-          }),
-        },
-      },
-    },
-  },
+  request: { body: fileBody },
   responses: {
     202: success(
       'the file is stored and waits for processing',
-      z.object({ task_id: z.string(), batch_id: z.string(), message: z.string() }).openapi('UploadAccepted'),
+      z
+        .object({
+          task_id: z.string(),
+          batch_id: z.string(),
+          message: z.string(),
+          profile: z.string().describe('name of the file profile that is used'),
+          profile_basis: z
+            .enum(['given', 'known', 'variant', 'content'])
+            .describe('how it was come by; see data/preview'),
+        })
+        .openapi('UploadAccepted'),
     ),
-    400: failure('no file, an unknown profile, or a file that the profile does not fit'),
+    400: failure('no file, an unknown profile, a file that the profile does not fit, or one that nobody described yet'),
   },
 })
 
@@ -253,6 +251,7 @@ export const ingestRoutes = [
   listUploads,
   getUpload,
   ...undoRoutes,
+  ...profileRoutes,
   ...deadLetterRoutes,
   getRejectedRows,
   ...sourceRoutes,

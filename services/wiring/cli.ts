@@ -20,7 +20,7 @@ import { openClickHouse, openPostgres, openRegistry } from './stores.ts'
 /** Builds for the verbs of the CLI what the programs build for themselves. */
 export function cliWiring(logger: Logger, notice: (text: string) => void): Wiring {
   return {
-    setup: (profile) => platformSetup(logger, notice, profile),
+    setup: (basis) => platformSetup(logger, notice, basis),
     migrateDatabase: (config, target) => migrateDatabase(config, logger, target),
     migrateStatistics,
     migrationTarget,

@@ -3,8 +3,9 @@ import type { Pool } from 'pg'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
 import { systemClock } from '#streams/core/clock.ts'
 import { Control } from '../ingest/control.ts'
-import { loadProfile } from '../ingest/profile.ts'
-import { ensureProgramme, type ProgrammeSettings } from '../ingest/programme.ts'
+import { ProfileBook } from '../ingest/profile-book.ts'
+import { ensureProgramme, type ProgrammeBasis, type ProgrammeSettings } from '../ingest/programme.ts'
+import { ProfileStore } from '../ingest/store/profiles.ts'
 import { type Config, type Environment, ignoredSettings } from '../platform/config.ts'
 import type { Logger } from '../platform/logging.ts'
 import { type MigrationReport, migrateClickHouse, migratePostgres, targetOf } from '../platform/migrate.ts'
@@ -117,7 +118,7 @@ export async function configureProgramme(
   config: Config,
   logger: Logger,
   options: {
-    readonly profile?: string | undefined
+    readonly basis?: ProgrammeBasis | undefined
     readonly notice: (text: string) => void
     readonly env: Environment
   },
@@ -126,11 +127,13 @@ export async function configureProgramme(
   const pool = openPostgres(config, logger, 2)
   try {
     const control = await Control.open(log, topicsOf(config.topicPrefix), openRegistry(config))
-    const { profile, notice, env } = options
+    const { basis, notice, env } = options
     const model = await defaultModel(config)
     const settings = programmeSettings(config)
     const deps = { control, pool, clock: systemClock, settings, model, notice }
-    const programme = await ensureProgramme(deps, profile === undefined ? null : loadProfile(profile))
+    const isNew = (await control.read()).programme === null
+    const profile = isNew && basis !== undefined ? await basis(new ProfileBook(new ProfileStore(pool)), settings) : null
+    const programme = await ensureProgramme(deps, profile)
     const { currency, clock, partitions, time_zone: timeZone, monetary_basis: monetaryBasis } = programme
     const inForce = { currency, timeZone, clock, monetaryBasis, partitions, ledgerCap: programme.ledger_cap }
     for (const text of ignoredSettings(env, config, inForce)) notice(text)
@@ -140,7 +143,7 @@ export async function configureProgramme(
 }
 
 /** What `start` does between the engines and the programs. */
-export function platformSetup(logger: Logger, notice: (text: string) => void, profile?: string) {
+export function platformSetup(logger: Logger, notice: (text: string) => void, basis?: ProgrammeBasis) {
   return {
     storage: async (config: Config) => {
       await Promise.all([migrateDatabase(config, logger), createTopics(config, logger)])
@@ -148,6 +151,6 @@ export function platformSetup(logger: Logger, notice: (text: string) => void, pr
     statistics: async (config: Config) => {
       await migrateStatistics(config)
     },
-    programme: (config: Config, env: Environment) => configureProgramme(config, logger, { profile, notice, env }),
+    programme: (config: Config, env: Environment) => configureProgramme(config, logger, { basis, notice, env }),
   }
 }

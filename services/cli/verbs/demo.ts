@@ -37,7 +37,7 @@ async function runDemo(context: CliContext, options: Options): Promise<void> {
   }
   const sayings = options.json ? output.note : output.print
   sayings('starting the platform …')
-  const platform = await startHere(context, options, profile)
+  const platform = await startHere(context, options, async (profiles) => (await profiles.named(profile)).profile)
   try {
     const report = { ...(await feed(context, platform.urls.api)) }
     report.seconds = { ...report.seconds, start_up: Math.round(platform.startedInMs) / 1000 }
@@ -57,7 +57,10 @@ async function runDemo(context: CliContext, options: Options): Promise<void> {
 async function feed(context: CliContext, apiUrl: string) {
   const { output, interrupted } = context
   const stored = await findUpload(apiUrl, sample)
-  if (stored === null) return awaitWithBar(context, apiUrl, await sendFile(apiUrl, sample, profile))
+  if (stored === null) {
+    const { taskId } = await sendFile(apiUrl, sample, { profile })
+    return awaitWithBar(context, apiUrl, taskId)
+  }
   output.note('the sample is stored already; this is the report of its upload')
   return awaitTask(apiUrl, stored, waitingNotes(output.note), interrupted)
 }

@@ -1,13 +1,21 @@
+import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { CliContext, CommonOptions } from '../context.ts'
+import { dryRun, programmeBasis, wishFrom } from '../dry-run.ts'
+import { previewLines } from '../preview-report.ts'
 import { progressBar } from '../progress.ts'
 import { reportLines } from '../report.ts'
 import { withSession } from '../session.ts'
 import { awaitTask, sendFile, type TaskProgress } from '../upload.ts'
+import { asUsage } from '../usage.ts'
 import { stageOf, waitingNotes } from '../waiting.ts'
 
 interface Options extends CommonOptions {
   readonly profile?: string
+  readonly currency?: string
+  readonly timeZone?: string
+  readonly dryRun?: boolean
+  readonly writeProfile?: string
   readonly wait?: boolean
 }
 
@@ -16,32 +24,63 @@ export function ingestVerb(program: Command, context: CliContext): void {
     .command('ingest')
     .argument('<file>', 'CSV, also compressed (.gz, .zst, .zip), or Excel (.xlsx)')
     .description('upload a file of transactions')
-    .option('--profile <name>', 'file profile (default: the one whose columns the file has)')
+    .option('--profile <name>', 'file profile by its name, or a file FILE.json (default: found out from the file)')
+    .option('--currency <code>', 'currency of a file without profile (default: that of the programme)')
+    .option('--time-zone <zone>', 'time zone of a file without profile (default: that of the programme)')
+    .option('--dry-run', 'show how the file would be read and what it comes to; nothing is published or kept')
+    .option('--write-profile <file>', 'with --dry-run: write the profile there, to be looked at, corrected and given')
     .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
     .option('--wait', 'wait until every client is classified; always so where no platform is running')
     .option('--json', 'print the report as one JSON object on the last line')
     .addHelpText(
       'after',
-      '\nAn upload that cannot go on (a processor is away) says why and is waited for; Ctrl-C ends the waiting.\n\nExamples:\n  npm run -s loyalty -- ingest samples/online_retail.csv.gz --profile online-retail --wait\n',
+      '\nAn upload that cannot go on (a processor is away) says why and is waited for; Ctrl-C ends the waiting.\n\nExamples:\n  npm run -s loyalty -- ingest samples/online_retail.csv.gz --wait\n  npm run -s loyalty -- ingest sales.csv --dry-run --write-profile sales.json\n  npm run -s loyalty -- ingest sales.csv --profile sales.json --wait\n',
     )
-    .action(async (file: string, options: Options) => {
-      const { output } = context
-      const outcome = await withSession(
-        context,
-        options,
-        ['platform'],
-        async (session) => {
-          const taskId = await sendFile(session.apiUrl, file, options.profile)
-          if (session.joined && !options.wait) return { taskId, report: null }
-          return { taskId, report: await awaitWithBar(context, session.apiUrl, taskId) }
-        },
-        options.profile,
-      )
-      const { taskId, report } = outcome
-      if (report === null) return options.json ? output.json({ task_id: taskId }) : output.print(`task ${taskId}`)
-      if (options.json) return output.json(report)
-      for (const line of reportLines(report)) output.print(line)
-    })
+    .action((file: string, options: Options) =>
+      options.dryRun ? showDryRun(context, file, options) : ingest(context, file, options),
+    )
+}
+
+async function ingest(context: CliContext, file: string, options: Options): Promise<void> {
+  const { output } = context
+  const wish = await asUsage(() => wishFrom(options))
+  const outcome = await withSession(
+    context,
+    options,
+    ['platform'],
+    async (session) => {
+      const { taskId, profile, basis } = await sendFile(session.apiUrl, file, wish)
+      if (basis !== 'given') output.note(`read by file profile ${profile} (${basisTexts[basis]})`)
+      if (session.joined && !options.wait) return { taskId, report: null }
+      return { taskId, report: await awaitWithBar(context, session.apiUrl, taskId) }
+    },
+    programmeBasis(file, wish),
+  )
+  const { taskId, report } = outcome
+  if (report === null) return options.json ? output.json({ task_id: taskId }) : output.print(`task ${taskId}`)
+  if (options.json) return output.json(report)
+  for (const line of reportLines(report)) output.print(line)
+}
+
+const basisTexts = {
+  known: 'the file has its columns',
+  variant: 'the file has its columns, and formats of its own',
+  content: 'made from its header and its first rows',
+} as const
+
+async function showDryRun(context: CliContext, file: string, options: Options): Promise<void> {
+  const wish = await asUsage(() => wishFrom(options))
+  const bar = progressBar(100)
+  try {
+    const preview = await dryRun(context, options, file, wish, (share) => bar.update(share * 100, 'reading'))
+    bar.stop()
+    if (options.writeProfile !== undefined)
+      writeFileSync(options.writeProfile, `${JSON.stringify(preview.profile, null, 2)}\n`)
+    if (options.json) return context.output.json(preview)
+    for (const line of previewLines(preview)) context.output.print(line)
+  } finally {
+    bar.stop()
+  }
 }
 
 /** Waits for the task of an upload behind a bar. */

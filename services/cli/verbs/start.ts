@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Command } from 'commander'
 import { hasCode, LoyaltyError } from '#streams/core/error.ts'
+import type { ProgrammeBasis } from '../../ingest/programme.ts'
 import { readConfig } from '../../platform/config.ts'
 import { type Platform, startPlatform } from '../../standalone/platform.ts'
 import { findPlatform } from '../../standalone/run-file.ts'
@@ -36,7 +37,11 @@ export function startVerb(program: Command, context: CliContext): void {
  * Starts the platform in this process. Errors: `already_running` where one runs on the data directory, those of
  * `startPlatform`.
  */
-export async function startHere(context: CliContext, options: CommonOptions, profile?: string): Promise<Platform> {
+export async function startHere(
+  context: CliContext,
+  options: CommonOptions,
+  basis?: ProgrammeBasis,
+): Promise<Platform> {
   const env = environmentOf(context, options)
   const config = readConfig(env)
   const running = await findPlatform(config.dataDir)
@@ -46,7 +51,7 @@ export async function startHere(context: CliContext, options: CommonOptions, pro
       `the platform runs on ${config.dataDir} already (process ${running.pid}, ${running.urls.api})`,
       { details: { pid: running.pid, urls: running.urls } },
     )
-  const setup = context.wiring.setup(profile)
+  const setup = context.wiring.setup(basis)
   return startPlatform({ config, env, setup, tell: context.output.note, signal: context.interrupted })
 }
 

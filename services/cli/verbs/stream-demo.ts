@@ -63,7 +63,7 @@ export function streamDemoVerb(program: Command, context: CliContext): void {
           context.output.note(`the platform goes on serving at ${session.apiUrl}; Ctrl-C stops it`)
           await untilInterrupted(context)
         },
-        options.profile,
+        async () => profile,
       )
     })
 }

@@ -5,6 +5,8 @@ import type { FileProfile } from '../profile.ts'
 export interface ColumnIndex {
   readonly client: number
   readonly occurredAt: number
+  /** Time of day, where the date has none. */
+  readonly time: number
   readonly receipt: number
   readonly value: number
   readonly quantity: number
@@ -41,6 +43,7 @@ export function findColumns(profile: FileProfile, header: readonly string[] | nu
   const found = {
     client: find(columns.client),
     occurredAt: find(columns.occurred_at),
+    time: find(columns.time),
     receipt: find(columns.receipt_number),
     value: find(columns.amount ?? columns.unit_price),
     quantity: find(columns.quantity),

@@ -101,7 +101,8 @@ export class RowMapper {
     row.store = this.#text(cells, columns.store, 'store')
     row.terminal = this.#text(cells, columns.terminal, 'terminal')
     row.receipt = columns.receipt < 0 ? '' : cells[columns.receipt]!.trim()
-    row.occurredAtMs = this.#toUtc(cells[columns.occurredAt]!.trim())
+    const date = cells[columns.occurredAt]!.trim()
+    row.occurredAtMs = this.#toUtc(columns.time < 0 ? date : `${date} ${cells[columns.time]!.trim()}`)
     const { identity } = this.#profile.system
     if (identity.length === 0) {
       // Rows of equal content must meet in one bucket, whatever their unmapped columns hold.
@@ -251,13 +252,13 @@ function tooLong(text: string): boolean {
   return text.length > maxTextBytes || (text.length * 3 > maxTextBytes && Buffer.byteLength(text) > maxTextBytes)
 }
 
-/** Number of digits before an optional tail of zeros (`17850.0`), or -1 where the text is no such integer. */
+/** Number of digits before an optional tail of zeros (`17850.0`, `17850,0`), or -1 where the text is no such integer. */
 function integerDigits(text: string): number {
   let digits = 0
   while (isDigit(text.charCodeAt(digits))) digits++
   if (digits === 0) return -1
   if (digits === text.length) return digits
-  if (text[digits] !== '.' || digits + 1 === text.length) return -1
+  if ((text[digits] !== '.' && text[digits] !== ',') || digits + 1 === text.length) return -1
   for (let at = digits + 1; at < text.length; at++) if (text[at] !== '0') return -1
   return digits
 }

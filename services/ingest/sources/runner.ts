@@ -186,7 +186,7 @@ export class Sources {
     }
     try {
       const take = (taskId: string) => this.#store.take(name, offer, taskId, watermark)
-      const { taskId, batchId } = await acceptFile(intake, file, offer.profile ?? undefined, take)
+      const { taskId, batchId } = await acceptFile(intake, file, { profile: offer.profile ?? undefined }, take)
       logger.info({ source: name, file: offer.fileName, task_id: taskId, batch_id: batchId }, 'a file was taken')
       onTask()
       return 'taken'

@@ -10,6 +10,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 import { clientRecords } from '../clients/records.ts'
 import { clientEventType, postClients } from '../clients/routes.ts'
 import type { Control } from '../control.ts'
+import type { ProfileBook } from '../profile-book.ts'
 import type { Generations } from '../undo/generations.ts'
 import { avroItems } from './avro-items.ts'
 import { transactionEventType } from './cloud-events.ts'
@@ -32,8 +33,8 @@ export interface TillsDeps {
     readonly TransactionRecorded: EventEncoder<'TransactionRecorded'>
     readonly ClientProfileChanged: EventEncoder<'ClientProfileChanged'>
   }
-  /** Directory of the file profiles, which declare the keys of systems; default: those that ship. */
-  readonly profilesDir?: string | undefined
+  /** The file profiles, which declare the keys of systems. */
+  readonly profiles: ProfileBook
   readonly metrics: Metrics
   readonly logger: Logger
   readonly limits?: Partial<RequestLimits & { readonly underWay: GateLimits; readonly commitMs: number }> | undefined
@@ -69,7 +70,7 @@ interface DoorParts {
 export function openTills(deps: TillsDeps) {
   const { log, topics, registry, encoders, limits = {} } = deps
   const writer = log.writer()
-  const principals = new Principals(deps.profilesDir)
+  const principals = new Principals(deps.profiles)
   // One for all doors: it is the program's memory that is bounded.
   const gate = new Gate(limits.underWay ?? underWay)
   const parts: readonly DoorParts[] = [
@@ -112,7 +113,7 @@ export function openTills(deps: TillsDeps) {
           const content = c.req.raw.body as ReadableStream | null
           try {
             await deps.generations?.refreshNowAndThen()
-            const outcome = await takeRequest(intake, { header, content, principal: principals.of(header) })
+            const outcome = await takeRequest(intake, { header, content, principal: await principals.of(header) })
             tellRejections(deps, intake.kind, outcome)
             return c.json(answerOf(outcome, intake.kind, idName), 202)
           } catch (error) {

@@ -2,7 +2,8 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import { Calendar, isoOfDay } from '#streams/domain/calendar.ts'
 import type { ReceiptSystem } from '#streams/domain/transaction-id.ts'
 import { zoneOffsets } from '../parse/zone.ts'
-import { listProfiles, loadProfile } from '../profile.ts'
+import type { FileProfile } from '../profile.ts'
+import type { ProfileBook } from '../profile-book.ts'
 
 /** On whose behalf transactions are sent. */
 export interface Principal {
@@ -25,31 +26,48 @@ const keptMs = 10_000
  * receipt that comes through both doors one transaction.
  */
 export class Principals {
-  readonly #directory: string | undefined
+  readonly #profiles: Pick<ProfileBook, 'all'>
   #declared: ReadonlyMap<string, Principal> = new Map()
   #readMs = Number.NEGATIVE_INFINITY
+  #reading: Promise<ReadonlyMap<string, Principal>> | null = null
 
-  /** `directory`: that of the file profiles; default: those that ship. */
-  constructor(directory?: string) {
-    this.#directory = directory
+  constructor(profiles: Pick<ProfileBook, 'all'>) {
+    this.#profiles = profiles
   }
 
-  /** Errors: `system_invalid`; `profile_invalid`: the keys declared cannot be read. */
-  of(header: (name: string) => string | undefined): Principal {
+  /** Errors: `system_invalid`; `profile_invalid`, `store_unavailable`: the keys declared cannot be read. */
+  async of(header: (name: string) => string | undefined): Promise<Principal> {
     const name = header(systemHeader)?.trim() || defaultSystem
     if (!systemName.test(name))
       throw new LoyaltyError(
         'system_invalid',
         `the header ${systemHeader} names no system; send up to 64 letters, digits, dots, dashes and underscores`,
       )
-    return this.#declarations().get(name) ?? undeclared(name)
+    return (await this.#declarations()).get(name) ?? undeclared(name)
   }
 
-  #declarations(): ReadonlyMap<string, Principal> {
-    const nowMs = performance.now()
-    if (nowMs - this.#readMs < keptMs) return this.#declared
-    this.#declared = declarations(this.#directory)
-    this.#readMs = nowMs
+  async #declarations(): Promise<ReadonlyMap<string, Principal>> {
+    if (performance.now() - this.#readMs < keptMs) return this.#declared
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null
+    })
+    return this.#reading
+  }
+
+  /** Where the profiles cannot be read now, those read before stay in force: tills need the log, not the database. */
+  async #read(): Promise<ReadonlyMap<string, Principal>> {
+    try {
+      const profiles = await this.#profiles.all()
+      this.#declared = declarations(profiles.map(({ profile }) => profile))
+    } catch (cause) {
+      if (cause instanceof LoyaltyError) throw cause
+      if (!Number.isFinite(this.#readMs))
+        throw new LoyaltyError('store_unavailable', 'the keys of systems cannot be read; try again in a moment', {
+          retriable: true,
+          cause,
+        })
+    }
+    this.#readMs = performance.now()
     return this.#declared
   }
 }
@@ -58,10 +76,9 @@ function undeclared(name: string): Principal {
   return { system: { system: name, identity: [], numbersCoverKinds: false }, dayOf: () => '' }
 }
 
-function declarations(directory: string | undefined): Map<string, Principal> {
+function declarations(profiles: readonly FileProfile[]): Map<string, Principal> {
   const found = new Map<string, Principal>()
-  for (const name of listProfiles(directory)) {
-    const { system: declared, time_zone: timeZone } = loadProfile(name, directory)
+  for (const { system: declared, time_zone: timeZone } of profiles) {
     const { identity, numbers_cover_kinds: numbersCoverKinds } = declared
     const system = { system: declared.name, identity, numbersCoverKinds }
     const before = found.get(declared.name)

@@ -19,7 +19,7 @@ const verbs = [
   ...['start', 'demo', 'ingest', 'day', 'segments', 'generate', 'rebuild', 'migrate', 'topics', 'check-config'],
   ...['cut-points show', 'cut-points calibrate', 'cut-points publish', 'client show', 'clients export'],
   ...['dlq list', 'dlq show', 'dlq fix', 'dlq replay', 'dlq discard', 'dlq actions'],
-  'features export',
+  ...['features export', 'profiles list', 'profiles show', 'profiles save', 'profiles delete'],
 ]
 
 describe('the command line', () => {

@@ -12,6 +12,7 @@ import { openRegistry } from '#schemas/registry.ts'
 import { topicsOf } from '#schemas/topics.ts'
 import { awaitTask, sendFile } from '#services/cli/upload.ts'
 import { Control } from '#services/ingest/control.ts'
+import { loadProfile } from '#services/ingest/profile.ts'
 import { readConfig } from '#services/platform/config.ts'
 import { createLogger } from '#services/platform/logging.ts'
 import { type Platform, startPlatform } from '#services/standalone/platform.ts'
@@ -63,7 +64,11 @@ async function open(name: string): Promise<Opened> {
   const free = Object.fromEntries(ports.map((port) => [`LOYALTY_${port}_PORT`, '0']))
   const env = cleanEnvironment({ ...free, LOYALTY_DATA_DIR: dataDir, LOYALTY_PARTITIONS: '4' })
   const logger = createLogger('test', 'silent')
-  const setup = platformSetup(logger, () => {}, 'online-retail')
+  const setup = platformSetup(
+    logger,
+    () => {},
+    async () => loadProfile('online-retail'),
+  )
   const platform = await startPlatform({ config: readConfig(env), env, setup, tell: () => {} })
   closers.push(() => platform.stop())
   const pool = openPostgres(platform.config, logger, 2)
@@ -223,7 +228,7 @@ describe('the same days as one file, with the same cut-points', () => {
       'CutPointsPublished',
       cutPoints!,
     ])
-    const taskId = await sendFile(uploaded.platform.urls.api, slice, 'online-retail')
+    const { taskId } = await sendFile(uploaded.platform.urls.api, slice, { profile: 'online-retail' })
     await awaitTask(uploaded.platform.urls.api, taskId, () => {}, new AbortController().signal)
   }, 3 * minutes)
 

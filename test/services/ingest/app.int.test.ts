@@ -5,7 +5,10 @@ import { gzipSync } from 'node:zlib'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createIngestApp } from '#services/ingest/app.ts'
+import { ProfileBook } from '#services/ingest/profile-book.ts'
+import type { ProposalContext } from '#services/ingest/proposal/proposal.ts'
 import { ingestRoutes } from '#services/ingest/routes.ts'
+import { ProfileStore } from '#services/ingest/store/profiles.ts'
 import { UndoStore } from '#services/ingest/store/undos.ts'
 import { UploadStore } from '#services/ingest/store/uploads.ts'
 import { listen, type RunningServer } from '#services/platform/http.ts'
@@ -24,6 +27,7 @@ let store: UploadStore
 let app: ReturnType<typeof createIngestApp>
 let server: RunningServer
 let woken = 0
+const context: ProposalContext = { currency: null, timeZone: null }
 
 beforeAll(async () => {
   postgres = await startPostgres()
@@ -36,6 +40,8 @@ beforeAll(async () => {
   app = createIngestApp({
     store,
     undos: new UndoStore(pool),
+    profiles: new ProfileBook(new ProfileStore(pool)),
+    context: async () => context,
     dataDir: dir.path,
     server: { logger: createLogger('ingest', 'silent'), metrics: createMetrics('ingest'), ready: () => [] },
     onTask: () => woken++,
@@ -76,6 +82,8 @@ describe('POST upload', () => {
       task_id: expect.any(String),
       batch_id: expect.any(String),
       message: 'File uploaded successfully and is being processed.',
+      profile: 'online-retail',
+      profile_basis: 'given',
     })
     const response = await app.request(`/api/v1/management/data/uploads/${body.batch_id}`)
     expect(await response.json()).toMatchObject({
@@ -228,6 +236,11 @@ describe('reading', () => {
       'post /api/v1/management/data/uploads/{batch_id}/replace-conflicts',
       'post /api/v1/management/data/uploads/{batch_id}/cancel',
       'get /api/v1/management/data/uploads/{batch_id}/undo/standing',
+      'post /api/v1/management/data/preview',
+      'get /api/v1/management/data/profiles',
+      'get /api/v1/management/data/profiles/{name}',
+      'put /api/v1/management/data/profiles/{name}',
+      'delete /api/v1/management/data/profiles/{name}',
       'get /api/v1/management/dead-letters',
       'get /api/v1/management/dead-letters/groups',
       'post /api/v1/management/dead-letters/preview',
@@ -249,6 +262,7 @@ test('the schema goes back to nothing and forward again', async () => {
     '-0009-sources',
     '-0008-dead-letters',
     '-0007-undo',
+    '-0005-file-profiles',
     '-0004-trace',
     '-0003-waiting',
     '-0002-clock',
@@ -261,6 +275,7 @@ test('the schema goes back to nothing and forward again', async () => {
     '0002-clock',
     '0003-waiting',
     '0004-trace',
+    '0005-file-profiles',
     '0007-undo',
     '0008-dead-letters',
     '0009-sources',

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { encodersOf } from '#schemas/encoder.ts'
 import type { ProgrammeConfigured } from '#schemas/events.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
+import { ProfileBook } from '#services/ingest/profile-book.ts'
 import { openTills, type TillsDeps, tillStatuses } from '#services/ingest/tills/app.ts'
 import { GroupCommit } from '#services/ingest/tills/group-commit.ts'
 import { equipServer, listen } from '#services/platform/http.ts'
@@ -52,6 +53,7 @@ async function openWorld({ limits, known = { programme }, beforeAppend }: WorldO
     log,
     topics,
     control: { read: async () => ({ programme: known.programme, day: null, cutPoints: null, model: null }) },
+    profiles: new ProfileBook(null),
     registry: new MemoryRegistry(),
     encoders: encodersOf({ TransactionRecorded: 1, ClientProfileChanged: 2 }),
     metrics,

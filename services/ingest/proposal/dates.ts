@@ -1,0 +1,107 @@
+import { compileDateFormat } from '../parse/date-format.ts'
+
+/** How dates are written, by looking at them. */
+
+export interface DatesFound {
+  readonly formats: readonly string[]
+  /** Share of the values that have the format, 0 to 1. */
+  readonly share: number
+  /** The other order of day and month by which as many values are dates; null where the values or custom settle it. */
+  readonly rival: string | null
+}
+
+const times = ['[ HH:mm[:ss]]', '[ H:mm[:ss]]', '[ h:mm[:ss] a]']
+const orders = [
+  ['dd', 'MM'],
+  ['d', 'M'],
+] as const
+
+/** Day first, then month first, of one separator; from two digits to one, from no time to any. */
+function candidatesOf(separator: string): { readonly dayFirst: string[]; readonly monthFirst: string[] } {
+  const formats = (order: (day: string, month: string) => string) =>
+    orders.flatMap(([day, month]) => times.map((time) => `${order(day, month)}${separator}yyyy${time}`))
+  return {
+    dayFirst: formats((day, month) => `${day}${separator}${month}`),
+    monthFirst: formats((day, month) => `${month}${separator}${day}`),
+  }
+}
+
+const bySeparator = new Map(['.', '/', '-'].map((separator) => [separator, candidatesOf(separator)]))
+const yearFirst = [
+  'iso',
+  'yyyy/MM/dd[ HH:mm[:ss]]',
+  'yyyy.MM.dd[ HH:mm[:ss]]',
+  'yyyyMMdd',
+  'yyyyMMddHHmmss',
+  'yyyyMMdd[ HH:mm[:ss]]',
+]
+
+const compiled = new Map<string, (text: string) => number>()
+
+function parserOf(format: string): (text: string) => number {
+  const known = compiled.get(format) ?? compileDateFormat(format)
+  compiled.set(format, known)
+  return known
+}
+
+/** Days that a transaction can be of, so that numbers which happen to have eight digits are no dates. */
+const earliestMs = Date.UTC(1980, 0, 1)
+const latestMs = Date.UTC(2080, 0, 1)
+
+export function isDateBy(format: string, text: string): boolean {
+  const ms = parserOf(format)(text)
+  return ms >= earliestMs && ms < latestMs
+}
+
+/** Share of values that are dates by one of the formats, 0 to 1; 0 where there are none. */
+export function shareOfDates(values: readonly string[], formats: readonly string[]): number {
+  if (values.length === 0) return 0
+  return values.filter((value) => formats.some((format) => isDateBy(format, value))).length / values.length
+}
+
+/** The format by which most values are dates; null where hardly any is one. */
+export function datesOf(values: readonly string[]): DatesFound | null {
+  if (values.length === 0) return null
+  const separators = /^\d{1,2}([./-])\d{1,2}[./-]\d{4}/
+  const separator = values.map((value) => separators.exec(value)?.[1]).find((mark) => mark !== undefined)
+  const order = separator === undefined ? undefined : bySeparator.get(separator)
+  const first = bestOf(values, order?.dayFirst ?? yearFirst)
+  const other = order === undefined ? null : bestOf(values, order.monthFirst)
+  if (other !== null && other.share > first.share) return { formats: [other.format], share: other.share, rival: null }
+  if (first.share < 0.5) return null
+  // With points the day comes first wherever dates are written so.
+  const isOpen = separator !== '.' && other !== null && other.share === first.share
+  return { formats: [first.format], share: first.share, rival: isOpen ? other.format : null }
+}
+
+function bestOf(values: readonly string[], formats: readonly string[]): { format: string; share: number } {
+  let best = { format: formats[0]!, share: 0 }
+  for (const format of formats) {
+    const share = shareOfDates(values, [format])
+    if (share > best.share) best = { format, share }
+    if (share === 1) break
+  }
+  return best
+}
+
+const timeOnly = /^([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?$/
+
+/** Share of values that are times of day without a date, 0 to 1. */
+export function shareOfTimes(values: readonly string[]): number {
+  return values.length === 0 ? 0 : values.filter((value) => timeOnly.test(value)).length / values.length
+}
+
+/** The tokens of times of day such as these. */
+export function timeFormatOf(values: readonly string[]): string {
+  return values.every((value) => /^\d\d:/.test(value)) ? 'HH:mm[:ss]' : 'H:mm[:ss]'
+}
+
+/** Share of values that may be serial numbers of days from 1990 to 2060, 0 to 1. */
+export function shareOfSerials(values: readonly string[]): number {
+  if (values.length === 0) return 0
+  const serials = values.filter((value) => {
+    const serial = /^\d{5}([.,]\d+)?$/.test(value) ? Number(value.replace(',', '.')) : 0
+    return serial >= 32_874 && serial < 58_441
+  })
+  return serials.length / values.length
+}

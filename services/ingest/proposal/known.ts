@@ -1,0 +1,129 @@
+import { findColumns } from '../files/columns.ts'
+import type { FileProfile } from '../profile.ts'
+import { type ColumnSeen, columnsOf } from './column.ts'
+import { settledOrder } from './date-order.ts'
+import { datesOf, shareOfDates } from './dates.ts'
+import type { ProposedField } from './names.ts'
+import { numbersOf, shareOfNumbers } from './numbers.ts'
+import type { Proposal, ProposedColumn } from './proposal.ts'
+import { type Question, question } from './receipts.ts'
+import type { Sample } from './sample.ts'
+
+/** Profiles whose columns a file has, and what of them this file writes in its own way. */
+
+/** True where the file has every column that the profile reads, under its name. */
+export function isOfProfile(profile: FileProfile, { header }: Sample): boolean {
+  const { format } = profile
+  if (header === null || !format.header) return false
+  // Fields by their place fit every file; only a header line with just their names says that it is this one.
+  if (format.kind === 'fixed')
+    return header.length === format.fields.length && format.fields.every(({ name }, at) => header[at] === name)
+  try {
+    findColumns(profile, header)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** So many values have to be read by the formats of the profile for them to be this file's. */
+const enough = 0.95
+
+/**
+ * A known profile for a file with its columns: the same system, identity and meaning, with the file's own packing of cells,
+ * numbers and dates where those of the profile do not read it.
+ */
+export async function proposeKnown(profile: FileProfile, path: string, sample: Sample): Promise<Proposal> {
+  const columns = columnsOf(sample)
+  const confirm: Question[] = []
+  const format = formatFor(profile, sample)
+  const numbers = numbersFor(profile, columns, confirm)
+  const dates = await datesFor(profile, path, sample, columns, confirm)
+  const own = { ...profile, format, numbers, dates }
+  const isVariant = numbers !== profile.numbers || dates !== profile.dates || !isSameFormat(profile.format, format)
+  return {
+    basis: isVariant ? 'variant' : 'known',
+    known: profile.name,
+    draft: own,
+    profile: own,
+    columns: mappingOf(profile, sample),
+    confirm,
+    input: sample.input,
+  }
+}
+
+/** UTF-8 is what is found by itself; every other encoding that a profile names is its word. */
+function formatFor({ format }: FileProfile, sample: Sample): FileProfile['format'] {
+  const encoding = /^utf-?8$/i.test(format.encoding) ? 'auto' : format.encoding
+  if (format.kind === 'fixed') return { ...format, encoding }
+  if (format.kind !== sample.format.kind) return sample.format
+  if (format.kind !== 'csv') return { ...format, encoding }
+  const { delimiter } = sample.format as typeof format
+  return { ...format, delimiter, encoding }
+}
+
+function isSameFormat(a: FileProfile['format'], b: FileProfile['format']): boolean {
+  if (a.kind !== b.kind) return false
+  return a.kind !== 'csv' || b.kind !== 'csv' || a.delimiter === b.delimiter || a.delimiter === 'auto'
+}
+
+function columnOf(columns: readonly ColumnSeen[], reference: string | number | undefined): ColumnSeen | undefined {
+  return typeof reference === 'number' ? columns[reference] : columns.find((column) => column.name === reference)
+}
+
+function numbersFor(profile: FileProfile, columns: readonly ColumnSeen[], confirm: Question[]): FileProfile['numbers'] {
+  const { amount, unit_price, quantity } = profile.columns
+  const read = [amount, unit_price, quantity].flatMap((reference) => columnOf(columns, reference) ?? [])
+  if (read.every(({ values }) => values.length === 0 || shareOfNumbers(values, profile.numbers) >= enough))
+    return profile.numbers
+  const { format, settled, why } = numbersOf(read.map(({ values }) => values))
+  if (!settled) confirm.push(question('numbers', `${why}: which is it?`))
+  return { ...format }
+}
+
+async function datesFor(
+  profile: FileProfile,
+  path: string,
+  sample: Sample,
+  columns: readonly ColumnSeen[],
+  confirm: Question[],
+): Promise<FileProfile['dates']> {
+  const column = columnOf(columns, profile.columns.occurred_at)
+  if (column === undefined || profile.columns.time !== undefined) return profile.dates
+  if (shareOfDates(column.values, profile.dates.formats) >= enough) return profile.dates
+  const found = datesOf(column.values)
+  if (found === null || found.share < enough) {
+    const [example = ''] = column.values
+    confirm.push(question('dates.formats', `how are the dates in "${column.name}" written ("${example}")?`))
+    return profile.dates
+  }
+  if (found.rival === null) return { formats: [...found.formats] }
+  const settled = await settledOrder(path, sample.format, column.index, [found.formats[0]!, found.rival])
+  if (settled === null)
+    confirm.push(
+      question(
+        'dates.formats',
+        `no date of the first rows tells whether days or months come first: ${found.formats[0]} or ${found.rival}?`,
+      ),
+    )
+  return { formats: [settled ?? found.formats[0]!] }
+}
+
+/** What a profile reads of the columns of a file. */
+export function mappingOf(profile: FileProfile, sample: Sample): ProposedColumn[] {
+  return columnsOf(sample).map((column) => mappedColumn(column, profile))
+}
+
+function mappedColumn(column: ColumnSeen, profile: FileProfile): ProposedColumn {
+  const { attributes, ...fields } = profile.columns
+  const is = (reference: unknown) => reference === column.index || reference === column.name
+  const field =
+    (Object.entries(fields).find(([, reference]) => is(reference))?.[0] as ProposedField | undefined) ??
+    Object.entries(attributes).flatMap(([name, reference]) =>
+      is(reference) ? [`attributes.${name}` as const] : [],
+    )[0] ??
+    null
+  const examples = [...column.distinct].slice(0, 3)
+  const why = field === null ? 'not read' : `profile ${profile.name}`
+  return { index: column.index, name: column.name, field, confidence: field === null ? 0 : 1, why, examples }
+}

@@ -1,0 +1,89 @@
+import { headerOf } from '../files/columns.ts'
+import { fileEmpty } from '../files/empty.ts'
+import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
+import type { FileProfile } from '../profile.ts'
+import { isDateBy, shareOfTimes } from './dates.ts'
+import { isKnownName } from './names.ts'
+import { looksLikeNumber } from './numbers.ts'
+
+/** The beginning of a file, as rows of cells by a format that was found out. */
+export interface Sample {
+  readonly format: FileProfile['format']
+  readonly input: FileInput
+  /** Names of the columns as they stand in the file; null where no row has names. */
+  readonly header: readonly string[] | null
+  /** Rows with data, without the header. */
+  readonly rows: readonly (readonly string[])[]
+}
+
+export const sampleRows = 1_000
+
+/**
+ * Reads the first rows. Errors: `file_empty` (nothing, or nothing below the header), and those of `readRows`.
+ */
+export async function readSample(path: string): Promise<Sample> {
+  const input = unknownInput()
+  const open = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
+  const divided = await firstRows(path, open, input)
+  if (divided.length === 0) throw fileEmpty('nothing')
+  const found = { ...open, delimiter: input.delimiter ?? ',' }
+  const spaced = isDivided(divided) ? null : await spacedRows(path)
+  const [format, all] =
+    spaced === null ? [found, divided] : ([{ kind: 'whitespace', encoding: 'auto', header: true }, spaced] as const)
+  if (spaced !== null) input.delimiter = null
+  const header = isHeader(all) ? all[0]! : null
+  const rows = header === null ? all : all.slice(1)
+  if (rows.length === 0) throw fileEmpty('header')
+  return { format: { ...format, header: header !== null }, input, header, rows: rows.slice(0, sampleRows) }
+}
+
+/** The first rows by a format that is known, without its header. Errors: as those of `readSample`. */
+export async function readSampleBy(path: string, format: FileProfile['format']): Promise<Sample> {
+  const input = unknownInput()
+  const all = await firstRows(path, format, input)
+  if (all.length === 0) throw fileEmpty('nothing')
+  const rows = format.header ? all.slice(1) : all
+  if (rows.length === 0) throw fileEmpty('header')
+  return { format, input, header: headerOf(format, all[0]!), rows: rows.slice(0, sampleRows) }
+}
+
+async function firstRows(path: string, format: FileProfile['format'], input: FileInput): Promise<string[][]> {
+  const rows: string[][] = []
+  for await (const batch of readRows(path, format, { input })) {
+    for (const row of batch) rows.push(row)
+    if (rows.length > sampleRows) break
+  }
+  return rows
+}
+
+/** True where the first row has more than one cell. */
+function isDivided(rows: readonly (readonly string[])[]): boolean {
+  return rows[0]!.length > 1
+}
+
+/** The file as columns between spaces, where that gives every row as many of them, three at least; else null. */
+async function spacedRows(path: string): Promise<string[][] | null> {
+  const rows = await firstRows(path, { kind: 'whitespace', encoding: 'auto', header: true }, unknownInput())
+  const width = rows[0]?.length ?? 0
+  return width >= 3 && rows.every((row) => row.length === width) ? rows : null
+}
+
+/** Names are no numbers, dates or empty cells; with names that are known one such cell may be among them. */
+function isHeader(rows: readonly (readonly string[])[]): boolean {
+  const [first = [], ...others] = rows
+  const data = first.filter((cell) => looksLikeData(cell.trim())).length
+  if (first.some((cell) => isKnownName(cell)) && data * 4 <= first.length) return true
+  if (data > 0) return false
+  // Texts above texts: a name does not come again below itself.
+  return others.length > 0 && first.every((name, at) => name.trim() !== '' && others.every((row) => row[at] !== name))
+}
+
+function looksLikeData(cell: string): boolean {
+  return (
+    looksLikeNumber(cell) ||
+    shareOfTimes([cell]) === 1 ||
+    ['iso', 'dd.MM.yyyy[ HH:mm[:ss]]', 'd/M/yyyy[ H:mm[:ss]]', 'M/d/yyyy[ H:mm[:ss]]'].some((format) =>
+      isDateBy(format, cell),
+    )
+  )
+}

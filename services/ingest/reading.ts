@@ -1,0 +1,104 @@
+import { LoyaltyError } from '#streams/core/error.ts'
+import { findColumns, headerOf } from './files/columns.ts'
+import { fileEmpty } from './files/empty.ts'
+import { readRows } from './files/rows.ts'
+import { isCurrency } from './parse/currency.ts'
+import { isTimeZone } from './parse/zone.ts'
+import { type FileProfile, parseProfile } from './profile.ts'
+import type { ProfileBook } from './profile-book.ts'
+import type { Proposal, ProposalContext } from './proposal/proposal.ts'
+import { proposeProfile } from './proposal/propose.ts'
+
+/** By which profile a file is read: the one that was given, or the one proposed. One way for uploads and previews. */
+
+/** What the sender says of a file. */
+export interface ReadingWish {
+  /** Name of a profile, or one as JSON. */
+  readonly profile?: string | undefined
+  /** Of the sums of a file without profile. */
+  readonly currency?: string | undefined
+  readonly timeZone?: string | undefined
+}
+
+/** `profile` is the one that was given; without one there is a proposal. */
+export type Reading =
+  | { readonly basis: 'given'; readonly profile: FileProfile; readonly proposal: null }
+  | { readonly basis: Proposal['basis']; readonly profile: null; readonly proposal: Proposal }
+
+export interface ReadingDeps {
+  readonly profiles: ProfileBook
+  readonly context: () => Promise<ProposalContext>
+}
+
+/**
+ * Errors: `request_invalid` (a faulty profile, currency or time zone), `profile_unknown`, `columns_missing` (of a given
+ * profile), and those of `proposeProfile`.
+ */
+export async function readingOf({ profiles, context }: ReadingDeps, path: string, wish: ReadingWish): Promise<Reading> {
+  if (wish.profile !== undefined) {
+    if (wish.currency !== undefined || wish.timeZone !== undefined)
+      throw invalid('a profile says the currency and the time zone itself; leave out currency and time_zone')
+    const profile = await givenProfile(profiles, wish.profile)
+    const [row] = await firstRows(path, profile.format, 1)
+    if (row === undefined) throw fileEmpty('nothing')
+    findColumns(profile, headerOf(profile.format, row))
+    return { basis: 'given', profile, proposal: null }
+  }
+  if (wish.currency !== undefined && !isCurrency(wish.currency))
+    throw invalid(`currency takes an ISO 4217 code in capitals, such as RUB, not '${wish.currency}'`)
+  if (wish.timeZone !== undefined && !isTimeZone(wish.timeZone))
+    throw invalid(`time_zone takes an IANA time zone, such as Europe/Moscow, not '${wish.timeZone}'`)
+  const known = await context()
+  const own = { currency: wish.currency ?? known.currency, timeZone: wish.timeZone ?? known.timeZone }
+  const proposal = said(await proposeProfile(path, await profiles.all(), own), wish)
+  return { basis: proposal.basis, profile: null, proposal }
+}
+
+/** A known profile with the currency and the zone that the sender says of this file. */
+function said(proposal: Proposal, { currency, timeZone }: ReadingWish): Proposal {
+  if (proposal.profile === null || (currency === undefined && timeZone === undefined)) return proposal
+  const { profile } = proposal
+  const own = { ...profile, currency: currency ?? profile.currency, time_zone: timeZone ?? profile.time_zone }
+  const isOther = own.currency !== profile.currency || own.time_zone !== profile.time_zone
+  const basis = proposal.basis === 'known' && isOther ? 'variant' : proposal.basis
+  return { ...proposal, basis, profile: own, draft: own }
+}
+
+async function givenProfile(profiles: ProfileBook, text: string): Promise<FileProfile> {
+  return text.trimStart().startsWith('{') ? profileOfJson(text) : (await profiles.named(text)).profile
+}
+
+/** Errors: `request_invalid` (details.faults). */
+export function profileOfJson(text: string): FileProfile {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw invalid('the profile is no JSON', cause)
+  }
+  return checkedProfile(value)
+}
+
+/** As `parseProfile`, for what comes with a request. Errors: `request_invalid` (details.faults). */
+export function checkedProfile(value: unknown): FileProfile {
+  try {
+    return parseProfile(value, 'given')
+  } catch (error) {
+    if (!(error instanceof LoyaltyError)) throw error
+    throw new LoyaltyError('request_invalid', error.message, { cause: error, details: error.details })
+  }
+}
+
+function invalid(message: string, cause?: unknown): LoyaltyError {
+  return new LoyaltyError('request_invalid', message, { cause, details: { faults: [message] } })
+}
+
+/** `count` rows from the beginning, fewer where the file has no more. Errors: those of `readRows`. */
+export async function firstRows(path: string, format: FileProfile['format'], count: number): Promise<string[][]> {
+  const rows: string[][] = []
+  for await (const batch of readRows(path, format)) {
+    rows.push(...batch.slice(0, count - rows.length))
+    if (rows.length >= count) break
+  }
+  return rows
+}

@@ -1,0 +1,88 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { FilePreview } from '#services/ingest/preview.ts'
+import { listProfiles } from '#services/ingest/profile.ts'
+import { runHere } from './support/run-here.ts'
+
+let scratch: string
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'loyalty-dry-run-test-'))
+  writeFileSync(path('sales.csv'), sales)
+})
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+const path = (name: string) => join(scratch, name)
+const sales = [
+  'Дата;Номер чека;Карта клиента;Сумма',
+  '01.03.2024 10:15;1001;7;1 250,50',
+  '13.03.2024 10:20;1002;;340,00',
+  '14.03.2024 10:20;1003;8;-40,00',
+].join('\n')
+const dryRun = (...args: string[]) =>
+  runHere(['ingest', path('sales.csv'), '--dry-run', '--data-dir', path('data'), ...args])
+const inRussia = ['--currency', 'RUB', '--time-zone', 'Europe/Moscow']
+
+describe('a dry run without any platform', () => {
+  it('shows mapping, verdicts and totals, and leaves nothing', async () => {
+    const { code, out } = await dryRun(...inRussia)
+    expect(code).toBe(0)
+    expect(out).toMatch(/Карта клиента +client +100 %/)
+    expect(out).toMatch(/rows +3, of them 2 accepted and 1 rejected/)
+    expect(out).toMatch(/transactions +2 \(1 sales, 1 refunds, 0 voids\)/)
+    expect(out).toMatch(/1,250\.50 RUB sold, 40\.00 RUB refunded/)
+    expect(out).toMatch(/2 +missing_client/)
+    expect(out).toContain('An upload would be read so.')
+    expect(existsSync(path('data'))).toBe(false)
+  })
+
+  it('asks for what it cannot know, and writes the proposal to be completed and given', async () => {
+    const open = await dryRun('--json', '--write-profile', path('own.json'))
+    expect(open.lastJson).toMatchObject({ good_enough: false, totals: null })
+    const asked = (open.lastJson as FilePreview).confirm.map(({ field }) => field).sort()
+    expect(asked).toEqual(['currency', 'time_zone'])
+    expect((await dryRun()).out).toMatch(/To be confirmed[\s\S]*currency: /)
+
+    const own = JSON.parse(readFileSync(path('own.json'), 'utf8'))
+    writeFileSync(path('own.json'), JSON.stringify({ ...own, currency: 'RUB', time_zone: 'Europe/Moscow' }))
+    const given = await dryRun('--json', '--profile', path('own.json'))
+    expect(given.lastJson).toMatchObject({ basis: 'given', totals: { transactions: 2, currency: 'RUB' } })
+  })
+
+  it('takes the settings of the environment', async () => {
+    const args = ['ingest', path('sales.csv'), '--dry-run', '--json', '--data-dir', path('data')]
+    const { lastJson } = await runHere(args, { LOYALTY_CURRENCY: 'RUB', LOYALTY_TIME_ZONE: 'Europe/Moscow' })
+    expect(lastJson).toMatchObject({ good_enough: true, totals: { lines: 3 } })
+  })
+
+  it.each([
+    ['file_missing', 2, ['--profile', 'nowhere.json']],
+    ['profile_unknown', 1, ['--profile', 'nobody']],
+    ['request_invalid', 1, ['--currency', 'rubles']],
+    ['request_invalid', 1, ['--profile', 'cdnow', ...inRussia]],
+  ])('%s ends with %i', async (error, code, args) => {
+    expect(await dryRun('--json', ...(args as string[]))).toMatchObject({ code, lastJson: { error: { code: error } } })
+  })
+})
+
+describe('file profiles without any platform', () => {
+  it('are those that ship', async () => {
+    const { lastJson, code } = await runHere(['profiles', 'list', '--json', '--data-dir', path('data')])
+    expect(code).toBe(0)
+    const { profiles } = lastJson as { profiles: { name: string; saved: boolean }[] }
+    expect(profiles.map(({ name, saved }) => [name, saved])).toEqual(listProfiles().map((name) => [name, false]))
+    const shown = await runHere(['profiles', 'show', 'cdnow', '--data-dir', path('data')])
+    expect(JSON.parse(shown.out)).toMatchObject({ name: 'cdnow', currency: 'USD' })
+  })
+
+  it('cannot be saved there', async () => {
+    writeFileSync(path('cdnow.json'), (await runHere(['profiles', 'show', 'cdnow', '--data-dir', path('data')])).out)
+    const args = ['profiles', 'save', path('cdnow.json'), '--name', 'mine', '--json', '--data-dir', path('data')]
+    expect(await runHere(args)).toMatchObject({ code: 1, lastJson: { error: { code: 'data_directory_missing' } } })
+    writeFileSync(path('bad.json'), '{"name": "bad"}')
+    const bad = ['profiles', 'save', path('bad.json'), '--json', '--data-dir', path('data')]
+    expect(await runHere(bad)).toMatchObject({ code: 2, lastJson: { error: { code: 'profile_invalid' } } })
+  })
+})

@@ -1,0 +1,397 @@
+import { describe, expect, test } from 'vitest'
+import { encoded, utf16 } from '../support/bytes.ts'
+import { askedBy, confidenceIn, fieldsOf, inRussia, proposalFor, table } from './support.ts'
+
+/** Rows of a small chain: every row a receipt. */
+const receipts = [
+  ['01.03.2024 10:15', '1001', '2000000012345', '1 250,50', 'Тверская'],
+  ['01.03.2024 10:20', '1002', '2000000012346', '340,00', 'Тверская'],
+  ['02.03.2024 11:00', '1003', '2000000012345', '-340,00', 'Мира'],
+  ['13.03.2024 11:00', '1004', '', '99,90', 'Мира'],
+]
+
+describe('an export of 1C, receipt by receipt', () => {
+  const header = ['Дата', 'Номер чека', 'Карта клиента', 'Сумма', 'Магазин']
+  const text = table(';', header, ...receipts)
+
+  test('is read without a word of anybody where the programme says currency and zone', async () => {
+    const proposal = await proposalFor(encoded(text, 'windows-1251'))
+    expect(askedBy(proposal)).toEqual([])
+    expect(proposal.profile).toMatchObject({
+      grain: 'receipt',
+      currency: 'RUB',
+      time_zone: 'Europe/Moscow',
+      format: { kind: 'csv', delimiter: ';', encoding: 'auto', header: true },
+      columns: {
+        client: 'Карта клиента',
+        occurred_at: 'Дата',
+        receipt_number: 'Номер чека',
+        amount: 'Сумма',
+        store: 'Магазин',
+      },
+      system: { identity: ['store', 'day', 'receipt_number'] },
+      numbers: { decimal: ',', thousands: ' ' },
+      dates: { formats: ['dd.MM.yyyy[ HH:mm[:ss]]'] },
+      kinds: { negative_is_refund: true },
+    })
+    expect(proposal).toMatchObject({
+      basis: 'content',
+      known: null,
+      input: { encoding: 'windows-1251', delimiter: ';' },
+    })
+  })
+
+  test('in every encoding and with every delimiter it is the same', async () => {
+    const first = await proposalFor(text)
+    for (const content of [encoded(text, 'koi8-r'), utf16(text, 'le'), text.replaceAll(';', '\t')])
+      expect((await proposalFor(content)).profile).toMatchObject({
+        ...first.profile,
+        format: expect.objectContaining({ kind: 'csv' }),
+      })
+  })
+
+  test('currency and zone are never invented', async () => {
+    const proposal = await proposalFor(text, { context: { currency: null, timeZone: null } })
+    expect(askedBy(proposal)).toEqual(['currency', 'time_zone'])
+    expect(proposal.profile).toBeNull()
+    expect(proposal.draft).toMatchObject({ grain: 'receipt', columns: { client: 'Карта клиента' } })
+  })
+
+  test('next month’s export is of the same system, that of another till is not', async () => {
+    const april = await proposalFor(table(';', header, ['05.04.2024', '7', '1', '10,00', 'Мира']))
+    const other = await proposalFor(table(';', [...header.slice(0, 4), 'Касса'], ...receipts))
+    const march = await proposalFor(text)
+    expect(april.profile?.system).toEqual(march.profile?.system)
+    expect(other.profile?.system.name).not.toBe(march.profile?.system.name)
+  })
+})
+
+describe('names of columns', () => {
+  const rows: Record<string, readonly (string | number)[]> = {
+    client: ['K17', 'K18', 'K17', 'K19'],
+    occurred_at: ['2024-03-01 10:00:00', '2024-03-01 10:05:00', '2024-03-02 10:05:00', '2024-03-13 10:05:00'],
+    receipt_number: ['A1', 'A2', 'A3', 'A4'],
+    amount: ['100.00', '80.50', '70.25', '1.99'],
+    unit_price: ['50.00', '80.50', '70.25', '1.99'],
+    quantity: [2, 1, 1, 1],
+    sku: ['a100', 'a101', 'a102', 'a103'],
+    description: ['Bread', 'Milk', 'Tea', 'Salt'],
+    category: ['Food', 'Food', 'Drinks', 'Food'],
+    store: ['s1', 's2', 's1', 's1'],
+    terminal: ['t1', 't2', 't1', 't1'],
+    payment: ['card', 'cash', 'card', 'cash'],
+    kind: ['sale', 'sale', 'return', 'sale'],
+    currency: ['RUB', 'RUB', 'RUB', 'RUB'],
+  }
+  const headers: readonly Record<string, string>[] = [
+    { CustomerID: 'client', InvoiceDate: 'occurred_at', InvoiceNo: 'receipt_number', Total: 'amount' },
+    { customer_id: 'client', 'Purchase Date': 'occurred_at', receipt_id: 'receipt_number', 'Amount Paid': 'amount' },
+    { 'Loyalty Card Number': 'client', timestamp: 'occurred_at', order_id: 'receipt_number', revenue: 'amount' },
+    { member_id: 'client', datetime: 'occurred_at', 'Transaction ID': 'receipt_number', 'Sales Amount': 'amount' },
+    { 'Код клиента': 'client', 'Дата продажи': 'occurred_at', '№ чека': 'receipt_number', 'Сумма чека': 'amount' },
+    { 'Номер карты': 'client', 'Дата и время': 'occurred_at', 'Чек №': 'receipt_number', 'Сумма, руб.': 'amount' },
+    { 'Дисконтная карта': 'client', 'Дата чека': 'occurred_at', ЧЕК: 'receipt_number', 'Итого (RUB)': 'amount' },
+    { 'ID клиента': 'client', Дата: 'occurred_at', 'номер  документа': 'receipt_number', 'К оплате': 'amount' },
+    { 'Карта покупателя': 'client', ДатаВремя: 'occurred_at', НомерЧека: 'receipt_number', СуммаЧека: 'amount' },
+    {
+      'Код клиента': 'client',
+      'Дата операции': 'occurred_at',
+      'Номер чека': 'receipt_number',
+      Артикул: 'sku',
+      Наименование: 'description',
+      'Товарная группа': 'category',
+      'Кол-во': 'quantity',
+      'Цена за шт.': 'unit_price',
+      'Торговая точка': 'store',
+      'Номер кассы': 'terminal',
+      'Вид оплаты': 'payment',
+      'Вид операции': 'kind',
+      Валюта: 'currency',
+    },
+    {
+      client_id: 'client',
+      date: 'occurred_at',
+      'receipt no.': 'receipt_number',
+      'product code': 'sku',
+      'product name': 'description',
+      Department: 'category',
+      qty: 'quantity',
+      'unit price': 'unit_price',
+      shop: 'store',
+      'till no': 'terminal',
+      'payment method': 'payment',
+      'transaction type': 'kind',
+      'Currency Code': 'currency',
+    },
+  ]
+
+  test.each(headers.map((header) => [Object.keys(header).join(', '), header] as const))('%s', async (_, header) => {
+    const names = Object.keys(header)
+    const lines = [0, 1, 2, 3].map((row) => names.map((name) => rows[header[name]!]![row]!))
+    const proposal = await proposalFor(
+      table(
+        ',',
+        names.map((name) => `"${name}"`),
+        ...lines,
+      ),
+    )
+    expect(fieldsOf(proposal)).toEqual(header)
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  test('what no name says stays unread: also persons’ names, phones and addresses', async () => {
+    const proposal = await proposalFor(
+      table(
+        ',',
+        ['client id', 'date', 'total', 'ФИО', 'Телефон', 'e-mail'],
+        ['1', '2024-03-13', '5.50', 'Иванов', '+7', 'a@b'],
+      ),
+    )
+    expect(fieldsOf(proposal)).toEqual({ 'client id': 'client', date: 'occurred_at', total: 'amount' })
+    expect(askedBy(proposal)).toEqual([])
+  })
+})
+
+describe('what values say against names', () => {
+  test('a date that is none is asked about; a column of dates is proposed in its place, without confidence', async () => {
+    const proposal = await proposalFor(
+      table(
+        ',',
+        ['client id', 'date', 'booked', 'total'],
+        ['K1', 'yes', '2024-03-13', '5.50'],
+        ['K2', 'no', '2024-03-14', '5.50'],
+      ),
+    )
+    expect(fieldsOf(proposal)).toMatchObject({ booked: 'occurred_at' })
+    expect(confidenceIn(proposal, 'booked')).toBeLessThan(0.8)
+    expect(askedBy(proposal)).toEqual(['columns.occurred_at'])
+  })
+
+  test('names of persons are no identifiers', async () => {
+    const proposal = await proposalFor(
+      table(
+        ';',
+        ['Дата', 'Клиент', 'Сумма'],
+        ['13.03.2024', 'Иванов Иван', '5,50'],
+        ['14.03.2024', 'Петрова А. И.', '7,50'],
+      ),
+    )
+    expect(askedBy(proposal)).toEqual(['columns.client'])
+    expect(confidenceIn(proposal, 'Клиент')).toBeLessThan(0.8)
+  })
+
+  test('two columns that may be the sum are asked about, unless they are equal', async () => {
+    const rows = (other: string) =>
+      table(
+        ',',
+        ['client id', 'date', 'total', 'amount paid'],
+        ['1', '2024-03-13', '5.50', other],
+        ['2', '2024-03-14', '6', '6'],
+      )
+    expect(askedBy(await proposalFor(rows('4.50')))).toEqual(['columns.amount'])
+    expect(askedBy(await proposalFor(rows('5.50')))).toEqual([])
+  })
+
+  test('a file without names has fields by their values at best, and is asked about', async () => {
+    const proposal = await proposalFor(table(',', ['17', '2024-03-13', '5.50'], ['18', '2024-03-14', '6.50']))
+    expect(proposal.draft).toMatchObject({ format: { header: false }, columns: { occurred_at: 1 } })
+    expect(askedBy(proposal)).toEqual(['columns.amount', 'columns.client', 'columns.occurred_at'])
+  })
+
+  test('many rows that would be rejected are told before an upload', async () => {
+    const rows = Array.from({ length: 20 }, (_, at) => ['1', '2024-03-13', at < 19 ? '5.50' : 'n/a'])
+    const proposal = await proposalFor(table(',', ['client id', 'date', 'total'], ...rows, ...rows.slice(18)))
+    expect(proposal.confirm).toContainEqual({ field: 'rows', message: expect.stringContaining('bad_amount') })
+  })
+})
+
+describe('dates', () => {
+  const dated = (...dates: string[]) =>
+    proposalFor(table(';', ['client id', 'date', 'total'], ...dates.map((date) => ['1', date, '5.50'])))
+
+  test.each([
+    ['dd.MM.yyyy[ HH:mm[:ss]]', ['01.02.2024', '03.04.2024']],
+    ['dd.MM.yyyy[ HH:mm[:ss]]', ['01.02.2024 10:15', '31.04.2024 10:15:30'].slice(0, 1)],
+    ['d.M.yyyy[ H:mm[:ss]]', ['1.2.2024 9:05', '13.4.2024 10:15']],
+    ['dd/MM/yyyy[ HH:mm[:ss]]', ['01/02/2024', '13/02/2024']],
+    ['MM/dd/yyyy[ HH:mm[:ss]]', ['01/02/2024', '02/13/2024']],
+    ['M/d/yyyy[ H:mm[:ss]]', ['12/1/2010 8:26', '12/13/2010 8:26']],
+    ['M/d/yyyy[ h:mm[:ss] a]', ['12/1/2010 8:26 AM', '12/13/2010 8:26 PM']],
+    ['iso', ['2024-03-01', '2024-03-02T10:00:00Z']],
+    ['yyyyMMdd', ['19970101', '19970112']],
+    ['yyyy/MM/dd[ HH:mm[:ss]]', ['2024/03/01', '2024/03/02']],
+    ['excel', ['45352.5', '45353.25']],
+  ])('%s', async (format, dates) => {
+    const proposal = await dated(...dates)
+    expect(proposal.draft).toMatchObject({ dates: { formats: [format] } })
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  test('whether the day or the month comes first is not guessed', async () => {
+    const proposal = await dated('01/02/2024', '03/04/2024')
+    expect(proposal.confirm).toEqual([{ field: 'dates.formats', message: expect.stringContaining('dd/MM/yyyy') }])
+    expect(confidenceIn(proposal, 'date')).toBeLessThan(0.8)
+  })
+
+  test('a later row of the file may say it', async () => {
+    const proposal = await dated(...Array.from({ length: 3_000 }, () => '12/01/2010'), '12/13/2010')
+    expect(proposal.draft).toMatchObject({ dates: { formats: ['MM/dd/yyyy[ HH:mm[:ss]]'] } })
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  test('date and time in two columns are one time', async () => {
+    const proposal = await proposalFor(
+      table(
+        ';',
+        ['Карта клиента', 'Дата', 'Время', 'Сумма'],
+        ['1', '13.03.2024', '9:05', '5,50'],
+        ['1', '13.03.2024', '19:05', '5,50'],
+      ),
+    )
+    expect(proposal.profile).toMatchObject({
+      columns: { occurred_at: 'Дата', time: 'Время' },
+      dates: { formats: ['dd.MM.yyyy H:mm[:ss]'] },
+    })
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  test('the midnight that stands beside such a time is passed over', async () => {
+    const proposal = await proposalFor(
+      table(';', ['Карта клиента', 'Дата', 'Время', 'Сумма'], ['1', '13.03.2024 0:00:00', '10:05:00', '5,50']),
+    )
+    expect(proposal.profile?.dates.formats).toEqual(['dd.MM.yyyy 0:00:00 HH:mm[:ss]'])
+    expect(askedBy(proposal)).toEqual([])
+  })
+})
+
+describe('numbers', () => {
+  const summed = (...sums: string[]) =>
+    proposalFor(table(';', ['client id', 'date', 'total'], ...sums.map((sum) => ['1', '2024-03-13', sum])))
+
+  test.each([
+    ['12.50 and 1,234.50', ['12.50', '1,234.50'], { decimal: '.', thousands: ' ,' }],
+    ['12,50 and 1.234,50', ['12,50', '1.234,50'], { decimal: ',', thousands: ' .' }],
+    ['12,50 and 1.234', ['12,50', '1.234'], { decimal: ',', thousands: ' .' }],
+    ['12 345,5 with a narrow space', ['12\u202f345,5'], { decimal: ',', thousands: ' ' }],
+    ['1’234.50', ['1’234.50'], { decimal: '.', thousands: " '" }],
+    ['1,234,567', ['1,234,567'], { decimal: '.', thousands: ' ,' }],
+    ['whole numbers', ['12', '1234'], { decimal: '.', thousands: ' ' }],
+    ['0,234', ['0,234'], { decimal: ',', thousands: ' ' }],
+  ])('%s', async (_, sums, numbers) => {
+    const proposal = await summed(...sums)
+    expect(proposal.draft).toMatchObject({ numbers })
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  test.each([
+    ['1,234 may have decimals or thousands', ['1,234', '12']],
+    ['1.234 may, too', ['1.234']],
+    ['commas and points both for decimals', ['1,5', '2.5']],
+  ])('%s: asked', async (_, sums) => {
+    expect(askedBy(await summed(...sums))).toContain('numbers')
+  })
+
+  test('ids that a spreadsheet wrote with a tail are integers', async () => {
+    const rows = [
+      ['17850.0', '2024-03-13', '5.50'],
+      ['', '2024-03-13', '5.50'],
+    ]
+    expect((await proposalFor(table(',', ['client id', 'date', 'total'], ...rows))).profile?.client_id.written_as).toBe(
+      'integer',
+    )
+    expect(
+      (await proposalFor(table(',', ['client id', 'date', 'total'], rows[1]!, ['17', '2024-03-13', '5.50']))).profile
+        ?.client_id.written_as,
+    ).toBe('text')
+  })
+})
+
+describe('receipts and kinds', () => {
+  const lines = (...rows: readonly (readonly string[])[]) =>
+    proposalFor(table(';', ['Чек', 'Дата', 'Код клиента', 'Артикул', 'Кол-во', 'Цена', 'Сумма', 'Тип чека'], ...rows))
+  const line = (receipt: string, sku: string, quantity: string, price: string, sum: string, kind = 'Продажа') => [
+    ...[receipt, '13.03.2024', '7', sku, quantity, price, sum, kind],
+  ]
+
+  test('numbers that come again are lines of receipts; the sum of a line is rather read than its price', async () => {
+    const proposal = await lines(
+      line('1', 'a', '2', '5,00', '10,00'),
+      line('1', 'b', '1', '7,50', '7,50'),
+      line('2', 'a', '1', '5,00', '5,00'),
+    )
+    expect(proposal.profile).toMatchObject({ grain: 'line', columns: { amount: 'Сумма', quantity: 'Кол-во' } })
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  test('a sum that all lines of a receipt repeat is the receipt’s: price and quantity are read', async () => {
+    const rows = ['1', '2', '3'].flatMap((receipt) => [
+      line(receipt, 'a', '2', '5,00', '17,50'),
+      line(receipt, 'b', '1', '7,50', '17,50'),
+    ])
+    expect((await lines(...rows)).profile?.columns).toMatchObject({ unit_price: 'Цена', quantity: 'Кол-во' })
+  })
+
+  test('kinds by the values of a column, and by the sign that refunds have there', async () => {
+    const refund = (sum: string) => [line('1', 'a', '2', '5,00', '10,00'), line('2', 'b', '1', '7,50', sum, 'Возврат')]
+    expect((await lines(...refund('7,50'))).profile?.kinds).toEqual({
+      sale: { values: ['Продажа'] },
+      refund: { values: ['Возврат'] },
+      negative_is_refund: false,
+      refund_sign: 'positive',
+    })
+    expect((await lines(...refund('-7,50'))).profile?.kinds.refund_sign).toBe('negative')
+  })
+
+  test.each([
+    ['возврат прихода', 'refund'],
+    ['Return', 'refund'],
+    ['REFUND', 'refund'],
+    ['аннулирование', 'void'],
+    ['Cancelled', 'void'],
+    ['void', 'void'],
+  ])('%s is a %s', async (value, kind) => {
+    const kinds = (await lines(line('1', 'a', '1', '5,00', '5,00'), line('2', 'b', '1', '7,50', '7,50', value))).draft
+      .kinds
+    expect(kinds).toMatchObject({ [kind]: { values: [value] } })
+  })
+
+  test('a value that is no kind known is asked about', async () => {
+    const proposal = await lines(line('1', 'a', '1', '5,00', '5,00'), line('2', 'b', '1', '7,50', '7,50', 'Внесение'))
+    expect(proposal.confirm).toContainEqual({ field: 'kinds', message: expect.stringContaining('"Внесение"') })
+  })
+
+  test('a prefix that only negative rows have is the mark of refunds', async () => {
+    const rows = [line('536', 'a', '6', '2,55', '15,30'), line('C537', 'a', '-1', '2,55', '-2,55')].map((row) =>
+      row.slice(0, 7),
+    )
+    const header = ['Чек', 'Дата', 'Код клиента', 'Артикул', 'Кол-во', 'Цена', 'Сумма']
+    expect((await proposalFor(table(';', header, ...rows))).profile?.kinds).toMatchObject({
+      refund: { receipt_prefix: 'C' },
+      refund_sign: 'negative',
+    })
+  })
+
+  test('lines without a receipt number cannot be put together: asked', async () => {
+    const proposal = await proposalFor(
+      table(
+        ',',
+        ['client id', 'date', 'sku', 'total'],
+        ['1', '2024-03-13', 'a', '5.50'],
+        ['1', '2024-03-13', 'b', '6.50'],
+      ),
+    )
+    expect(askedBy(proposal)).toEqual(['columns.receipt_number'])
+  })
+
+  test('a receipt of several clients says that its number does not identify it', async () => {
+    const rows = [line('1', 'a', '1', '5,00', '5,00'), line('1', 'b', '1', '7,50', '7,50').with(2, '8')]
+    expect(askedBy(await lines(...rows))).toContain('system.identity')
+  })
+
+  test('a file in another currency than the programme is told so', async () => {
+    const text = table(',', ['client id', 'date', 'total', 'currency'], ['1', '2024-03-13', '5.50', 'USD'])
+    expect(askedBy(await proposalFor(text))).toContain('currency')
+    const alone = await proposalFor(text, { context: { ...inRussia, currency: null } })
+    expect(alone.profile).toMatchObject({ currency: 'USD', columns: { currency: 'currency' } })
+  })
+})
