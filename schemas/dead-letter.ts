@@ -26,6 +26,13 @@ export const deadLetterHeaders = {
   truncated: 'loyalty-truncated',
 } as const
 
+/** Headers of a record that was replayed from a dead letter; the dead letter that it becomes if it is still wrong has them too. */
+export const replayHeaders = {
+  of: 'loyalty-replay-of',
+  action: 'loyalty-replay-action',
+  attempt: 'loyalty-attempt',
+} as const
+
 /** Raw bytes above this are cut; the whole value stays in the original topic. */
 export const largestDeadLetterValue = 1024 * 1024
 
@@ -58,6 +65,35 @@ export interface Original {
   readonly timestampMs: number
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
+  readonly headers?: Headers
+}
+
+/** Where a replayed record comes from. */
+export interface Replay {
+  /** The dead letter: `partition:offset` in its topic. */
+  readonly of: string
+  /** The action that replayed it. */
+  readonly action: string
+  /** 2 for what was replayed once. */
+  readonly attempt: number
+}
+
+export function encodeReplayHeaders({ of, action, attempt }: Replay): Headers {
+  return {
+    [replayHeaders.of]: Buffer.from(of),
+    [replayHeaders.action]: Buffer.from(action),
+    [replayHeaders.attempt]: Buffer.from(String(attempt)),
+  }
+}
+
+/** Null where a record was not replayed, or its headers are not as we write them: anybody may send such. */
+export function decodeReplayHeaders(headers: Headers): Replay | null {
+  if (headers[replayHeaders.of] === undefined) return null
+  const of = text(headers, replayHeaders.of)
+  const action = headers[replayHeaders.action] === undefined ? '' : text(headers, replayHeaders.action)
+  const attempt = headers[replayHeaders.attempt] === undefined ? 0 : Number(text(headers, replayHeaders.attempt))
+  const ours = /^\d{1,9}:\d{1,16}$/.test(of) && /^[0-9a-f-]{36}$/.test(action) && attempt >= 2 && attempt < 1_000_000
+  return ours && Number.isInteger(attempt) ? { of, action, attempt } : null
 }
 
 /** The record to append to the dead letter topic for an original. Shares the original's bytes. */
@@ -70,10 +106,14 @@ export function deadLetterRecord(
   const { topic, partition, offset, timestampMs, key, value } = original
   const cut = value !== null && value.length > largestDeadLetterValue
   const letter = { reason, detail, topic, partition, offset, timestampMs, schemaId }
+  const replay = original.headers === undefined ? null : decodeReplayHeaders(original.headers)
   return {
     key,
     value: cut ? value.subarray(0, largestDeadLetterValue) : value,
-    headers: encodeDeadLetterHeaders({ ...letter, truncatedFrom: cut ? value.length : null }),
+    headers: {
+      ...encodeDeadLetterHeaders({ ...letter, truncatedFrom: cut ? value.length : null }),
+      ...(replay === null ? {} : encodeReplayHeaders(replay)),
+    },
   }
 }
 

@@ -21,8 +21,8 @@ type Writer =
   | { readonly kind: 'unreadable'; readonly detail: string }
   | { readonly kind: 'missing'; readonly untilMs: number }
 
-/** An id that is missing now may be given out later, so the answer is kept for a while only. */
-const missingForMs = 10_000
+/** An id that is missing now may be given out later, so the answer is kept only so long that a flood asks seldom. */
+export const missingForMs = 2_000
 
 /** Text fields whose values come again and again: the last string is given back while the bytes are the same. */
 const repeatingFields: ReadonlySet<string> = new Set([

@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
-import avro from 'avsc'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import type avro from 'avsc'
+import { hasCode, LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { parseSchema } from './codec.ts'
 import type { EventName } from './events.ts'
 import { eventNames, schemaText, subjectOf } from './published.ts'
 import type { Topics } from './topics.ts'
@@ -15,9 +17,10 @@ export interface Registry {
    */
   register(subject: string, schema: string): Promise<number>
   /**
-   * Type written under an id, or null when the registry itself says that there is no such schema (404 with code 40403).
+   * Type written under an id, or null when the registry itself says twice that there is no such schema (404 with code
+   * 40403). Whatever else answers – a proxy's page, too many requests, a wrong address – is no word of a registry.
    *
-   * Errors: `registry_unavailable` (retriable), `registry_schema_unusable` (the schema is there, but is no Avro).
+   * Errors: `registry_unavailable` (retriable), `registry_schema_unusable` (the schema is there, but is no Avro, or not whole).
    */
   schemaById(id: number): Promise<avro.Type | null>
 }
@@ -28,38 +31,62 @@ export interface RegistryOptions {
   readonly timeoutMs?: number
   /** Repetitions of a failed GET; default 2, within about half a second. */
   readonly retries?: number
+  /** After what time an answer that there is no such schema is asked for again, which confirms it; default 200 ms. */
+  readonly confirmMs?: number
 }
 
 const schemaNotFound = 40403
+const headers = { accept: 'application/vnd.schemaregistry.v1+json, application/json' }
+const retryMs = 150
+/** How long a confirmed answer speaks for the registry being up to date. */
+const missedForMs = 1_000
 
 /** A registry over HTTP (Confluent's REST interface). Connects on first use. */
 export function openRegistry(options: RegistryOptions): Registry {
   const timeoutMs = options.timeoutMs ?? 5_000
+  const retries = options.retries ?? 2
   const client = new SchemaRegistry({
     host: options.url,
     clientId: 'loyalty-stream',
-    retry: { retries: options.retries ?? 2, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 0.5 },
+    retry: { retries, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 0.5 },
     middlewares: [() => ({ request: (request) => request.enhance({ timeout: timeoutMs }) })],
   })
+  const url = options.url.replace(/\/+$/, '')
+  /** What an id means never changes. What was registered here is known, too: a registry may go away after that. */
+  const known = new Map<number, avro.Type>()
+  const asked = async (id: number): Promise<avro.Type | null> => {
+    for (let left = retries; ; left--) {
+      try {
+        return await fetchSchema(url, id, timeoutMs)
+      } catch (error) {
+        if (left === 0 || !hasCode(error, 'registry_unavailable')) throw error
+        await delay(retryMs)
+      }
+    }
+  }
+  // A registry of several machines may have given out an id a moment before the one that we ask has heard of it. Values
+  // that are no events at all may name thousands of ids: that moment is not waited for again and again.
+  let missedAt = Number.NEGATIVE_INFINITY
+  const confirmed = async (id: number) => {
+    if (performance.now() - missedAt > missedForMs) await delay(options.confirmMs ?? 200)
+    const type = await asked(id)
+    if (type === null) missedAt = performance.now()
+    return type
+  }
   return {
     async register(subject, schema) {
       try {
-        return (await client.register({ type: SchemaType.AVRO, schema }, { subject })).id
+        const { id } = await client.register({ type: SchemaType.AVRO, schema }, { subject })
+        known.set(id, parseSchema(schema))
+        return id
       } catch (cause) {
         throw registrationError(cause, subject, options.url)
       }
     },
     async schemaById(id) {
-      try {
-        return asAvro(await client.getSchema(id), id)
-      } catch (cause) {
-        if (cause instanceof LoyaltyError) throw cause
-        const status = statusOf(cause)
-        if (status === 404 && (await confirmMissing(options.url, id, timeoutMs))) return null
-        // The client turns a schema that it cannot parse into an error without a status.
-        if (status === undefined) throw unusable(id, cause)
-        throw unavailable(`schema ${id} cannot be fetched`, options.url, cause)
-      }
+      const type = known.get(id) ?? (await asked(id)) ?? (await confirmed(id))
+      if (type !== null) known.set(id, type)
+      return type
     },
   }
 }
@@ -80,24 +107,40 @@ export async function registerAll<N extends EventName = EventName>(
   return ids
 }
 
-/** The client drops the error code; only a registry's own 40403 proves that a schema does not exist. */
-async function confirmMissing(url: string, id: number, timeoutMs: number): Promise<boolean> {
+/**
+ * Asks for one schema, over plain HTTP: the client takes a proxy's page for a schema that it cannot parse, and drops the
+ * code that alone proves that there is no schema. Null for that.
+ */
+async function fetchSchema(url: string, id: number, timeoutMs: number): Promise<avro.Type | null> {
+  const what = `schema ${id} cannot be fetched`
+  let status: number
+  let body: unknown
   try {
-    const response = await fetch(`${url}/schemas/ids/${id}`, { signal: AbortSignal.timeout(timeoutMs) })
-    const body = (await response.json()) as { error_code?: unknown }
-    return response.status === 404 && body.error_code === schemaNotFound
-  } catch {
-    return false
+    const response = await fetch(`${url}/schemas/ids/${id}`, { headers, signal: AbortSignal.timeout(timeoutMs) })
+    status = response.status
+    body = JSON.parse(await response.text())
+  } catch (cause) {
+    throw unavailable(what, url, cause)
+  }
+  const answer = isObject(body) ? body : {}
+  if (status === 404 && answer.error_code === schemaNotFound) return null
+  if (status !== 200 || typeof answer.schema !== 'string')
+    throw unavailable(what, url, new Error(`it answered ${status}, and no schema`))
+  if (Array.isArray(answer.references) && answer.references.length > 0)
+    throw unusable(id, new Error('it refers to other schemas: put all types into one'))
+  try {
+    return parseSchema(answer.schema)
+  } catch (cause) {
+    throw unusable(id, cause)
   }
 }
 
-function asAvro(schema: unknown, id: number): avro.Type {
-  if (avro.Type.isType(schema)) return schema as avro.Type
-  throw unusable(id, undefined)
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
 }
 
 function unusable(id: number, cause: unknown): LoyaltyError {
-  return new LoyaltyError('registry_schema_unusable', `schema ${id} is no usable Avro schema`, {
+  return new LoyaltyError('registry_schema_unusable', `schema ${id} is no usable Avro schema: ${messageOf(cause)}`, {
     details: { schemaId: id },
     cause,
   })

@@ -1,4 +1,5 @@
-import { type DeadLetterReason, deadLetterHeaders, deadLetterReasons } from '#schemas/dead-letter.ts'
+import { type DeadLetterReason, deadLetterHeaders, deadLetterReasons, replayHeaders } from '#schemas/dead-letter.ts'
+import { forwardHeaders } from '#schemas/forward.ts'
 import { publishedEvents, schemaText, subjectOf } from '#schemas/published.ts'
 import { type Topics, topicSpecs, topicsOf } from '#schemas/topics.ts'
 
@@ -50,13 +51,21 @@ const contents: Readonly<Record<keyof Topics, string>> = {
 
 const reasons: Readonly<Record<DeadLetterReason, string>> = {
   undecodable: 'no Confluent frame, bytes that do not fit the schema, or a record of another type',
-  unknown_schema: 'the registry says that there is no schema with this id',
+  unknown_schema:
+    'the registry says, twice, that there is no schema with this id; to be replayed once it is registered',
   invalid: 'well-formed, but against the rules of the domain (the detail names the field)',
   wrong_currency: 'not the currency of the programme',
-  wrong_partition: 'the key does not belong to the partition, or is not the client of the value',
+  wrong_partition:
+    'the key does not belong to the partition, and the record cannot be forwarded: it was already, or its headers are above 64 KiB',
   conflicting_duplicate: 'the transaction id is known with other content; the first in the log stands',
   beyond_ledger: 'refers to, or is, a transaction older than the ledger keeps in full',
   too_large: 'above 256 KiB',
+}
+
+const forwardTexts: Readonly<Record<keyof typeof forwardHeaders, string>> = {
+  partition: 'the partition that the transaction was written to',
+  offset: 'its offset there',
+  timestamp: 'its arrival there, epoch milliseconds; the timestamp of the record itself is that of the forwarding',
 }
 
 const headerTexts: Readonly<Record<keyof typeof deadLetterHeaders, string>> = {
@@ -70,9 +79,15 @@ const headerTexts: Readonly<Record<keyof typeof deadLetterHeaders, string>> = {
   truncated: 'length of the original value in bytes, where it was above 1 MiB and was cut',
 }
 
+const replayTexts: Readonly<Record<keyof typeof replayHeaders, string>> = {
+  of: 'the dead letter that was replayed, as `partition:offset` of its topic',
+  action: 'id of the action that replayed it',
+  attempt: '2 after the first replay, and so on',
+}
+
 /** The text of docs/events.md: prose about the contracts, and tables made from the schemas themselves. */
 export function eventDocs(): string {
-  return `${[intro, topicTable(), wire, ...publishedEvents.map(({ name }) => eventSection(name)), deadLetters(), evolution].join('\n\n')}\n`
+  return `${[intro, topicTable(), wire, ...publishedEvents.map(({ name }) => eventSection(name)), forwards(), deadLetters(), evolution].join('\n\n')}\n`
 }
 
 const intro = `# Events
@@ -179,9 +194,25 @@ function defaultText(field: Field): string {
   return field.default === undefined ? '' : code(JSON.stringify(field.default))
 }
 
+function forwards(): string {
+  const headers = Object.entries(forwardHeaders).map(([key, name]) =>
+    row(code(name), forwardTexts[key as keyof typeof forwardHeaders]),
+  )
+  return `## Forwarded transactions
+
+A transaction in a partition that its key does not belong to, as a till with another partitioner writes it, is appended to
+the right partition in the same transaction as the step that met it, and counts there. Key, value and headers are as they
+were, with these headers more, as UTF-8 text. The step's block lists its offset in the position, as ${code('forwarded')}.
+
+${[row('header', 'holds'), row('---', '---'), ...headers].join('\n')}`
+}
+
 function deadLetters(): string {
   const headers = Object.entries(deadLetterHeaders).map(([key, name]) =>
     row(code(name), headerTexts[key as keyof typeof deadLetterHeaders]),
+  )
+  const replays = Object.entries(replayHeaders).map(([key, name]) =>
+    row(code(name), replayTexts[key as keyof typeof replayHeaders]),
   )
   const lines = deadLetterReasons.map((reason) => row(code(reason), reasons[reason]))
   return `## Dead letters
@@ -191,7 +222,12 @@ key as they were (a value above 1 MiB is cut; the whole stays in its topic), and
 
 ${[row('header', 'holds'), row('---', '---'), ...headers].join('\n')}
 
-${[row('reason', 'means'), row('---', '---'), ...lines].join('\n')}`
+${[row('reason', 'means'), row('---', '---'), ...lines].join('\n')}
+
+A record that was [replayed](dead-letters.md) from a dead letter says so by headers of its own, in ${code(topics.transactions)} and, if it is
+still wrong, in the dead letter that it becomes.
+
+${[row('header', 'holds'), row('---', '---'), ...replays].join('\n')}`
 }
 
 function row(...cells: readonly string[]): string {

@@ -8,7 +8,7 @@ import { clientsExportVerb } from './verbs/clients-export.ts'
 import { cutPointsVerb } from './verbs/cut-points.ts'
 import { dayVerb } from './verbs/day.ts'
 import { demoVerb } from './verbs/demo.ts'
-import { dlqListVerb } from './verbs/dlq-list.ts'
+import { dlqVerbs } from './verbs/dlq.ts'
 import { featuresExportVerb } from './verbs/features-export.ts'
 import { generateVerb } from './verbs/generate.ts'
 import { ingestVerb } from './verbs/ingest.ts'
@@ -17,20 +17,24 @@ import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
 import { sourcesVerb } from './verbs/sources.ts'
 import { startVerb } from './verbs/start.ts'
+import { streamDemoVerb } from './verbs/stream-demo.ts'
 import { topicsVerb } from './verbs/topics.ts'
+import { uploadsRejectedVerb } from './verbs/uploads-rejected.ts'
 
 type Verb = (parent: Command, context: CliContext) => void
 
 const verbs: readonly Verb[] = [
   startVerb,
   demoVerb,
+  streamDemoVerb,
   ingestVerb,
   dayVerb,
   cutPointsVerb,
   (program, context) => clientShowVerb(program.command('client').description('one client'), context),
   (program, context) => clientsExportVerb(program.command('clients').description('all clients'), context),
   segmentsVerb,
-  (program, context) => dlqListVerb(program.command('dlq').description('dead letters'), context),
+  (program, context) => dlqVerbs(program.command('dlq').description('dead letters'), context),
+  (program, context) => uploadsRejectedVerb(groupOf(program, 'uploads', 'files that were taken in'), context),
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
   sourcesVerb,
   generateVerb,
@@ -39,6 +43,11 @@ const verbs: readonly Verb[] = [
   topicsVerb,
   checkConfigVerb,
 ]
+
+/** The command that several verbs are of; made by the first. */
+function groupOf(program: Command, name: string, description: string): Command {
+  return program.commands.find((each) => each.name() === name) ?? program.command(name).description(description)
+}
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 export const exitCodes = { done: 0, failed: 1, usage: 2 } as const

@@ -1,6 +1,6 @@
 import { segments } from '#streams/domain/segments.ts'
-import type { UploadReport } from '../ingest/report.ts'
-import { reasonTexts } from '../ingest/verdicts.ts'
+import type { ReportVerdict, UploadReport } from '../ingest/report.ts'
+import { sentences, type VerdictCode } from '../ingest/verdicts.ts'
 import { money, tableOf } from './output.ts'
 
 /** The report with its fields in the order in which they are documented; the database keeps them in an order of its own. */
@@ -16,6 +16,9 @@ export function inOrder(report: UploadReport): UploadReport {
     seconds,
     input,
     warnings,
+    flagged,
+    outliers,
+    verdicts,
   } = report
   const cuts = cut_points && {
     recency_days: cut_points.recency_days,
@@ -25,11 +28,15 @@ export function inOrder(report: UploadReport): UploadReport {
   }
   const known = segments.map(({ id }) => [id, counts[id] ?? 0] as const)
   return {
-    ...{ lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected, clients, buyers },
+    ...{ lines, rows, accepted, sales, refunds, voids, duplicates, dead_letters, rejected },
+    ...(flagged === undefined ? {} : { flagged }),
+    ...(outliers === undefined ? {} : { outliers }),
+    ...{ clients, buyers },
     ...{ gross_minor, refunded_minor, currency, as_of, cut_points: cuts },
     ...{ segments: { ...Object.fromEntries(known), ...counts }, seconds },
     ...(input === undefined ? {} : { input }),
     ...(warnings === undefined ? {} : { warnings }),
+    ...(verdicts === undefined ? {} : { verdicts }),
   }
 }
 
@@ -37,13 +44,16 @@ export function inOrder(report: UploadReport): UploadReport {
 export function reportLines(report: UploadReport): string[] {
   const count = (value: number) => value.toLocaleString('en')
   const { currency, cut_points: cuts } = report
-  const rejected = Object.entries(report.rejected).map(
-    ([reason, times]) => `    ${reasonTexts[reason as keyof typeof reasonTexts] ?? reason}: ${count(times)}`,
-  )
+  const told = ([code, times]: readonly [string, number]) =>
+    `    ${sentences[code as VerdictCode]?.en ?? code}: ${count(times)}`
+  const rejected = Object.entries(report.rejected).map(told)
+  const flagged = Object.entries(report.flagged ?? {}).map(told)
   return [
     ...(report.input === undefined ? [] : [`  read as       ${readAs(report.input)}`]),
     `  rows          ${count(report.lines)}, of them ${count(report.rows.accepted)} accepted and ${count(report.rows.rejected)} rejected`,
     ...rejected,
+    ...flagged,
+    ...outlierRule(report),
     `  transactions  ${count(report.accepted)} (${count(report.sales)} sales, ${count(report.refunds)} refunds), ${count(report.duplicates)} seen before, ${count(report.dead_letters)} dead letters`,
     `  clients       ${count(report.clients)}; the programme has ${count(report.buyers)} buyers`,
     `  sums          ${money(report.gross_minor, currency)} sold, ${money(report.refunded_minor, currency)} refunded`,
@@ -57,12 +67,44 @@ export function reportLines(report: UploadReport): string[] {
     `  time          ${report.seconds.total?.toFixed(1) ?? '?'} s`,
     '',
     ...segmentTable(report.segments).map((line) => `  ${line}`),
+    ...verdictTable(report.verdicts ?? []),
   ]
 }
 
-function readAs({ container, encoding, delimiter }: NonNullable<UploadReport['input']>): string {
+/** Said where a receipt was flagged by it. */
+function outlierRule({ outliers, flagged, currency }: UploadReport): string[] {
+  if (flagged?.outlier === undefined || outliers === undefined || outliers.above_minor === null) return []
+  const { above_minor, median_minor, mad_minor, mads } = outliers
+  const byMedian = median_minor !== null && mad_minor !== null && mads !== null
+  const why = byMedian
+    ? `the median ${money(median_minor, currency)}, and ${mads} deviations of ${money(mad_minor, currency)}`
+    : 'as the profile says'
+  return [`    unusual is what is above ${money(above_minor, currency)} (${why})`]
+}
+
+/** The first verdicts by row; nothing where there are none. */
+function verdictTable(verdicts: readonly ReportVerdict[]): string[] {
+  if (verdicts.length === 0) return []
+  const columns = [
+    { title: 'row', value: ({ row }: ReportVerdict) => row },
+    { title: 'verdict', value: ({ code }: ReportVerdict) => code },
+    { title: 'field', value: ({ field }: ReportVerdict) => field ?? '' },
+    { title: 'value', value: ({ value }: ReportVerdict) => oneLine(value ?? '') },
+  ]
+  return ['', '  first verdicts', ...tableOf(columns, verdicts).map((line) => `  ${line}`)]
+}
+
+const shownChars = 40
+
+function oneLine(value: string): string {
+  const line = value.replace(/\s+/g, ' ')
+  return line.length > shownChars ? `${line.slice(0, shownChars - 1)}…` : line
+}
+
+function readAs({ container, encoding, delimiter, rejected_rows }: NonNullable<UploadReport['input']>): string {
   const divided = delimiter === null ? 'columns without delimiter' : `columns divided by ${JSON.stringify(delimiter)}`
-  return `${encoding}${container === 'none' ? '' : ` in ${container}`}, ${divided}`
+  const back = rejected_rows ? '; rejected rows that came back' : ''
+  return `${encoding}${container === 'none' ? '' : ` in ${container}`}, ${divided}${back}`
 }
 
 /** Clients per segment with their share. */

@@ -38,6 +38,16 @@ export function positiveNumber(name: string): (text: string) => number {
   }
 }
 
+/** A share from 0 to 0.9, such as 0.03 or 3%. */
+export function share(name: string): (text: string) => number {
+  return (text) => {
+    const [, digits, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? []
+    const value = digits === undefined ? Number.NaN : Number(digits) / (percent === '%' ? 100 : 1)
+    if (value >= 0 && value <= 0.9) return value
+    throw invalid(name, text, 'a share from 0 to 0.9, such as 0.03 or 3%')
+  }
+}
+
 /** Whole numbers divided by commas, also negative ones. */
 export function wholeNumbers(name: string): (text: string) => number[] {
   return (text) => {
@@ -53,6 +63,15 @@ export function isoDays(name: string): (text: string) => number[] {
     const values = text.split(',').map((date) => dayOf(date.trim()))
     if (!values.some(Number.isNaN)) return values
     throw invalid(name, text, 'dates such as 2011-12-09, divided by commas')
+  }
+}
+
+/** A date of the calendar, as days since 1970-01-01. */
+export function isoDay(name: string): (text: string) => number {
+  return (text) => {
+    const day = dayOf(text)
+    if (!Number.isNaN(day)) return day
+    throw invalid(name, text, 'a date such as 2011-12-09')
   }
 }
 

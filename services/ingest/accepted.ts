@@ -5,6 +5,7 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import type { Log, LogReader, LogRecord } from '#streams/log/log.ts'
 import { readLast } from '#streams/log/range.ts'
 import { decodePosition, type TaskPosition } from '#streams/runtime/position.ts'
+import { DistinctCount } from './distinct.ts'
 
 /** What the stream made of an upload, summed over the blocks that tell of it. */
 export interface BatchOutcome {
@@ -16,7 +17,7 @@ export interface BatchOutcome {
   voids: number
   grossMinor: number
   refundedMinor: number
-  readonly clients: Set<string>
+  readonly clients: DistinctCount
   /** Accepted transactions by day. */
   readonly days: Map<number, number>
   /** Newest day of an accepted transaction; null where there is none. */
@@ -39,7 +40,7 @@ export class AcceptedFollower {
     voids: 0,
     grossMinor: 0,
     refundedMinor: 0,
-    clients: new Set(),
+    clients: new DistinctCount(),
     days: new Map(),
     newestDay: null,
   }

@@ -1,9 +1,12 @@
-import type { ReadableStream } from 'node:stream/web'
+import { ReadableStream } from 'node:stream/web'
 import { OpenAPIHono, type z } from '@hono/zod-openapi'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { equipServer, refuseInvalid, type ServerParts } from '../platform/http.ts'
 import { acceptFile, discardFile, type IntakeDeps, storeFile } from './intake.ts'
+import { preferredLanguage } from './language.ts'
 import { readMultipart } from './multipart.ts'
+import { getRejectedRows } from './rejected-routes.ts'
+import { openJudged, rejectedCsv } from './rejected-rows.ts'
 import { getTaskStatus, getUpload, listUploads, postUpload, type taskStatus, type upload } from './routes.ts'
 import type { TaskView, UploadView } from './store/uploads.ts'
 
@@ -34,6 +37,7 @@ export const ingestStatuses: Readonly<Record<string, number>> = {
   task_not_found: 404,
   source_not_found: 404,
   upload_not_found: 404,
+  verdicts_missing: 404,
 }
 
 /** The HTTP side of ingestion. Test it with `app.request()`. */
@@ -77,7 +81,27 @@ export function createIngestApp(deps: AppDeps) {
     if (found === null) throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`)
     return c.json(uploadBody(found), 200)
   })
+
+  app.openapi(getRejectedRows, async (c) => {
+    const { batch_id: batchId } = c.req.valid('param')
+    const { lang, flags } = c.req.valid('query')
+    const found = await deps.store.upload(batchId)
+    if (found === null) throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`)
+    const judged = await openJudged(deps.dataDir, found, flags === 'true')
+    const language = lang ?? preferredLanguage(c.req.header('accept-language'))
+    return c.body(bytesOf(rejectedCsv(judged, language)), 200, {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-language': language,
+      'content-disposition': `attachment; filename="rejected-${batchId}.csv"`,
+      vary: 'accept-language',
+    })
+  })
   return app
+}
+
+/** Text as a body, made as it is read. */
+function bytesOf(pieces: AsyncIterable<string>): globalThis.ReadableStream<Uint8Array> {
+  return ReadableStream.from(pieces).pipeThrough(new TextEncoderStream()) as globalThis.ReadableStream<Uint8Array>
 }
 
 function taskBody(task: TaskView): z.input<typeof taskStatus> {

@@ -10,5 +10,8 @@ export const ingestCrashPoints = [
   'before-completed',
 ] as const
 
-export type IngestCrashPoint = (typeof ingestCrashPoints)[number]
+/** Another one, which only work on dead letters passes. */
+export const deadLetterCrashPoints = ['inside-replay'] as const
+
+export type IngestCrashPoint = (typeof ingestCrashPoints)[number] | (typeof deadLetterCrashPoints)[number]
 export type IngestCrashHook = (point: IngestCrashPoint) => void

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { reducedDecoder } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
@@ -8,23 +8,25 @@ import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Clock } from '#streams/core/clock.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { AcceptedFollower, type BatchOutcome } from './accepted.ts'
+import { AcceptedFollower } from './accepted.ts'
+import { type Findings, reportOf } from './build-report.ts'
 import { havePassed, haveSettled, notPassed, notSettled, recordEnds, shareOf, untilProjected } from './completion.ts'
-import type { Control, ControlState } from './control.ts'
+import type { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
 import { calendarOf, turnDay } from './day.ts'
 import { dayAhead } from './day-warning.ts'
+import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { ProgressMeter } from './progress.ts'
 import { publishEvents } from './publish.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
-import { spillRows } from './receipts/spill.ts'
+import { type SpillManifest, spillRows } from './receipts/spill.ts'
 import type { ReportWarning, UploadReport } from './report.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
 import type { StreamWatch } from './stream-watch.ts'
+import { keepVerdicts, verdictsPath } from './verdict-files.ts'
 
 export interface JobDeps {
   readonly log: Log
@@ -43,7 +45,7 @@ export interface JobDeps {
 }
 
 /** Changes when prepared files of an older version can no longer be gone on with. */
-const formatVersion = 2
+const formatVersion = 3
 
 /**
  * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the
@@ -89,8 +91,9 @@ export class UploadJob {
       await follower.close()
     }
     await this.#project([topics.accepted, topics.clientState, topics.clientReclassified])
+    const late = await this.#flagLate(events)
     this.#deps.crash('before-completed')
-    const report = await this.#report(events, follower.outcome, programme, await this.#deps.control.read())
+    const report = await this.#report({ events, late, outcome: follower.outcome, programme })
     return warnings.length === 0 ? report : { ...report, warnings }
   }
 
@@ -104,9 +107,15 @@ export class UploadJob {
     if (mayPublish) await this.#publish(events)
   }
 
-  /** Deletes what was prepared: the stored original is enough to begin again. */
+  /** Deletes what was prepared: the stored original is enough to begin again. Verdicts are kept once they are whole. */
   async clean(): Promise<void> {
     await rm(this.#spillDirectory(), { recursive: true, force: true })
+    const verdicts = this.#verdictsDirectory()
+    const whole = await access(join(verdicts, 'manifest.json')).then(
+      () => true,
+      () => false,
+    )
+    if (!whole) await rm(verdicts, { recursive: true, force: true })
   }
 
   #checkCurrency(programme: ProgrammeConfigured): void {
@@ -124,19 +133,26 @@ export class UploadJob {
     return join(this.#deps.dataDir, 'spill', this.#task.batchId)
   }
 
+  #verdictsDirectory(): string {
+    return verdictsPath(this.#deps.dataDir, this.#task.batchId)
+  }
+
   async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
-    const { profile, sha256, storedPath, batchId } = this.#task
+    const { profile, sha256, storedPath, batchId, uploadedAtMs } = this.#task
     const { dataDir, registry, topics, store, metrics, crash } = this.#deps
     const signal = this.#signal
     const directory = this.#spillDirectory()
     const rowsDirectory = join(directory, 'rows')
-    const key = digest({ formatVersion, sha256, profile })
+    const verdictsDirectory = this.#verdictsDirectory()
+    const key = digest({ formatVersion, sha256, profile, uploadedAtMs })
     this.#meter.begin('reading')
     const rows = await spillRows({
       path: join(dataDir, storedPath),
       profile,
       directory: rowsDirectory,
       key,
+      uploadedAtMs,
+      verdictsDirectory,
       signal,
       onProgress: (share) => this.#meter.share(share),
     })
@@ -153,13 +169,24 @@ export class UploadJob {
       batchId,
       partitions,
       encoder: new EventEncoder('TransactionRecorded', schemaId),
+      verdictsDirectory,
       signal,
       onProgress: (share) => this.#meter.share(share),
     })
+    await this.#keepVerdicts(rows)
     await store.rowsRead(batchId, rows.rows, rows.rows)
     metrics.batchRecords.observe({ kind: 'file' }, rows.rows)
     crash('after-grouping')
     return events
+  }
+
+  /** From now on rejected rows can be asked for. */
+  async #keepVerdicts({ rows, fields, input }: SpillManifest): Promise<void> {
+    const { fileName, storedPath, profile } = this.#task
+    const { delimiter } = input
+    await keepVerdicts(this.#verdictsDirectory(), {
+      ...{ fileName, storedPath, format: profile.format, delimiter, rows, fields },
+    })
   }
 
   /** Where the log ended before this upload published; taken once, kept for every later attempt. */
@@ -268,41 +295,23 @@ export class UploadJob {
     })
   }
 
-  async #report(
-    { tally, input }: GroupManifest,
-    outcome: BatchOutcome,
-    programme: ProgrammeConfigured,
-    { day, cutPoints }: ControlState,
-  ): Promise<UploadReport> {
-    const { buyers, segments } = await this.#deps.figures.read()
+  /** What only the projections can tell, now that they have all of the file. */
+  #flagLate(events: GroupManifest): Promise<LateFlags> {
+    return flagUnknownOriginals({
+      events,
+      directory: join(this.#spillDirectory(), 'events'),
+      verdictsDirectory: this.#verdictsDirectory(),
+      figures: this.#deps.figures,
+      signal: this.#signal,
+    })
+  }
+
+  async #report(findings: Pick<Findings, 'events' | 'late' | 'outcome' | 'programme'>): Promise<UploadReport> {
+    const control = await this.#deps.control.read()
+    const figures = await this.#deps.figures.read()
     const seconds = this.#meter.seconds()
     for (const [phase, value] of Object.entries(seconds)) this.#deps.metrics.stepSeconds.observe({ kind: phase }, value)
-    return {
-      lines: tally.acceptedRows + tally.rejectedRows,
-      rows: { accepted: tally.acceptedRows, rejected: tally.rejectedRows },
-      accepted: outcome.accepted,
-      sales: outcome.sales,
-      refunds: outcome.refunds,
-      voids: outcome.voids,
-      duplicates: outcome.duplicates,
-      dead_letters: outcome.dead,
-      rejected: tally.rejected,
-      clients: outcome.clients.size,
-      buyers,
-      gross_minor: outcome.grossMinor,
-      refunded_minor: outcome.refundedMinor,
-      currency: programme.currency,
-      as_of: day === null ? null : isoOfDay(day),
-      cut_points: cutPoints && {
-        recency_days: cutPoints.recency_days,
-        frequency: cutPoints.frequency,
-        monetary_minor: cutPoints.monetary_minor,
-        basis: cutPoints.basis,
-      },
-      segments,
-      seconds,
-      input,
-    }
+    return reportOf({ ...findings, control, figures, seconds })
   }
 }
 

@@ -13,7 +13,7 @@ import { defaultModel } from '../wiring/models.ts'
 import { allProjections } from '../wiring/projections.ts'
 import { programmeSettings } from '../wiring/setup.ts'
 import { openClickHouse, openPostgres, openRegistry } from '../wiring/stores.ts'
-import { ingestCrashPoints } from './crash.ts'
+import { deadLetterCrashPoints, ingestCrashPoints } from './crash.ts'
 import { processorStatus } from './processor-status.ts'
 import { startIngest } from './program.ts'
 import { parseSources } from './sources/config.ts'
@@ -51,7 +51,7 @@ await runProgram(logger, async (lifecycle) => {
     clock: systemClock,
     logger,
     metrics: createMetrics('ingest'),
-    crash: crashHook(process.env, ingestCrashPoints) ?? (() => {}),
+    crash: crashHook(process.env, [...ingestCrashPoints, ...deadLetterCrashPoints]) ?? (() => {}),
   })
   lifecycle.onStop('ingest', () => ingest.close())
   lifecycle.ready(ingest)

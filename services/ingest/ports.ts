@@ -21,6 +21,13 @@ export interface Calibrator {
 export interface ProgrammeFigures {
   /** Clients with a counted purchase, and how many of them each loyalty segment holds (every segment is named). */
   read(): Promise<{ readonly buyers: number; readonly segments: Readonly<Record<string, number>> }>
+  /** Of each reference, whether that client has no such transaction; all that were projected are known. */
+  unknown(references: readonly TransactionReference[]): Promise<readonly boolean[]>
+}
+
+export interface TransactionReference {
+  readonly clientId: string
+  readonly transactionId: string
 }
 
 /** A task of the stream processor, as its process tells of it. */

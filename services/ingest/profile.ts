@@ -134,7 +134,25 @@ export const profileSchema = z
         .describe(
           'iso, excel, excel-1904, or tokens yyyy MM dd M d HH H hh h mm ss SSS a Z with [optional parts]; tried in order',
         ),
+      future_days: z
+        .number()
+        .nonnegative()
+        .max(36_500)
+        .optional()
+        .describe('days by which a row may be dated after its upload, as of a till in another time zone; default 1'),
     }),
+    outliers: z
+      .union([
+        z.literal('off'),
+        z
+          .strictObject({
+            max_amount: z.number().positive().optional().describe('in the currency, not its minor unit'),
+            mads: z.number().min(3).optional().describe('median absolute deviations above the median of the file'),
+          })
+          .refine(({ max_amount, mads }) => max_amount !== undefined || mads !== undefined, 'give max_amount or mads'),
+      ])
+      .optional()
+      .describe('receipts above any of these are taken in and flagged; default { "mads": 100 }'),
     identical_rows: z
       .enum(['keep', 'drop'])
       .default('keep')

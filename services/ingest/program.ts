@@ -13,6 +13,8 @@ import type { Metrics } from '../platform/metrics.ts'
 import { createIngestApp } from './app.ts'
 import { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
+import { deadLetterStatuses } from './dead-letters/app.ts'
+import { openDeadLetters } from './dead-letters/program.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { FileProfile } from './profile.ts'
 import { type DefaultModel, ensureProgramme, type ProgrammeSettings } from './programme.ts'
@@ -107,7 +109,12 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const onTask = () => worker.wake()
   const app = createIngestApp({
     ...intake,
-    server: { logger, metrics, ready: () => readiness(pool, log, topics), statuses: tillStatuses },
+    server: {
+      logger,
+      metrics,
+      ready: () => readiness(pool, log, topics),
+      statuses: { ...deadLetterStatuses, ...tillStatuses },
+    },
     onTask,
   })
   const encoders = encodersOf(await registerAll(registry, topics, ['TransactionRecorded', 'ClientProfileChanged']))
@@ -123,6 +130,8 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     limits: deps.tillLimits,
   })
   tills.addRoutes(app)
+  const deadLetters = openDeadLetters({ log, topics, registry, pool, control, crash, logger, metrics })
+  deadLetters.addRoutes(app)
   const sources = new Sources({
     sources: deps.sources ?? [],
     intake,
@@ -136,12 +145,14 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   addSourceRoutes(app, sources)
   const server = await listen(app, { port: deps.port, bind: deps.bind })
   worker.start()
+  deadLetters.start()
   return {
     port: server.port,
     url: server.url,
     close: async () => {
       await server.close()
       await tills.close()
+      await deadLetters.stop()
       await sources.close()
       await worker.stop()
     },

@@ -1,6 +1,9 @@
+import { replayHeaders } from '#schemas/dead-letter.ts'
 import type { Log, LogWriter, NewRecord } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
-import { type GroupManifest, type PreparedEvent, readEvents } from './receipts/group.ts'
+import { untilDecided } from './completion.ts'
+import type { GroupManifest } from './receipts/group.ts'
+import { type PreparedEvent, readEvents } from './receipts/prepared-events.ts'
 
 /**
  * Publishes the prepared events of an upload, each once. Appends to a partition are in order and durable, so the log
@@ -76,12 +79,15 @@ function nothingPublished({ from }: PublishOptions): Published {
 
 async function alreadyPublished(options: PublishOptions): Promise<Published> {
   const { log, topic, from, isOurs } = options
+  // What was appended may lie behind a transaction of another writer that is still open.
+  await untilDecided(log, topic, options.signal)
   const tops = await log.admin.endOffsets(topic)
   const { skip, ends } = nothingPublished(options)
   for (let partition = 0; partition < from.length; partition++)
     for await (const batch of readRange(log, topic, partition, from[partition]!, tops[partition] ?? 0))
-      for (const { value, offset } of batch.records) {
-        if (value === null || !(await isOurs(value))) continue
+      for (const { value, offset, headers } of batch.records) {
+        // A dead letter of this upload that was replayed meanwhile comes from somebody else.
+        if (value === null || headers[replayHeaders.of] !== undefined || !(await isOurs(value))) continue
         skip[partition]!++
         ends[partition] = offset + 1
       }

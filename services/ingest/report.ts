@@ -1,5 +1,6 @@
 import type { FileInput } from './files/rows.ts'
-import type { Reason } from './verdicts.ts'
+import type { OutlierFindings } from './receipts/outliers.ts'
+import type { Flag, Reason, Sentence, Verdict } from './verdicts.ts'
 
 /** The report of an upload: JSON as people and scripts get it, so its names are snake_case. */
 export interface UploadReport {
@@ -16,6 +17,12 @@ export interface UploadReport {
   readonly dead_letters: number
   /** By reason; a fault of a row counts rows, a fault of a receipt counts receipts. */
   readonly rejected: Partial<Record<Reason, number>>
+  /** Receipts that were kept and flagged, by flag; missing in reports of versions that did not. */
+  readonly flagged?: Partial<Record<Flag, number>>
+  /** By what rule a receipt was an outlier. */
+  readonly outliers?: OutlierRule
+  /** The first ones by row; a receipt's stands at its first row. */
+  readonly verdicts?: readonly ReportVerdict[]
   /** Clients of the accepted transactions. */
   readonly clients: number
   /** Clients of the programme with a purchase that counts. */
@@ -34,6 +41,12 @@ export interface UploadReport {
   readonly input?: Readonly<FileInput>
   /** What somebody should look at, though the upload is complete; missing where there is nothing. */
   readonly warnings?: readonly ReportWarning[]
+}
+
+export type OutlierRule = Omit<OutlierFindings, 'flagged'>
+
+export interface ReportVerdict extends Verdict {
+  readonly sentence: Sentence
 }
 
 export interface ReportWarning {

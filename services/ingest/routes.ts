@@ -1,11 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { postClients } from './clients/routes.ts'
+import { deadLetterRoutes } from './dead-letters/routes.ts'
+import { getRejectedRows } from './rejected-routes.ts'
 import { failure, success } from './route-parts.ts'
 import { sourceRoutes } from './sources/routes.ts'
 import { phases } from './store/phases.ts'
 import { statuses } from './store/uploads.ts'
 import { postTransactions } from './tills/routes.ts'
-import { reasons } from './verdicts.ts'
+import { flags, reasons, type VerdictCode, verdictCodes } from './verdicts.ts'
 
 /** Route definitions of ingestion: served here, and shown in the API's one OpenAPI document. */
 
@@ -22,6 +24,33 @@ export const uploadReport = z
     duplicates: z.number().int().describe('transactions seen before'),
     dead_letters: z.number().int(),
     rejected: z.partialRecord(z.enum(reasonNames), z.number().int()).describe('by reason: rows, or receipts'),
+    flagged: z
+      .partialRecord(z.enum(flags), z.number().int())
+      .optional()
+      .describe('receipts that were kept and flagged, by flag'),
+    outliers: z
+      .object({
+        above_minor: z.number().nullable().describe('amounts above it are flagged; null: none are'),
+        max_minor: z.number().nullable().describe('what the profile names'),
+        mads: z.number().nullable().describe('median absolute deviations above the median'),
+        median_minor: z.number().nullable().describe('of the receipts of the file, to within 0.3 %'),
+        mad_minor: z.number().nullable(),
+      })
+      .optional()
+      .describe('by what rule a receipt was an outlier'),
+    verdicts: z
+      .array(
+        z.object({
+          row: z.number().int().describe('from 1, without the header'),
+          code: z.enum(verdictCodes as [VerdictCode, ...VerdictCode[]]),
+          field: z.string().nullable().describe('as the profile calls it'),
+          value: z.string().nullable().describe('at most 100 characters of it'),
+          sentence: z.object({ en: z.string(), ru: z.string() }),
+        }),
+      )
+      .readonly()
+      .optional()
+      .describe('the first 20 by row, those on a receipt at its first row'),
     clients: z.number().int().describe('clients of the accepted transactions'),
     buyers: z.number().int().describe('clients of the programme with a purchase that counts'),
     gross_minor: z.number().int(),
@@ -44,6 +73,7 @@ export const uploadReport = z
         encoding: z.string(),
         encoding_by: z.enum(['profile', 'mark', 'bytes', 'ascii']).describe('how the encoding is known'),
         delimiter: z.string().nullable(),
+        rejected_rows: z.literal(true).optional().describe('the file is one of rejected rows that came back'),
       })
       .optional()
       .describe('what the file was found to be'),
@@ -190,5 +220,7 @@ export const ingestRoutes = [
   getTaskStatus,
   listUploads,
   getUpload,
+  ...deadLetterRoutes,
+  getRejectedRows,
   ...sourceRoutes,
 ] as const

@@ -57,6 +57,11 @@ export function createMetrics(service: string, options: { readonly ofProcess: bo
       labelNames: ['reason'],
       registers,
     }),
+    forwarded: new Counter({
+      name: 'loyalty_forwarded_total',
+      help: 'Transactions passed on to the partition that their key belongs to',
+      registers,
+    }),
     rejected: new Counter({
       name: 'loyalty_rejected_total',
       help: 'Transactions refused at a door, before the log, by code',

@@ -25,7 +25,8 @@ export function describeTask(
     state: task.state,
     // What a person has to mend before a restart; null unless the task is stopped.
     fault: task.state === 'stopped' ? (fault ?? null) : null,
-    position,
+    // Without what it lists of its last step: that is the log's business, and may be long.
+    position: position && { ...position, dead: [], forwarded: [] },
     end_offset: Math.max(task.endOffset, lag?.endOffset ?? 0),
     // As of the last second; null before the first measurement.
     lag_records: lag?.records ?? null,

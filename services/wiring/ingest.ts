@@ -1,10 +1,11 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import { type Calibration, calibration } from '#clickhouse/queries/calibration.ts'
+import { type KnownTransaction, knownTransactions } from '#clickhouse/queries/known-transactions.ts'
 import { type SegmentCount, segmentStats } from '#clickhouse/queries/segment-stats.ts'
 import type { Topics } from '#schemas/topics.ts'
 import { segmentIds } from '#streams/domain/segments.ts'
-import type { Calibrator, ProgrammeFigures, ProjectionProgress } from '../ingest/ports.ts'
+import type { Calibrator, ProgrammeFigures, ProjectionProgress, TransactionReference } from '../ingest/ports.ts'
 import { readOffsets } from '../projector/progress.ts'
 import { type Projection, topicsRead } from '../projector/projection.ts'
 
@@ -56,7 +57,7 @@ export function clickHouseCalibrator(clickhouse: ClickHouseClient): Calibrator {
   }
 }
 
-/** Buyers and segments of the programme from ClickHouse's `client_state`. */
+/** Buyers and segments of the programme from ClickHouse's `client_state`, known transactions from `transactions`. */
 export function clickHouseFigures(clickhouse: ClickHouseClient): ProgrammeFigures {
   return {
     async read() {
@@ -67,5 +68,42 @@ export function clickHouseFigures(clickhouse: ClickHouseClient): ProgrammeFigure
       for (const { segment, buyers } of rows) if (segment !== '') segments[segment] = Number(buyers)
       return { buyers: rows.reduce((sum, { buyers }) => sum + Number(buyers), 0), segments }
     },
+    async unknown(references) {
+      const known = new Set<string>()
+      for (const slice of slicesOf(references)) {
+        const clientIds = slice.map(({ clientId }) => clientId)
+        const { sql, params } = knownTransactions(
+          clientIds,
+          slice.map(({ transactionId }) => transactionId),
+        )
+        const result = await clickhouse.query({
+          query: sql,
+          query_params: params,
+          format: 'JSONEachRow',
+          use_multipart_params: true,
+        })
+        for (const row of await result.json<KnownTransaction>()) known.add(keyOf(row.client_id, row.transaction_id))
+      }
+      return references.map(({ clientId, transactionId }) => !known.has(keyOf(clientId, transactionId)))
+    },
   }
+}
+
+/** ClickHouse takes 128 KiB for a parameter, unless it is told otherwise. */
+const mostChars = 30_000
+
+function* slicesOf(references: readonly TransactionReference[]): Generator<readonly TransactionReference[]> {
+  let begin = 0
+  let chars = 0
+  for (const [index, { clientId, transactionId }] of references.entries()) {
+    chars += clientId.length + transactionId.length
+    if (chars < mostChars && index + 1 < references.length) continue
+    yield references.slice(begin, index + 1)
+    begin = index + 1
+    chars = 0
+  }
+}
+
+function keyOf(clientId: string, transactionId: string): string {
+  return JSON.stringify([clientId, transactionId])
 }

@@ -7,6 +7,8 @@ export interface StepReport {
   readonly rows: number
   readonly reclassified: number
   readonly dead: number
+  /** Records passed on to the partition that they belong to. */
+  readonly forwarded: number
   /** Whether the step took a slice of a sweep. */
   readonly swept: boolean
   readonly foldMs: number

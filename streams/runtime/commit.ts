@@ -30,7 +30,7 @@ export async function commitStep<Context>(
   const begunAt = performance.now()
   let producedAt = begunAt
   try {
-    await produce(running.writer, partition, step)
+    await produce(running.writer, step)
     crash('after-produce')
     producedAt = performance.now()
     crash('before-commit')

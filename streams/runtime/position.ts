@@ -33,6 +33,8 @@ export interface TaskPosition {
   readonly foldVersion: number
   /** Offsets of transactions that this step sent to dead letters. */
   readonly dead: readonly number[]
+  /** Offsets of transactions that this step passed on to other partitions; missing in older blocks. */
+  readonly forwarded?: readonly number[]
   /** 1-based part of the block and number of parts; the last part is the newest record. */
   readonly part: number
   readonly parts: number

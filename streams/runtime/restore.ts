@@ -100,16 +100,16 @@ async function restoreLedgers<Context>(target: RestoreTarget<Context>, from: Sto
   let meta = from
   const total = target.transactions - from.transactions
   if (total <= 0) return meta
-  const dead = await deadOffsets(target, from)
+  const settled = await settledOffsets(target, from)
   const refill = new Refill(target, 'ledgers', total)
   let last: FoldedRecord | null = null
   const { input } = target.topics
   for await (const batch of readRange(target.log, input, target.partition, from.transactions, target.transactions)) {
     const { records } = batch
     for (const record of records) {
-      if (dead.has(record.offset)) continue
+      if (settled.has(record.offset)) continue
       let outcome = refill.working.fold(record)
-      if (outcome.kind === 'unprepared') {
+      while (outcome.kind === 'unprepared') {
         await refill.working.prepare(record)
         outcome = refill.working.fold(record)
       }
@@ -173,13 +173,16 @@ function diverged<Context>(
   )
 }
 
-/** Offsets that committed blocks list as dead, from the metadata's bound on. */
-async function deadOffsets<Context>(target: RestoreTarget<Context>, meta: StoredMeta): Promise<Set<number>> {
-  const dead = new Set<number>()
+/** Offsets that committed blocks list as dead or passed on, from the metadata's bound on. */
+async function settledOffsets<Context>(target: RestoreTarget<Context>, meta: StoredMeta): Promise<Set<number>> {
+  const settled = new Set<number>()
   const end = (await target.log.admin.endOffsets(target.topics.blocks))[target.partition] ?? 0
   for await (const batch of readRange(target.log, target.topics.blocks, target.partition, meta.blocksFrom, end))
-    for (const block of batch.records) for (const offset of decodePosition(block.headers).dead) dead.add(offset)
-  return dead
+    for (const block of batch.records) {
+      const { dead, forwarded = [] } = decodePosition(block.headers)
+      for (const offset of [...dead, ...forwarded]) settled.add(offset)
+    }
+  return settled
 }
 
 async function restoreRows<Context>(target: RestoreTarget<Context>, from: StoredMeta): Promise<StoredMeta> {

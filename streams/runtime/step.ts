@@ -36,13 +36,14 @@ export interface PreparedStep<Context> {
   readonly folded: readonly LogBatch[]
   /** The last record folded, null where there was none. */
   readonly last: FoldedRecord | null
-  readonly outputs: readonly { topic: string; records: readonly NewRecord[] }[]
+  readonly outputs: readonly { topic: string; partition: number; records: readonly NewRecord[] }[]
   readonly counts: {
     records: number
     evaluated: number
     rows: number
     reclassified: number
     dead: number
+    forwarded: number
     /** Dead letters that speak of a broken source. */
     poison: number
     swept: boolean
@@ -84,6 +85,7 @@ export async function prepareStep<Context>(
     attempt: randomBytes(8).toString('hex'),
     foldVersion: environment.topology.foldVersion,
     dead: folded.dead,
+    forwarded: folded.forwarded,
     part: 1,
     parts: 1,
   }
@@ -100,10 +102,11 @@ export async function prepareStep<Context>(
     folded: slice.batches.slice(0, folded.batches),
     last: folded.last,
     outputs: [
-      { topic: topics.rows, records: output.rows },
-      { topic: topics.reclassifications, records: output.reclassifications },
-      { topic: topics.deadLetters, records: folded.letters },
-      { topic: topics.blocks, records: blocksOf(partition, position, output.blocks) },
+      { topic: topics.rows, partition, records: output.rows },
+      { topic: topics.reclassifications, partition, records: output.reclassifications },
+      { topic: topics.deadLetters, partition, records: folded.letters },
+      ...[...folded.passedOn].map(([to, records]) => ({ topic: topics.input, partition: to, records })),
+      { topic: topics.blocks, partition, records: blocksOf(partition, position, output.blocks) },
     ],
     counts: {
       records: folded.records,
@@ -111,6 +114,7 @@ export async function prepareStep<Context>(
       rows: output.rows.length,
       reclassified: output.reclassifications.length,
       dead: folded.dead.length,
+      forwarded: folded.forwarded.length,
       poison: folded.poison,
       swept: sweep.swept,
     },
@@ -120,14 +124,10 @@ export async function prepareStep<Context>(
 }
 
 /** Sends everything a prepared step writes. */
-export async function produce<Context>(
-  writer: TransactionalWriter,
-  partition: number,
-  step: PreparedStep<Context>,
-): Promise<void> {
+export async function produce<Context>(writer: TransactionalWriter, step: PreparedStep<Context>): Promise<void> {
   // Started together, so that they may share a round trip.
   const sent = step.outputs.filter(({ records }) => records.length > 0)
-  await Promise.all(sent.map(({ topic, records }) => writer.append(topic, partition, records)))
+  await Promise.all(sent.map(({ topic, partition, records }) => writer.append(topic, partition, records)))
 }
 
 /** A sweep as a position holds it. */
@@ -176,6 +176,9 @@ function takeClients<Context>(
   return { cursor: last === null ? null : Buffer.from(last).toString('hex'), cause, swept: true }
 }
 
+/** A step ends with the batch in which it has passed on so many: their offsets must fit the header of its block. */
+const mostForwarded = 20_000
+
 /** What folding a slice came to. */
 interface Folded {
   batches: number
@@ -185,6 +188,9 @@ interface Folded {
   /** Offsets of dead letters. */
   readonly dead: number[]
   readonly letters: NewRecord[]
+  /** Offsets of records for other partitions, and the records for each of these. */
+  readonly forwarded: number[]
+  readonly passedOn: Map<number, NewRecord[]>
   poison: number
   last: FoldedRecord | null
 }
@@ -194,18 +200,22 @@ async function foldBatches<Context>(
   working: WorkingSet,
   batches: readonly LogBatch[],
 ): Promise<Folded> {
-  const folded: Folded = { batches: 0, records: 0, nextOffset: null, dead: [], letters: [], poison: 0, last: null }
+  const folded: Folded = {
+    ...{ batches: 0, records: 0, nextOffset: null, poison: 0, last: null },
+    ...{ dead: [], letters: [], forwarded: [], passedOn: new Map() },
+  }
   for (const batch of batches) {
-    if (working.size >= environment.maxStepClients) break
+    if (working.size >= environment.maxStepClients || folded.forwarded.length >= mostForwarded) break
     // Decoded here, so that what is folded is garbage before the next batch is decoded.
     const { records } = batch
     for (const record of records) {
       let outcome = working.fold(record)
-      if (outcome.kind === 'unprepared') {
+      while (outcome.kind === 'unprepared') {
         await working.prepare(record)
         outcome = working.fold(record)
       }
       if (outcome.kind === 'dead') tellDead(environment, working, record, outcome, folded)
+      else if (outcome.kind === 'forward') passOn(working, record, outcome.partition, folded)
     }
     folded.batches += 1
     folded.records += records.length
@@ -229,6 +239,13 @@ function tellDead<Context>(
   observer.deadLetter(partition, record.offset, reason, detail)
 }
 
+function passOn(working: WorkingSet, record: LogRecord, to: number, { forwarded, passedOn }: Folded): void {
+  forwarded.push(record.offset)
+  const records = passedOn.get(to)
+  if (records === undefined) passedOn.set(to, [working.forward(record)])
+  else records.push(working.forward(record))
+}
+
 function blocksOf(partition: number, position: TaskPosition, values: readonly Uint8Array[]): NewRecord[] {
   const key = Buffer.from(String(partition))
   return values.map((value, index) => ({
@@ -237,8 +254,8 @@ function blocksOf(partition: number, position: TaskPosition, values: readonly Ui
     headers: {
       [positionHeader]: encodePosition({
         ...position,
-        // A reader of any part learns the position; the dead offsets are listed once.
-        dead: index === 0 ? position.dead : [],
+        // A reader of any part learns the position; the offsets are listed once.
+        ...(index === 0 ? {} : { dead: [], forwarded: [] }),
         part: index + 1,
         parts: values.length,
       }),

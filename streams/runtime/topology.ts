@@ -15,6 +15,8 @@ export type FoldOutcome =
   | { readonly kind: 'duplicate' }
   /** `foreseen`: no sign of a broken source, such as a receipt that comes again with other content. */
   | { readonly kind: 'dead'; readonly reason: string; readonly detail: string; readonly foreseen?: boolean }
+  /** The record belongs into another partition of the input: it is passed on to it, and counts there. */
+  | { readonly kind: 'forward'; readonly partition: number }
   /** Something has to be fetched first: call `prepare` and fold again. */
   | { readonly kind: 'unprepared' }
 
@@ -25,7 +27,7 @@ export interface StepIdentity {
   readonly toOffset: number
 }
 
-/** Everything a step writes to the log besides dead letters. */
+/** Everything a step writes to the log besides dead letters and what it passes on. */
 export interface StepOutput {
   readonly rows: readonly NewRecord[]
   readonly reclassifications: readonly NewRecord[]
@@ -67,6 +69,8 @@ export interface WorkingSet {
   evaluate(): Promise<void>
   output(identity: StepIdentity): StepOutput
   deadLetter(record: LogRecord, reason: string, detail: string): NewRecord
+  /** The record to append to the partition that `fold` named, marked so that it is never passed on again. */
+  forward(record: LogRecord): NewRecord
   /** Lays a row read back from the log over the client's state (restore); at once, or when the promise resolves. */
   restoreRow(record: LogRecord): Promise<void> | undefined
   /** Everything to be written to the store. */

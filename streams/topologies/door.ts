@@ -4,11 +4,8 @@ import { ScannedTransaction, scan } from '#schemas/transaction-scan.ts'
 import { murmur2, partitionOfHash } from '../core/partitioner.ts'
 import { newEntry } from '../domain/entry.ts'
 import type { LogRecord } from '../log/log.ts'
-import type { FoldOutcome } from '../runtime/topology.ts'
-import { type TransactionDecoder, takeIn } from './intake.ts'
+import { type Refused, type TransactionDecoder, takeIn } from './intake.ts'
 import { entryFrom, isPlainlyValid } from './scanned-entry.ts'
-
-type Refused = Extract<FoldOutcome, { kind: 'dead' | 'unprepared' }>
 
 /** A record that a task does not take in, and the upload batch that it was of. */
 export interface Turned {

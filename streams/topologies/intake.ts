@@ -2,6 +2,7 @@ import { frameLength } from '#schemas/codec.ts'
 import { largestTransactionValue } from '#schemas/dead-letter.ts'
 import type { EventDecoder } from '#schemas/decoder.ts'
 import type { ReceiptLine } from '#schemas/events.ts'
+import { isForwardable, isForwarded, largestForwardedHeaders } from '#schemas/forward.ts'
 import { partitionOf } from '../core/partitioner.ts'
 import { Kind, type Line, type Transaction, validate } from '../domain/transaction.ts'
 import type { LogRecord } from '../log/log.ts'
@@ -10,7 +11,8 @@ import type { StreamedTransaction } from './wire.ts'
 
 export type TransactionDecoder = EventDecoder<{ TransactionRecorded: StreamedTransaction }>
 
-type Refused = Extract<FoldOutcome, { kind: 'dead' | 'unprepared' }>
+/** What a door does with a record that it does not take in. */
+export type Refused = Extract<FoldOutcome, { kind: 'dead' | 'forward' | 'unprepared' }>
 
 /** What became of a record at the door of a task. */
 export type Intake =
@@ -44,9 +46,22 @@ export function takeIn(
   if (record.key === null || !isKeyOf(record.key, event.client_id))
     return refused('invalid', 'the key of the record is not its client_id', event.batch_id)
   const proper = partitionOf(record.key, programme.partitions)
-  if (proper !== partition)
-    return refused('wrong_partition', `client ${event.client_id} belongs to partition ${proper}`, event.batch_id)
+  if (proper !== partition) return misplaced(record, event, proper)
   return { kind: 'transaction', event, transaction }
+}
+
+/** A till with another partitioner is no broken source: its transactions are passed on to where they belong, once. */
+function misplaced(record: LogRecord, { client_id, batch_id }: StreamedTransaction, proper: number): Intake {
+  const where = `client ${client_id} belongs to partition ${proper}`
+  if (isForwarded(record.headers))
+    return refused('wrong_partition', `${where}, and the record was forwarded before`, batch_id)
+  if (!isForwardable(record))
+    return refused(
+      'wrong_partition',
+      `${where}; with more than ${largestForwardedHeaders} bytes of headers it is not forwarded`,
+      batch_id,
+    )
+  return { kind: 'refused', outcome: { kind: 'forward', partition: proper }, batchId: batch_id }
 }
 
 function refused(reason: string, detail: string, batchId: string | null): Intake {

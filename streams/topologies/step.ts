@@ -1,6 +1,7 @@
 import type { BlockEncoder } from '#schemas/block.ts'
 import { type DeadLetterReason, deadLetterRecord } from '#schemas/dead-letter.ts'
 import type { ReclassificationCause } from '#schemas/events.ts'
+import { forwardedRecord } from '#schemas/forward.ts'
 import { type ScannedTransaction, textAt } from '#schemas/transaction-scan.ts'
 import { LoyaltyError } from '../core/error.ts'
 import { copyOfKey, KeyTable } from '../core/key-table.ts'
@@ -176,6 +177,10 @@ export class LoyaltyStep implements WorkingSet {
   deadLetter(record: LogRecord, reason: string, detail: string): NewRecord {
     const original = { ...record, topic: this.#shared.inputTopic, partition: this.#partition }
     return deadLetterRecord(original, reason as DeadLetterReason, detail, writerOf(record.value))
+  }
+
+  forward(record: LogRecord): NewRecord {
+    return forwardedRecord({ ...record, partition: this.#partition })
   }
 
   restoreRow(record: LogRecord): Promise<void> | undefined {

@@ -9,6 +9,7 @@ import { factTotals, salesReport } from '#clickhouse/queries/sales-report.ts'
 import { segmentPopulations } from '#clickhouse/queries/segment-populations.ts'
 import { segmentStats } from '#clickhouse/queries/segment-stats.ts'
 import { migrateClickHouse, statementsOf } from '#services/platform/migrate.ts'
+import { clickHouseFigures } from '#services/wiring/ingest.ts'
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts'
 
 let clickhouse: TestClickHouse
@@ -64,6 +65,26 @@ describe('segments', () => {
     ])
     expect(await ask(populationDifferences())).toEqual([])
   })
+})
+
+it('knows a transaction only of the client that has it, however many are asked about', async () => {
+  await run(`INSERT INTO transactions (client_id, transaction_key, transaction_id, kind, occurred_at, day, amount_minor) VALUES
+    ('a', 1, 'till:r=1', 'sale', '2011-01-01 10:00:00', '2011-01-01', 100),
+    ('b''', 2, 'till:r=2', 'sale', '2011-01-02 10:00:00', '2011-01-02', 50)`)
+  const asked = [
+    { clientId: 'a', transactionId: 'till:r=1' },
+    { clientId: "b'", transactionId: 'till:r=1' },
+    { clientId: "b'", transactionId: 'till:r=2' },
+    { clientId: 'c', transactionId: 'till:r=3' },
+  ]
+  const many = Array.from({ length: 3_000 }, (_, i) => ({
+    clientId: `client-${i}`,
+    transactionId: `till:r=${1_000 + i}`,
+  }))
+  const unknown = await clickHouseFigures(clickhouse.client).unknown([...asked, ...many, asked[0]!])
+  expect(unknown.slice(0, 4)).toEqual([false, true, false, true])
+  expect(unknown).toHaveLength(3_005)
+  expect(unknown.slice(4)).toEqual([...many.map(() => true), false])
 })
 
 describe('a history', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { calibration } from '#clickhouse/queries/calibration.ts'
 import { clientExport } from '#clickhouse/queries/client-export.ts'
 import { clientHistory } from '#clickhouse/queries/client-history.ts'
+import { knownTransactions } from '#clickhouse/queries/known-transactions.ts'
 import { dailySalesDifferences, duplicateRows, populationDifferences } from '#clickhouse/queries/reconcile.ts'
 import { factTotals, salesReport } from '#clickhouse/queries/sales-report.ts'
 import { segmentPopulations } from '#clickhouse/queries/segment-populations.ts'
@@ -35,6 +36,7 @@ describe('queries', () => {
       dailySalesDifferences(),
       populationDifferences(),
       clientExport({ afterClientId: '', limit: 5, asOfDay: null, model: null }),
+      knownTransactions(['c'], ['t']),
     ]
     for (const { sql, params } of queries) {
       const named = [...sql.matchAll(/\{(\w+):\s*\w/g)].map((match) => match[1])

@@ -3,7 +3,9 @@ import {
   deadLetterReasons,
   deadLetterRecord,
   decodeDeadLetterHeaders,
+  decodeReplayHeaders,
   encodeDeadLetterHeaders,
+  encodeReplayHeaders,
   largestDeadLetterValue,
 } from '#schemas/dead-letter.ts'
 
@@ -78,5 +80,23 @@ describe('dead letter', () => {
     for (const fault of faults)
       expect(() => decodeDeadLetterHeaders(fault)).toThrow(expect.objectContaining({ code: 'dead_letter_unreadable' }))
     expect(() => encodeDeadLetterHeaders({ ...decodeDeadLetterHeaders(headers) })).not.toThrow()
+  })
+
+  test('of a record that was replayed names the letter that it was before', () => {
+    const replay = { of: '3:128', action: '00000000-0000-4000-8000-000000000001', attempt: 2 }
+    const headers = { ...encodeReplayHeaders(replay), other: Buffer.from('x') }
+    const record = deadLetterRecord({ ...original, headers }, 'invalid', 'x')
+    expect(decodeReplayHeaders(record.headers)).toEqual(replay)
+    expect(record.headers).not.toHaveProperty('other')
+    expect(decodeReplayHeaders(deadLetterRecord(original, 'invalid', 'x').headers)).toBeNull()
+  })
+
+  test('believes no headers of a replay that are not as we write them', () => {
+    const headers = encodeReplayHeaders({ of: '3:128', action: '00000000-0000-4000-8000-000000000001', attempt: 2 })
+    for (const name of Object.keys(headers))
+      for (const value of ['', 'x', '1'])
+        expect(decodeReplayHeaders({ ...headers, [name]: Buffer.from(value) })).toBeNull()
+    const { 'loyalty-attempt': _, ...without } = headers
+    expect(decodeReplayHeaders(without)).toBeNull()
   })
 })

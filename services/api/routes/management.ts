@@ -11,6 +11,7 @@ const passedOn = [
   ['POST', '/api/v1/clients/import'],
   ['ALL', '/api/v1/management/data/*'],
   ['ALL', '/api/v1/management/tasks/*'],
+  ['ALL', '/api/v1/management/dead-letters/*'],
 ] as const
 
 export function managementRoutes(app: OpenAPIHono, { deps }: ApiState): void {

@@ -1,7 +1,9 @@
 import type { ReceiptLine, TransactionRecorded } from '#schemas/events.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { linesOf } from './lines.ts'
 import { Random } from './random.ts'
 import { Season } from './season.ts'
+import { Stores } from './stores.ts'
 import { Weighted, zipfWeights } from './weighted.ts'
 
 export interface GeneratorOptions {
@@ -12,7 +14,7 @@ export interface GeneratorOptions {
   readonly distribution?: 'zipf' | 'uniform'
   /** Of zipf; default 1.05. */
   readonly exponent?: number
-  /** Equal options and seeds give equal events; default 1. */
+  /** Equal options and seeds give equal events, other ones give other receipts; default 1. */
   readonly seed?: number
   /** First local day of trade, days since 1970-01-01; default 2024-01-01. */
   readonly firstDay?: number
@@ -28,7 +30,6 @@ export interface GeneratorOptions {
   readonly lateShare?: number
   /** Whether events carry terminal, receipt number, payment, categories and lines; default true. */
   readonly detailed?: boolean
-  readonly source?: string
 }
 
 export interface GeneratorCounts {
@@ -55,8 +56,11 @@ const defaults = {
   duplicateShare: 0.01,
   lateShare: 0.02,
   detailed: true,
-  source: 'pos:generator',
 } as const
+
+/** The system that generated receipts are of, as its file profile `generated` declares it: their number identifies them. */
+export const generatorSystem = 'generator'
+const idPrefix = `${generatorSystem}:r=`
 
 /** Sales that may still be refunded or voided. Few enough that a ledger of 4,096 entries still holds the original. */
 const openSales = 16_384
@@ -64,14 +68,14 @@ const openSales = 16_384
 const recentEvents = 256
 const dayMs = 86_400_000
 const payments = ['card', 'card', 'card', 'cash', 'phone']
-const categories = ['dresses', 'tops', 'jeans', 'outerwear', 'shoes', 'accessories', 'kids', 'school', 'home', 'sports']
 
 interface OpenSale {
   readonly transactionId: string
   readonly clientId: string
-  readonly storeId: string
+  readonly store: number
   readonly amountMinor: number
   readonly occurredAtMs: number
+  readonly lines: readonly ReceiptLine[]
 }
 
 /**
@@ -86,7 +90,9 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
   readonly #popularity: Weighted | null
   readonly #clientIds: string[]
   readonly #seen: Uint8Array
-  readonly #storeIds: string[]
+  readonly #stores: Stores
+  /** Begins every receipt number: other options make other receipts. */
+  readonly #series: string
   readonly #open: (OpenSale | null)[] = []
   readonly #recent: TransactionRecorded[] = []
   #emitted = 0
@@ -103,7 +109,8 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
     this.#popularity = all.distribution === 'zipf' ? new Weighted(zipfWeights(all.clients, all.exponent)) : null
     this.#clientIds = clientIds(all.clients)
     this.#seen = new Uint8Array(all.clients)
-    this.#storeIds = Array.from({ length: all.stores }, (_, i) => `store-${String(i + 1).padStart(3, '0')}`)
+    this.#stores = new Stores(all.stores, all.clients, all.seed)
+    this.#series = seriesOf(all)
   }
 
   *[Symbol.iterator](): Iterator<TransactionRecorded> {
@@ -137,16 +144,13 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
     const late = random.fraction() < lateShare
     const occurredAtMs = late ? nowMs - 60_000 * (60 + random.below(3 * 24 * 60)) : nowMs
     const amountMinor = Math.round(Math.exp(11.8 + 0.8 * random.normal()))
-    const event = this.#event('SALE', this.#clientIds[client]!, occurredAtMs, amountMinor, null, this.#storeOf(client))
+    const clientId = this.#clientIds[client]!
+    const store = this.#stores.visitedBy(client, random)
+    const lines = this.#options.detailed ? linesOf(random, amountMinor) : []
+    const event = this.#event({ kind: 'SALE', clientId, store, occurredAtMs, amountMinor, originalId: null, lines })
     this.counts.sales++
     if (late) this.counts.late++
-    const open = {
-      transactionId: event.transaction_id,
-      clientId: event.client_id,
-      storeId: event.store_id!,
-      amountMinor,
-      occurredAtMs,
-    }
+    const open = { transactionId: event.transaction_id, clientId, store, amountMinor, occurredAtMs, lines }
     this.#open[this.counts.sales % openSales] = open
     return event
   }
@@ -162,78 +166,72 @@ export class TransactionGenerator implements Iterable<TransactionRecorded> {
     return null
   }
 
+  /** A void repeats the lines of its sale, as does a refund of the whole. */
   #takeBack(sale: OpenSale, nowMs: number, voids: boolean): TransactionRecorded {
     const random = this.#random
+    const { clientId, store, transactionId: originalId } = sale
     const occurredAtMs = Math.max(nowMs, sale.occurredAtMs + 1_000)
-    const whole = voids || random.fraction() < 0.6
-    const amountMinor = voids ? 0 : whole ? sale.amountMinor : 1 + random.below(sale.amountMinor)
-    if (voids) this.counts.voids++
-    else this.counts.refunds++
-    return this.#event(
-      voids ? 'VOID' : 'REFUND',
-      sale.clientId,
-      occurredAtMs,
-      amountMinor,
-      sale.transactionId,
-      sale.storeId,
-    )
+    if (voids) {
+      this.counts.voids++
+      const { lines } = sale
+      return this.#event({ kind: 'VOID', clientId, store, occurredAtMs, amountMinor: 0, originalId, lines })
+    }
+    this.counts.refunds++
+    const whole = random.fraction() < 0.6
+    const amountMinor = whole ? sale.amountMinor : 1 + random.below(sale.amountMinor)
+    const lines = whole ? sale.lines : this.#options.detailed ? linesOf(random, amountMinor) : []
+    return this.#event({ kind: 'REFUND', clientId, store, occurredAtMs, amountMinor, originalId, lines })
   }
 
-  /** Most purchases are made in the store next door. */
-  #storeOf(client: number): string {
-    const away = this.#random.fraction() < 0.2
-    return this.#storeIds[away ? this.#random.below(this.#storeIds.length) : client % this.#storeIds.length]!
-  }
-
-  #event(
-    kind: 'SALE' | 'REFUND' | 'VOID',
-    clientId: string,
-    occurredAtMs: number,
-    amountMinor: number,
-    originalId: string | null,
-    storeId: string,
-  ): TransactionRecorded {
-    const { seed, currency, source, detailed } = this.#options
+  #event(made: {
+    readonly kind: 'SALE' | 'REFUND' | 'VOID'
+    readonly clientId: string
+    readonly store: number
+    readonly occurredAtMs: number
+    readonly amountMinor: number
+    readonly originalId: string | null
+    readonly lines: readonly ReceiptLine[]
+  }): TransactionRecorded {
+    const { currency, detailed } = this.#options
+    const { lines } = made
     const number = ++this.#sequence
-    const lines = detailed && kind !== 'VOID' ? linesOf(this.#random, amountMinor) : []
-    const sale = kind === 'SALE'
+    const receipt = `${this.#series}-${number}`
     return {
-      transaction_id: `g${seed}-${number}`,
-      client_id: clientId,
-      kind,
-      occurred_at: occurredAtMs,
-      amount_minor: amountMinor,
+      transaction_id: `${idPrefix}${receipt}`,
+      client_id: made.clientId,
+      kind: made.kind,
+      occurred_at: made.occurredAtMs,
+      amount_minor: made.amountMinor,
       currency,
-      source,
-      store_id: storeId,
-      terminal_id: detailed ? `${storeId}/${1 + (number % 4)}` : null,
-      receipt_number: detailed ? String(number) : null,
-      original_transaction_id: originalId,
+      source: `pos:${generatorSystem}`,
+      store_id: this.#stores.idOf(made.store),
+      terminal_id: detailed ? this.#stores.tillOf(made.store, number) : null,
+      receipt_number: detailed ? receipt : null,
+      original_transaction_id: made.originalId,
       payment_method: detailed ? payments[number % payments.length]! : null,
       batch_id: null,
       items_count: detailed ? lines.reduce((sum, line) => sum + line.quantity, 0) : 1,
       categories: [...new Set(lines.map((line) => line.category!))],
-      lines,
+      lines: [...lines],
       discount_minor: 0,
-      bonus_earned_minor: sale ? Math.floor(amountMinor / 100) : 0,
+      bonus_earned_minor: 0,
       bonus_spent_minor: 0,
       attributes: {},
     }
   }
 }
 
-/** One to four lines that add up to the amount. */
-function linesOf(random: Random, amountMinor: number): ReceiptLine[] {
-  const count = 1 + random.below(4)
-  let left = amountMinor
-  return Array.from({ length: count }, (_, i) => {
-    const amount = i === count - 1 ? left : Math.floor((left * random.fraction()) / 2)
-    left -= amount
-    const article = random.below(2_000)
-    const category = categories[article % categories.length]!
-    const sku = `A${10_000 + article}`
-    return { sku, description: null, category, quantity: 1 + random.below(2), amount_minor: amount }
-  })
+/** The receipt number in the id of a generated transaction. */
+export function receiptOf(transactionId: string): string {
+  return transactionId.slice(idPrefix.length)
+}
+
+/** A short name of a set of options (FNV-1a). */
+function seriesOf(options: Required<GeneratorOptions>): string {
+  let hash = 0x811c9dc5
+  const text = JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)))
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return (hash >>> 0).toString(36)
 }
 
 /** Ids in an order that says nothing about popularity. */

@@ -1,72 +1,78 @@
-import type { Command } from 'commander'
-import { type DeadLetter, decodeDeadLetterHeaders } from '#schemas/dead-letter.ts'
-import type { Log, LogRecord } from '#streams/log/log.ts'
-import { readRange } from '#streams/log/range.ts'
-import type { CliContext, CommonOptions } from '../context.ts'
+import { type Command, Option } from 'commander'
+import { states } from '../../ingest/dead-letters/scan.ts'
+import { groupingView, letterView } from '../../ingest/dead-letters/views.ts'
+import type { CliContext } from '../context.ts'
+import { readingNeeds, withDeadLetters, withProgress } from '../dlq.ts'
+import { filterOf, filterOptions, type SelectionOptions } from '../dlq-options.ts'
 import { tableOf } from '../output.ts'
-import { withSession } from '../session.ts'
 import { wholeNumber } from '../usage.ts'
 
-interface Options extends CommonOptions {
+interface Options extends SelectionOptions {
+  readonly state: (typeof states)[number] | 'any'
   readonly limit: number
+  readonly grouped?: boolean
 }
-
-type Listed = DeadLetter & { readonly key: string | null; readonly bytes: number }
 
 export function dlqListVerb(dlq: Command, context: CliContext): void {
-  dlq
-    .command('list')
+  filterOptions(dlq.command('list'))
     .description('the newest dead letters: transactions that could not be taken in, with the reason')
-    .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
+    .addOption(new Option('--state <state>', 'letters of one state').choices([...states, 'any']).default('open'))
+    .option('--grouped', 'all of them, counted by reason, source and schema')
     .option('--limit <number>', 'how many at most', wholeNumber('--limit'), 50)
+    .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', '\nExamples:\n  npm run -s loyalty -- dlq list --limit 10\n')
-    .action(async (options: Options) => {
-      const letters = await withSession(context, options, ['log'], (session) =>
-        newest(session.log(), session.topics.deadLetters, options.limit),
-      )
-      if (options.json) return context.output.json({ dead_letters: letters.map(jsonOf) })
-      if (letters.length === 0) return context.output.print('there are no dead letters')
-      for (const line of tableOf(columns, letters)) context.output.print(line)
-    })
+    .addHelpText(
+      'after',
+      '\nExamples:\n  npm run -s loyalty -- dlq list --grouped\n  npm run -s loyalty -- dlq list --reason wrong_currency --limit 10\n',
+    )
+    .action((options: Options) => (options.grouped ? grouped(context, options) : newest(context, options)))
 }
 
-/** The newest by the arrival of the original, at most `limit`. */
-async function newest(log: Log, topic: string, limit: number): Promise<Listed[]> {
-  const [starts, ends] = await Promise.all([log.admin.startOffsets(topic), log.admin.endOffsets(topic)])
-  const letters: Listed[] = []
-  for (const [partition, end] of ends.entries()) {
-    // Twice the number, since a log may use offsets for marks of its own.
-    const from = Math.max(starts[partition] ?? 0, end - 2 * limit)
-    for await (const { records } of readRange(log, topic, partition, from, end)) letters.push(...records.map(letterOf))
-  }
-  return letters.sort((a, b) => b.timestampMs - a.timestampMs || b.offset - a.offset).slice(0, limit)
+async function newest(context: CliContext, options: Options): Promise<void> {
+  const filter = filterOf(options)
+  const state = options.state === 'any' ? null : options.state
+  const page = await withDeadLetters(context, options, readingNeeds, ({ letters }) =>
+    letters.page({ filter, state, limit: options.limit, before: null }),
+  )
+  const letters = page.letters.map(letterView)
+  if (options.json) return context.output.json({ dead_letters: letters, more: page.next !== null })
+  if (letters.length === 0) return context.output.print('there are no such dead letters')
+  for (const line of tableOf(letterColumns, letters)) context.output.print(line)
+  if (page.next !== null) context.output.note('… and older ones (--limit shows more)')
 }
 
-function letterOf({ key, value, headers }: LogRecord): Listed {
-  const text = key === null ? null : Buffer.from(key).toString()
-  return { ...decodeDeadLetterHeaders(headers), key: text, bytes: value?.length ?? 0 }
+async function grouped(context: CliContext, options: Options): Promise<void> {
+  const filter = filterOf(options)
+  const state = options.state === 'any' ? null : options.state
+  const grouping = await withDeadLetters(context, options, readingNeeds, ({ letters }) =>
+    withProgress('reading dead letters', (onProgress) => letters.groups(filter, state, { onProgress })),
+  )
+  const view = groupingView(grouping)
+  if (options.json) return context.output.json(view)
+  if (view.total === 0) return context.output.print('there are no such dead letters')
+  for (const line of tableOf(groupColumns, view.groups)) context.output.print(line)
+  if (view.ungrouped > 0) context.output.print(`… and ${view.ungrouped.toLocaleString('en')} in further groups`)
 }
 
-const columns = [
-  { title: 'arrived', value: (letter: Listed) => new Date(letter.timestampMs).toISOString() },
-  { title: 'reason', value: (letter: Listed) => letter.reason },
-  { title: 'client', value: (letter: Listed) => letter.key ?? '' },
-  { title: 'place', value: (letter: Listed) => `${letter.topic}[${letter.partition}]@${letter.offset}` },
-  { title: 'detail', value: (letter: Listed) => letter.detail },
+type LetterLine = ReturnType<typeof letterView>
+type GroupLine = ReturnType<typeof groupingView>['groups'][number]
+
+const letterColumns = [
+  { title: 'id', value: ({ id }: LetterLine) => id },
+  { title: 'arrived', value: (letter: LetterLine) => letter.arrived_at },
+  { title: 'state', value: ({ state, attempt }: LetterLine) => (attempt > 1 ? `${state}, attempt ${attempt}` : state) },
+  { title: 'reason', value: ({ reason }: LetterLine) => reason },
+  { title: 'source', value: ({ source }: LetterLine) => source ?? '' },
+  { title: 'client', value: (letter: LetterLine) => letter.client_id ?? '' },
+  { title: 'detail', value: ({ detail }: LetterLine) => detail },
 ]
 
-function jsonOf(letter: Listed) {
-  return {
-    reason: letter.reason,
-    detail: letter.detail,
-    client_id: letter.key,
-    topic: letter.topic,
-    partition: letter.partition,
-    offset: letter.offset,
-    arrived_at: new Date(letter.timestampMs).toISOString(),
-    schema_id: letter.schemaId,
-    bytes: letter.bytes,
-    truncated_from: letter.truncatedFrom,
-  }
-}
+const groupColumns = [
+  { title: 'letters', value: ({ count }: GroupLine) => count },
+  { title: 'came back', value: (group: GroupLine) => group.came_back },
+  { title: 'reason', value: ({ reason }: GroupLine) => reason },
+  { title: 'source', value: ({ source }: GroupLine) => source ?? '' },
+  { title: 'schema', value: (group: GroupLine) => group.schema_id ?? '' },
+  { title: 'last arrived', value: (group: GroupLine) => group.last_arrived_at },
+  { title: 'example', value: ({ example }: GroupLine) => `${example.id}: ${example.detail}` },
+]

@@ -2,58 +2,74 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
+/** Bytes that wait in memory per bucket, and in full pieces altogether, before they are written. */
+const pieceBytes = 32 * 1024
+const fullBytes = 1024 * 1024
+
+interface Piece {
+  readonly bucket: number
+  readonly bytes: Buffer
+  length: number
+}
+
 /**
  * Files on disk that a stream of records is dealt out to, so that each can then be worked on in memory. Records keep
  * their order within a bucket. What was written counts once `finish` has returned and a manifest says so.
+ *
+ * Records are copied into pieces of fixed size at once: kept as strings until they are written they would outlive the
+ * young generation, and the heap would grow by all of them before it is swept.
  */
-export class Buckets<Part extends string | Uint8Array> {
+export class Buckets {
   readonly #files: FileHandle[]
-  readonly #pending: Part[][]
-  readonly #encode: (parts: Part[]) => Uint8Array
-  #pendingSize = 0
+  readonly #open: Piece[]
+  readonly #free: Buffer[] = []
+  #full: Piece[] = []
+  #fullBytes = 0
 
-  private constructor(files: FileHandle[], encode: (parts: Part[]) => Uint8Array) {
+  private constructor(files: FileHandle[]) {
     this.#files = files
-    this.#pending = files.map(() => [])
-    this.#encode = encode
+    this.#open = files.map((_, bucket) => emptyPiece(bucket))
   }
 
   /** Starts over: a directory with what an interrupted run left is emptied. */
-  static async create<Part extends string | Uint8Array>(
-    directory: string,
-    count: number,
-    encode: (parts: Part[]) => Uint8Array,
-  ): Promise<Buckets<Part>> {
+  static async create(directory: string, count: number): Promise<Buckets> {
     await rm(directory, { recursive: true, force: true })
     await mkdir(directory, { recursive: true })
     const files: FileHandle[] = []
     for (let bucket = 0; bucket < count; bucket++) files.push(await open(bucketPath(directory, bucket), 'w'))
-    return new Buckets(files, encode)
+    return new Buckets(files)
   }
 
   get count(): number {
-    return this.#pending.length
+    return this.#open.length
   }
 
-  append(bucket: number, part: Part): void {
-    this.#pending[bucket]!.push(part)
-    this.#pendingSize += part.length
+  append(bucket: number, part: string | Uint8Array): void {
+    const most = typeof part === 'string' ? part.length * 3 : part.length
+    let piece = this.#open[bucket]!
+    if (piece.bytes.length - piece.length < most) piece = this.#next(piece, most)
+    if (typeof part === 'string') piece.length += piece.bytes.write(part, piece.length)
+    else {
+      piece.bytes.set(part, piece.length)
+      piece.length += part.length
+    }
   }
 
   /** Call it between batches of appends: writes once enough is waiting, which bounds the memory held. */
-  async drain(limit = 8 * 1024 * 1024): Promise<void> {
-    if (this.#pendingSize < limit) return
-    for (let bucket = 0; bucket < this.#files.length; bucket++) {
-      const parts = this.#pending[bucket]!
-      if (parts.length === 0) continue
-      await this.#files[bucket]!.writeFile(this.#encode(parts))
-      this.#pending[bucket] = []
+  async drain(limit = fullBytes): Promise<void> {
+    if (this.#fullBytes < limit) return
+    const pieces = this.#full
+    this.#full = []
+    this.#fullBytes = 0
+    for (const { bucket, bytes, length } of pieces) {
+      await this.#files[bucket]!.writeFile(bytes.subarray(0, length))
+      if (bytes.length === pieceBytes) this.#free.push(bytes)
     }
-    this.#pendingSize = 0
   }
 
   /** Writes the rest, makes everything durable, closes. */
   async finish(): Promise<void> {
+    for (const piece of this.#open) if (piece.length > 0) this.#full.push(piece)
     await this.drain(0)
     for (const file of this.#files) await file.sync()
     await this.close()
@@ -63,6 +79,22 @@ export class Buckets<Part extends string | Uint8Array> {
   async close(): Promise<void> {
     for (const file of this.#files.splice(0)) await file.close()
   }
+
+  /** A piece with room for `most` bytes in the place of one that has too little. */
+  #next(piece: Piece, most: number): Piece {
+    if (piece.length > 0) {
+      this.#full.push(piece)
+      this.#fullBytes += piece.length
+    }
+    const bytes = most > pieceBytes ? Buffer.allocUnsafe(most) : (this.#free.pop() ?? Buffer.allocUnsafe(pieceBytes))
+    const next = { bucket: piece.bucket, bytes, length: 0 }
+    this.#open[piece.bucket] = next
+    return next
+  }
+}
+
+function emptyPiece(bucket: number): Piece {
+  return { bucket, bytes: Buffer.alloc(0), length: 0 }
 }
 
 export function bucketPath(directory: string, bucket: number): string {

@@ -4,6 +4,7 @@ import { CsvReader } from './csv.ts'
 import { delimiterOf } from './delimiter.ts'
 import type { Decoding } from './encoding.ts'
 import { cutAtSpaces, cutFixed, LineReader } from './lines.ts'
+import { isRejectedHeader, originalCell, verdictColumns, wasDropped } from './rejected-csv.ts'
 import { readText, type TextOptions } from './text.ts'
 
 /** A file as rows of cells, by the format of its profile and by what the file itself shows where that says `auto`. */
@@ -15,6 +16,8 @@ export interface FileInput {
   encoding_by: Decoding['by']
   /** Null where cells are not divided by one. */
   delimiter: string | null
+  /** Present where the file is one of rejected rows that has come back. */
+  rejected_rows?: true
 }
 
 export interface RowsOptions extends Omit<TextOptions, 'onDecoding' | 'onContainer'> {
@@ -35,13 +38,52 @@ export function unknownInput(): FileInput {
 }
 
 /**
- * Rows in file order, some at a time, the header's first where there is one; empty lines are left out. Errors: those of
- * `readText`, `csv_row_too_long`, `csv_unclosed_quote`, `too_many_columns`.
+ * Rows in file order, some at a time, the header's first where there is one; empty lines are left out. A file of rejected
+ * rows that has come back is read as what it is, a CSV with a header, and gives rows as the original would. Errors: those
+ * of `readText`, `csv_row_too_long`, `csv_unclosed_quote`, `too_many_columns`.
  */
 export async function* readRows(
   path: string,
   format: FileProfile['format'],
   { input = unknownInput(), ...options }: RowsOptions = {},
+): AsyncGenerator<string[][]> {
+  if (await holdsRejectedRows(path)) {
+    input.rejected_rows = true
+    yield* originalRows(readAsItIs(path, rejectedFormat, { ...options, input }), format.header)
+  } else yield* readAsItIs(path, format, { ...options, input })
+}
+
+const rejectedFormat = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
+
+/** A file that cannot be read so is none; why it cannot be read is told by who reads it by its profile. */
+async function holdsRejectedRows(path: string): Promise<boolean> {
+  try {
+    for await (const [first] of readAsItIs(path, rejectedFormat, {}))
+      if (first !== undefined) return isRejectedHeader(first)
+  } catch {
+    return false
+  }
+  return false
+}
+
+async function* originalRows(rows: AsyncGenerator<string[][]>, header: boolean): AsyncGenerator<string[][]> {
+  let begun = false
+  for await (const batch of rows) {
+    const cells = batch
+      .filter((row) => !wasDropped(row))
+      .map((row) => row.slice(verdictColumns.length).map(originalCell))
+    if (begun || cells.length === 0) yield cells
+    else {
+      begun = true
+      yield header ? cells : cells.slice(1)
+    }
+  }
+}
+
+async function* readAsItIs(
+  path: string,
+  format: FileProfile['format'],
+  { input = unknownInput(), ...options }: RowsOptions,
 ): AsyncGenerator<string[][]> {
   let reader: RowReader | null = null
   let sample = ''

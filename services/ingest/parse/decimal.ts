@@ -73,6 +73,13 @@ function isSpace(code: number): boolean {
 
 const powers = Array.from({ length: 16 }, (_, n) => 10 ** n)
 
+/** An amount in minor units as a decimal with a point: `-4.00`. */
+export function minorText(minor: number, digits: number): string {
+  const text = String(Math.abs(minor)).padStart(digits + 1, '0')
+  const whole = `${minor < 0 ? '-' : ''}${text.slice(0, text.length - digits)}`
+  return digits === 0 ? whole : `${whole}.${text.slice(-digits)}`
+}
+
 /** An exact sum of decimals and products of two. Stays in plain numbers until one would no longer be exact. */
 export class ExactSum {
   #small = 0

@@ -1,9 +1,10 @@
 import type { ReceiptLine, TransactionKind } from '#schemas/events.ts'
 import { maxAmountMinor } from '#streams/domain/transaction.ts'
 import { minorDigits } from '../parse/currency.ts'
-import { ExactSum } from '../parse/decimal.ts'
+import { ExactSum, minorText } from '../parse/decimal.ts'
 import type { FileProfile } from '../profile.ts'
 import type { Reason } from '../verdicts.ts'
+import { field } from './fields.ts'
 import { type KindCode, kindCodes, type MappedRow } from './row.ts'
 
 /** What a receipt comes to. */
@@ -17,6 +18,15 @@ export interface Receipt {
   readonly lines: readonly ReceiptLine[]
   readonly itemsCount: number
   readonly categories: readonly string[]
+}
+
+/** Why rows are no receipt. */
+export interface ReceiptFault {
+  readonly reason: Reason
+  /** Index into `fieldsOf`. */
+  readonly field: number
+  /** What the receipt comes to; null where each row has its own value in the field. */
+  readonly value: string | null
 }
 
 const maxItems = 2_147_483_647
@@ -40,24 +50,25 @@ export class ReceiptBuilder {
   }
 
   /** `rows` is not empty and in file order. The sum is exact and rounded once, half to even. */
-  build(rows: readonly MappedRow[]): Receipt | Reason {
+  build(rows: readonly MappedRow[]): Receipt | ReceiptFault {
     const first = rows[0]!
     this.#sum.reset()
     let occurredAtMs = first.occurredAtMs
     for (const row of rows) {
-      if (row.client !== first.client || row.kind !== first.kind) return 'client_mismatch'
+      if (row.client !== first.client) return fault('client_mismatch', field.client)
+      if (row.kind !== first.kind) return fault('client_mismatch', field.kind)
       occurredAtMs = Math.min(occurredAtMs, row.occurredAtMs)
       this.#addRow(this.#sum, row)
     }
     const signedMinor = this.#sum.toMinor(this.#digits)
-    if (signedMinor === null || Math.abs(signedMinor) > maxAmountMinor) return 'amount_out_of_range'
+    if (signedMinor === null || Math.abs(signedMinor) > maxAmountMinor) return fault('amount_out_of_range', field.value)
     const kind = kindOf(first.kind, signedMinor)
     const direction = kind === 'REFUND' && (this.#refundsAreNegative || first.kind === kindCodes.bySign) ? -1 : 1
     const amountMinor = kind === 'VOID' ? 0 : signedMinor * direction
-    if (kind !== 'VOID' && amountMinor === 0) return 'zero_amount'
-    if (amountMinor < 0) return 'negative_amount'
+    if (kind !== 'VOID' && amountMinor === 0) return fault('zero_amount', field.value, this.textOf(signedMinor))
+    if (amountMinor < 0) return fault('negative_amount', field.value, this.textOf(signedMinor))
     const lines = this.#withLines ? this.#lines(rows, direction) : []
-    if (lines === null) return 'amount_out_of_range'
+    if (lines === null) return fault('amount_out_of_range', field.value)
     return {
       first,
       kind,
@@ -67,6 +78,11 @@ export class ReceiptBuilder {
       itemsCount: this.#itemsOf(rows),
       categories: distinct(rows.map((row) => row.category)),
     }
+  }
+
+  /** An amount as verdicts show it. */
+  textOf(minor: number): string {
+    return minorText(minor, this.#digits)
   }
 
   #addRow(sum: ExactSum, row: MappedRow): void {
@@ -109,6 +125,10 @@ export class ReceiptBuilder {
     for (const row of rows) items += row.quantityScale === 0 ? Math.abs(row.quantityMantissa) : 1
     return Math.min(items, maxItems)
   }
+}
+
+function fault(reason: Reason, fieldIndex: number, value: string | null = null): ReceiptFault {
+  return { reason, field: fieldIndex, value }
 }
 
 function kindOf(code: KindCode, signedMinor: number): Receipt['kind'] {

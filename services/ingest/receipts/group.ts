@@ -1,14 +1,27 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EventEncoder } from '#schemas/encoder.ts'
-import type { TransactionRecorded } from '#schemas/events.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
-import { Buckets, bucketPath, readLines, readManifest, writeManifest } from '../files/buckets.ts'
+import { DistinctCount } from '../distinct.ts'
+import { Buckets, readLines, readManifest, writeManifest } from '../files/buckets.ts'
 import type { FileInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
-import { addTally, emptyTally, type Reason, reject, type Tally } from '../verdicts.ts'
-import { type Receipt, ReceiptBuilder } from './build-receipt.ts'
-import { type EventWithoutId, ReceiptIds } from './identity.ts'
+import { VerdictWriter } from '../verdict-files.ts'
+import {
+  addTally,
+  emptyTally,
+  FirstVerdicts,
+  reject,
+  shownValue,
+  type Tally,
+  type Verdict,
+  type VerdictCode,
+} from '../verdicts.ts'
+import { type Receipt, ReceiptBuilder, type ReceiptFault } from './build-receipt.ts'
+import { field } from './fields.ts'
+import { type OutlierFindings, Outliers } from './outliers.ts'
+import { frame } from './prepared-events.ts'
+import { ReceiptEvents } from './receipt-events.ts'
+import { References } from './references.ts'
 import { decodeRow, type KindCode, kindCodes, type MappedRow, type SpoiltRow } from './row.ts'
 import type { SpillManifest } from './spill.ts'
 
@@ -22,6 +35,11 @@ export interface GroupManifest {
   /** Verdicts of both passes: accepted and rejected rows sum to the rows of the file. */
   readonly tally: Tally
   readonly receipts: FileTotals
+  /** Verdicts of both passes, the first ones by row; a receipt's at its first row. */
+  readonly verdicts: readonly Verdict[]
+  readonly outliers: OutlierFindings
+  /** Refunds and voids that name what they are of: see `readReferences`. */
+  readonly references: number
   /** What the file was found to be. */
   readonly input: FileInput
 }
@@ -47,6 +65,8 @@ export interface GroupOptions {
   readonly batchId: string
   readonly partitions: number
   readonly encoder: EventEncoder<'TransactionRecorded'>
+  /** Directory of the batch's verdicts; without it none are kept but those of the manifest. */
+  readonly verdictsDirectory?: string
   readonly onProgress?: (share: number) => void
   readonly signal?: AbortSignal
 }
@@ -61,26 +81,18 @@ export async function groupReceipts(options: GroupOptions): Promise<GroupManifes
   const manifestPath = join(options.directory, 'manifest.json')
   const done = await readManifest<GroupManifest>(manifestPath)
   if (done?.key === options.key) return done
-  const files = await Buckets.create<Uint8Array>(options.directory, options.rows.buckets, Buffer.concat)
-  const pass = new GroupPass(options, files)
+  const pass = await GroupPass.open(options)
   try {
     for (let bucket = 0; bucket < options.rows.buckets; bucket++) {
       await pass.group(bucket)
       options.onProgress?.((bucket + 1) / options.rows.buckets)
     }
-    await files.finish()
+    const manifest = await pass.finish()
+    await writeManifest(manifestPath, manifest)
+    return manifest
   } finally {
-    await files.close()
+    await pass.close()
   }
-  const manifest: GroupManifest = {
-    key: options.key,
-    buckets: options.rows.buckets,
-    tally: pass.tally,
-    receipts: pass.totals(),
-    input: options.rows.input,
-  }
-  await writeManifest(manifestPath, manifest)
-  return manifest
 }
 
 /** Rows of one receipt, as far as they are held. */
@@ -95,70 +107,154 @@ interface Groups {
   spoilt: boolean
 }
 
+/** What the pass writes. */
+interface Outputs {
+  readonly files: Buckets
+  readonly outliers: Outliers
+  readonly references: References
+  readonly verdicts: VerdictWriter | null
+}
+
 class GroupPass {
-  readonly tally = emptyTally()
   readonly #options: GroupOptions
-  readonly #files: Buckets<Uint8Array>
+  readonly #out: Outputs
+  readonly #tally = emptyTally()
+  readonly #first = new FirstVerdicts()
   readonly #builder: ReceiptBuilder
-  readonly #ids: ReceiptIds
-  readonly #clients = new Set<string>()
-  readonly #attributes: readonly string[]
+  readonly #events: ReceiptEvents
+  readonly #clients = new DistinctCount()
   readonly #totals = { receipts: 0, sales: 0, refunds: 0, voids: 0, clients: 0, grossMinor: 0, refundedMinor: 0 }
 
-  constructor(options: GroupOptions, files: Buckets<Uint8Array>) {
+  private constructor(options: GroupOptions, out: Outputs) {
     this.#options = options
-    this.#files = files
+    this.#out = out
     this.#builder = new ReceiptBuilder(options.profile)
-    this.#ids = new ReceiptIds(options.profile)
-    this.#attributes = Object.keys(options.profile.columns.attributes)
-    addTally(this.tally, options.rows.tally)
+    this.#events = new ReceiptEvents(options.profile, options.batchId)
+    addTally(this.#tally, options.rows.tally)
+    for (const verdict of options.rows.verdicts) this.#first.add(verdict)
   }
 
-  totals(): FileTotals {
-    return { ...this.#totals, clients: this.#clients.size }
+  static async open(options: GroupOptions): Promise<GroupPass> {
+    const { directory, rows, profile, verdictsDirectory } = options
+    return new GroupPass(options, {
+      files: await Buckets.create(directory, rows.buckets),
+      outliers: await Outliers.create(directory, profile),
+      references: await References.create(directory),
+      verdicts:
+        verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'receipts', rows.rows),
+    })
+  }
+
+  /** Makes everything durable; what the pass has come to. */
+  async finish(): Promise<GroupManifest> {
+    const { files, outliers, references, verdicts } = this.#out
+    const findings = await outliers.finish((amountMinor, rows) =>
+      this.#tell('outlier', rows, field.value, this.#builder.textOf(amountMinor)),
+    )
+    await references.finish()
+    await verdicts?.finish()
+    await files.finish()
+    const { key, rows } = this.#options
+    return {
+      key,
+      buckets: rows.buckets,
+      tally: this.#tally,
+      receipts: { ...this.#totals, clients: this.#clients.size },
+      verdicts: this.#first.list(),
+      outliers: findings,
+      references: references.count,
+      input: rows.input,
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const part of Object.values(this.#out)) await part?.close()
   }
 
   async group(bucket: number): Promise<void> {
     const { rowsDirectory, profile, signal } = this.#options
     const receipts = new Map<string, Groups>()
     const seen = profile.identical_rows === 'drop' ? new Map<string, Set<string>>() : null
-    this.#ids.beginBucket()
+    this.#events.beginBucket()
     for await (const lines of readLines(rowsDirectory, bucket)) {
       signal?.throwIfAborted()
       for (const line of lines) {
         const row = decodeRow(line)
         if (seen !== null && 'client' in row && !isFirst(seen, row.key, line)) {
-          reject(this.tally, 'duplicate_row', 1)
+          this.#reject({ reason: 'duplicate_row', field: field.none, value: null }, [row], 1)
           continue
         }
-        if (profile.grain === 'line') collect(receipts, row, profile.system.numbers_cover_kinds)
+        if (profile.grain === 'line') this.#collect(receipts, row)
         else if ('client' in row) this.#settle([row], 1)
       }
-      await this.#files.drain()
+      await this.#drain()
     }
-    for (const { byKind, spoilt } of receipts.values())
+    for (const { byKind, spoilt } of receipts.values()) {
       for (const { rows, count } of byKind.values())
-        if (spoilt) reject(this.tally, 'incomplete_receipt', count)
+        if (spoilt && count === rows.length) this.#reject(incomplete, rows, count)
         else this.#settle(rows, count)
-    await this.#files.drain()
+    }
+    await this.#drain()
+    await this.#out.outliers.endBucket()
+  }
+
+  async #drain(): Promise<void> {
+    await this.#out.files.drain()
+    await this.#out.verdicts?.drain()
+    await this.#out.references.drain()
+  }
+
+  #collect(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow): void {
+    const group = groupOf(receipts, row, this.#options.profile.system.numbers_cover_kinds)
+    if (group === null) return
+    group.count++
+    if (group.rows.length < maxRowsHeld) group.rows.push(row as MappedRow)
+    // Said at once of a row that is not held; the others hear of it with their receipt.
+    else this.#out.verdicts?.add(row.number, tooLarge.reason, tooLarge.field, null)
   }
 
   #settle(rows: readonly MappedRow[], count: number): void {
-    const verdict = count > rows.length ? 'too_large' : this.#publishable(rows)
-    if (verdict === null) this.tally.acceptedRows += count
-    else reject(this.tally, verdict, count)
+    const fault = count > rows.length ? tooLarge : this.#publishable(rows)
+    if (fault === null) this.#tally.acceptedRows += count
+    else this.#reject(fault, rows, count)
+  }
+
+  /** `rows` as far as they are held, `count` of them in all. */
+  #reject({ reason, field: fieldIndex, value }: ReceiptFault, rows: readonly MappedRow[], count: number): void {
+    reject(this.#tally, reason, count)
+    const numbers = rows.map(({ number }) => number)
+    this.#tell(reason, numbers, fieldIndex, value, () => textOf(rows[0]!, fieldIndex))
+  }
+
+  /** Writes a verdict on every row of a receipt down; `shown` is its value where the rows have it. */
+  #tell(
+    code: VerdictCode,
+    rows: readonly number[],
+    fieldIndex: number,
+    value: string | null,
+    shown: () => string | null = () => null,
+  ): void {
+    for (const row of rows) this.#out.verdicts?.add(row, code, fieldIndex, value)
+    const row = rows[0]!
+    if (!this.#first.wants(row)) return
+    const name = this.#options.rows.fields[fieldIndex]?.name ?? null
+    this.#first.add({ row, code, field: name, value: value ?? shown() })
   }
 
   /** Deals out the event of a receipt; null, or why there is none. */
-  #publishable(rows: readonly MappedRow[]): Reason | null {
+  #publishable(rows: readonly MappedRow[]): ReceiptFault | null {
     const receipt = this.#builder.build(rows)
-    if (typeof receipt === 'string') return receipt
+    if ('reason' in receipt) return receipt
     const { encoder, partitions, rows: file } = this.#options
-    const value = encoder.encode(this.#eventOf(receipt))
-    if (value.length > maxEventBytes) return 'too_large'
+    const event = this.#events.of(receipt)
+    const value = encoder.encode(event)
+    if (value.length > maxEventBytes) return tooLarge
     const key = Buffer.from(receipt.first.client)
     const bucket = Math.floor(((receipt.first.number - 1) * file.buckets) / file.rows)
-    this.#files.append(bucket, frame(receipt.first.number, partitionOf(key, partitions), key, value))
+    this.#out.files.append(bucket, frame(receipt.first.number, partitionOf(key, partitions), key, value))
+    if (receipt.kind !== 'VOID') this.#out.outliers.add(receipt.amountMinor, rows)
+    if (event.original_transaction_id !== null)
+      this.#out.references.add(event.client_id, event.original_transaction_id, rows)
     this.#count(receipt)
     return null
   }
@@ -175,40 +271,6 @@ class GroupPass {
     } else totals.voids++
     this.#clients.add(first.client)
   }
-
-  #eventOf(receipt: Receipt): TransactionRecorded {
-    const { first } = receipt
-    const { batchId, profile } = this.#options
-    const event: EventWithoutId = {
-      client_id: first.client,
-      kind: receipt.kind,
-      occurred_at: receipt.occurredAtMs,
-      amount_minor: receipt.amountMinor,
-      currency: profile.currency,
-      source: `upload:${batchId}`,
-      store_id: orNull(first.store),
-      terminal_id: orNull(first.terminal),
-      receipt_number: orNull(first.receipt),
-      original_transaction_id: this.#ids.originalOf(first),
-      payment_method: orNull(first.payment),
-      batch_id: batchId,
-      items_count: receipt.itemsCount,
-      categories: receipt.categories,
-      lines: receipt.lines,
-      discount_minor: 0,
-      bonus_earned_minor: 0,
-      bonus_spent_minor: 0,
-      attributes: this.#attributesOf(first),
-    }
-    return { transaction_id: this.#ids.idOf(first, event), ...event }
-  }
-
-  #attributesOf(row: MappedRow): Record<string, string> {
-    const attributes: Record<string, string> = {}
-    for (let i = 0; i < this.#attributes.length; i++)
-      if (row.attributes[i]) attributes[this.#attributes[i]!] = row.attributes[i]!
-    return attributes
-  }
 }
 
 /**
@@ -224,7 +286,11 @@ function isFirst(seen: Map<string, Set<string>>, key: string, line: string): boo
   return true
 }
 
-function collect(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow, oneKind: boolean): void {
+const tooLarge: ReceiptFault = { reason: 'too_large', field: field.receipt, value: null }
+const incomplete: ReceiptFault = { reason: 'incomplete_receipt', field: field.receipt, value: null }
+
+/** The rows that a row belongs to; null for one that only spoils its receipt. */
+function groupOf(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow, oneKind: boolean): Group | null {
   let groups = receipts.get(row.key)
   if (groups === undefined) {
     groups = { byKind: new Map(), spoilt: false }
@@ -232,7 +298,7 @@ function collect(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow, oneK
   }
   if (!('client' in row)) {
     groups.spoilt = true
-    return
+    return null
   }
   const kind = oneKind ? kindCodes.bySign : row.kind
   let group = groups.byKind.get(kind)
@@ -240,49 +306,11 @@ function collect(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow, oneK
     group = { rows: [], count: 0 }
     groups.byKind.set(kind, group)
   }
-  group.count++
-  if (group.rows.length < maxRowsHeld) group.rows.push(row)
+  return group
 }
 
-function orNull(text: string): string | null {
-  return text === '' ? null : text
-}
-
-/** One event in a bucket: length of the rest (4), first row (8, double), partition (4), key length (2), key, value. */
-const headBytes = 18
-
-function frame(firstRow: number, partition: number, key: Uint8Array, value: Uint8Array): Uint8Array {
-  const bytes = Buffer.allocUnsafe(headBytes + key.length + value.length)
-  bytes.writeUInt32LE(bytes.length - 4, 0)
-  bytes.writeDoubleLE(firstRow, 4)
-  bytes.writeUInt32LE(partition, 12)
-  bytes.writeUInt16LE(key.length, 16)
-  bytes.set(key, headBytes)
-  bytes.set(value, headBytes + key.length)
-  return bytes
-}
-
-export interface PreparedEvent {
-  readonly firstRow: number
-  readonly partition: number
-  readonly key: Uint8Array
-  readonly value: Uint8Array
-}
-
-/** Events of a bucket in the order of the file. */
-export async function readEvents(directory: string, bucket: number): Promise<PreparedEvent[]> {
-  const bytes = await readFile(bucketPath(directory, bucket))
-  const events: PreparedEvent[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const end = at + 4 + bytes.readUInt32LE(at)
-    const keyEnd = at + headBytes + bytes.readUInt16LE(at + 16)
-    events.push({
-      firstRow: bytes.readDoubleLE(at + 4),
-      partition: bytes.readUInt32LE(at + 12),
-      key: bytes.subarray(at + headBytes, keyEnd),
-      value: bytes.subarray(keyEnd, end),
-    })
-    at = end
-  }
-  return events.sort((a, b) => a.firstRow - b.firstRow)
+/** What a row has in a field that is a fault of its receipt; null for others. */
+function textOf(row: MappedRow, fieldIndex: number): string | null {
+  if (fieldIndex === field.receipt) return shownValue(row.receipt)
+  return fieldIndex === field.client ? shownValue(row.client) : null
 }

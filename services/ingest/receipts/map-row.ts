@@ -4,8 +4,9 @@ import type { ColumnIndex } from '../files/columns.ts'
 import { compileDateFormats } from '../parse/date-format.ts'
 import { type Decimal, type NumberFormat, parseDecimal, withAlikeMarks } from '../parse/decimal.ts'
 import { wallTimeToUtc, zoneOffsets } from '../parse/zone.ts'
-import type { FileProfile } from '../profile.ts'
+import { type FileProfile, optionalFields } from '../profile.ts'
 import type { Reason } from '../verdicts.ts'
+import { field } from './fields.ts'
 import { type KindCode, kindCodes, type MappedRow } from './row.ts'
 
 /** Separates the parts of a key; may not occur in one, because the parts are trimmed texts of cells. */
@@ -13,6 +14,13 @@ const separator = '\u001f'
 
 const maxTextBytes = 256
 const maxDescriptionChars = 2_000
+/** Of a receipt's key, whose parts are four at most. */
+const maxKeyChars = 4 * maxTextBytes + 3
+
+const dayMs = 86_400_000
+
+/** How far beyond its upload a row may be dated where the profile does not say: a till in another time zone. */
+export const usualFutureDays = 1
 
 /**
  * Maps rows by a profile. One mapper is good for one file; `row` is filled anew by each call, so that a row costs no
@@ -20,6 +28,8 @@ const maxDescriptionChars = 2_000
  */
 export class RowMapper {
   readonly row: MappedRow = emptyRow()
+  /** What the last rejection is about: an index into `fieldsOf`, or -1. */
+  fault: number = field.none
   readonly #profile: FileProfile
   readonly #columns: ColumnIndex
   readonly #toUtc: (text: string) => number
@@ -31,8 +41,13 @@ export class RowMapper {
   readonly #numbers: NumberFormat
   readonly #value: Decimal = { mantissa: 0, scale: 0 }
   readonly #quantity: Decimal = { mantissa: 1, scale: 0 }
+  readonly #latestMs: number
+  /** Fields that may not be empty by the profile's policy. */
+  readonly #required: readonly (typeof optionalFields)[number][]
 
-  constructor(profile: FileProfile, columns: ColumnIndex) {
+  /** `uploadedAtMs`: when the file came; rows may be dated a little later. Without it any date is good. */
+  constructor(profile: FileProfile, columns: ColumnIndex, uploadedAtMs = Number.POSITIVE_INFINITY) {
+    this.#latestMs = uploadedAtMs + (profile.dates.future_days ?? usualFutureDays) * dayMs
     this.#profile = profile
     this.#columns = columns
     const table = zoneOffsets(profile.time_zone)
@@ -55,6 +70,7 @@ export class RowMapper {
     this.#numbers = withAlikeMarks(profile.numbers)
     this.#integerClient = profile.client_id.written_as === 'integer'
     this.#defaults = defaultsOf(profile)
+    this.#required = optionalFields.filter((name) => this.#defaults[name] === null)
   }
 
   /** Null when the row is good so far, else why it is not. Receipts are judged later, when they are whole. */
@@ -62,10 +78,20 @@ export class RowMapper {
     const { row } = this
     row.number = number
     row.key = ''
-    if (cells.length < this.#columns.width) return 'bad_row'
+    const lacking = this.#columns.width - cells.length
+    if (lacking > 0) {
+      // A row that is cut short may still say which receipt lacks it.
+      this.#identify([...cells, ...Array<string>(lacking).fill('')])
+      return this.#reject('bad_row', field.none)
+    }
     const identified = this.#identify(cells)
     if (identified !== null) return identified
     return this.#client(cells) ?? this.#kindAndMoney(cells) ?? this.#texts(cells)
+  }
+
+  #reject(reason: Reason, fault: number): Reason {
+    this.fault = fault
+    return reason
   }
 
   /** Time, store, terminal, receipt number and the key they make. */
@@ -76,22 +102,37 @@ export class RowMapper {
     row.terminal = this.#text(cells, columns.terminal, 'terminal')
     row.receipt = columns.receipt < 0 ? '' : cells[columns.receipt]!.trim()
     row.occurredAtMs = this.#toUtc(cells[columns.occurredAt]!.trim())
-    if (tooLong(row.receipt) || tooLong(row.store) || tooLong(row.terminal)) return 'too_long'
-    const noDate = Number.isNaN(row.occurredAtMs) ? 'bad_date' : null
     const { identity } = this.#profile.system
     if (identity.length === 0) {
       // Rows of equal content must meet in one bucket, whatever their unmapped columns hold.
       row.key = cells[columns.client]!.trim() + separator + row.occurredAtMs
-      return noDate
+      return this.#tooLongPart() ?? this.#date()
     }
     let key = ''
     for (const part of identity) {
       const text = this.#identityPart(part)
-      if (text === '') return part === 'day' ? 'bad_date' : 'missing_receipt'
+      if (text === '')
+        return part === 'day'
+          ? this.#reject('bad_date', field.occurredAt)
+          : this.#reject('missing_receipt', part === 'receipt_number' ? field.receipt : field[part])
       key = key === '' ? text : key + separator + text
     }
-    row.key = key
-    return noDate
+    // A longer one has a part that is too long, as it is then in every row of the receipt: none is left to be spoilt.
+    if (key.length <= maxKeyChars) row.key = key
+    return this.#tooLongPart() ?? this.#date()
+  }
+
+  #tooLongPart(): Reason | null {
+    const { row } = this
+    if (tooLong(row.receipt)) return this.#reject('too_long', field.receipt)
+    if (tooLong(row.store)) return this.#reject('too_long', field.store)
+    return tooLong(row.terminal) ? this.#reject('too_long', field.terminal) : null
+  }
+
+  #date(): Reason | null {
+    const { occurredAtMs } = this.row
+    if (Number.isNaN(occurredAtMs)) return this.#reject('bad_date', field.occurredAt)
+    return occurredAtMs > this.#latestMs ? this.#reject('future_date', field.occurredAt) : null
   }
 
   #identityPart(part: FileProfile['system']['identity'][number]): string {
@@ -104,13 +145,13 @@ export class RowMapper {
   #client(cells: readonly string[]): Reason | null {
     let client = cells[this.#columns.client]!.trim()
     if (client === '') client = this.#defaults.client ?? ''
-    if (client === '') return 'missing_client'
+    if (client === '') return this.#reject('missing_client', field.client)
     if (this.#integerClient) {
       const digits = integerDigits(client)
-      if (digits < 0) return 'bad_client_id'
+      if (digits < 0) return this.#reject('bad_client_id', field.client)
       client = client.slice(0, digits)
     }
-    if (tooLong(client)) return 'bad_client_id'
+    if (tooLong(client)) return this.#reject('bad_client_id', field.client)
     this.row.client = client
     return null
   }
@@ -119,12 +160,14 @@ export class RowMapper {
     const { row } = this
     const columns = this.#columns
     const kind = this.#kindOf(cells)
-    if (kind === undefined) return 'unknown_kind'
+    if (kind === undefined) return this.#reject('unknown_kind', field.kind)
     row.kind = kind
-    if (columns.currency >= 0 && cells[columns.currency]!.trim() !== this.#profile.currency) return 'wrong_currency'
+    if (columns.currency >= 0 && cells[columns.currency]!.trim() !== this.#profile.currency)
+      return this.#reject('wrong_currency', field.currency)
     const numbers = this.#numbers
-    if (!parseDecimal(cells[columns.value]!, numbers, this.#value)) return 'bad_amount'
-    if (columns.quantity >= 0 && !parseDecimal(cells[columns.quantity]!, numbers, this.#quantity)) return 'bad_amount'
+    if (!parseDecimal(cells[columns.value]!, numbers, this.#value)) return this.#reject('bad_amount', field.value)
+    if (columns.quantity >= 0 && !parseDecimal(cells[columns.quantity]!, numbers, this.#quantity))
+      return this.#reject('bad_amount', field.quantity)
     row.valueMantissa = this.#value.mantissa
     row.valueScale = this.#value.scale
     row.quantityMantissa = this.#quantity.mantissa
@@ -146,20 +189,22 @@ export class RowMapper {
     row.category = this.#text(cells, columns.category, 'category')
     row.payment = this.#text(cells, columns.payment, 'payment')
     row.original = columns.original < 0 ? '' : cells[columns.original]!.trim()
-    if (row.kind === kindCodes.void && row.original === '') return 'missing_field'
+    if (row.kind === kindCodes.void && row.original === '') return this.#reject('missing_field', field.original)
     for (let i = 0; i < columns.attributes.length; i++) {
       const value = cells[columns.attributes[i]!.index]!.trim()
-      if (tooLong(value)) return 'too_long'
+      if (tooLong(value)) return this.#reject('too_long', field.attributes + i)
       row.attributes[i] = value
     }
-    if (row.description.length > maxDescriptionChars) return 'too_long'
-    if (tooLong(row.sku) || tooLong(row.category) || tooLong(row.payment) || tooLong(row.original)) return 'too_long'
+    if (row.description.length > maxDescriptionChars) return this.#reject('too_long', field.description)
+    if (tooLong(row.sku)) return this.#reject('too_long', field.sku)
+    if (tooLong(row.category)) return this.#reject('too_long', field.category)
+    if (tooLong(row.payment)) return this.#reject('too_long', field.payment)
+    if (tooLong(row.original)) return this.#reject('too_long', field.original)
     return this.#missing(row)
   }
 
   #missing(row: MappedRow): Reason | null {
-    for (const field of Object.keys(this.#defaults) as ('sku' | 'client')[])
-      if (this.#defaults[field] === null && row[field] === '') return 'missing_field'
+    for (const name of this.#required) if (row[name] === '') return this.#reject('missing_field', field[name])
     return null
   }
 

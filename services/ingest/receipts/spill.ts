@@ -5,7 +5,9 @@ import { findColumns, headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
 import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
-import { emptyTally, reject, type Tally } from '../verdicts.ts'
+import { VerdictWriter } from '../verdict-files.ts'
+import { emptyTally, FirstVerdicts, type Reason, reject, shownValue, type Tally, type Verdict } from '../verdicts.ts'
+import { type Field, fieldsOf } from './fields.ts'
 import { RowMapper } from './map-row.ts'
 import { encodeRow, encodeSpoilt } from './row.ts'
 
@@ -21,6 +23,9 @@ export interface SpillManifest {
   /** Rows of the file, without the header. */
   readonly rows: number
   readonly tally: Tally
+  /** Verdicts of this pass, the first ones by row. */
+  readonly verdicts: readonly Verdict[]
+  readonly fields: readonly Field[]
   /** What the file was found to be. */
   readonly input: FileInput
 }
@@ -30,14 +35,21 @@ export interface SpillOptions {
   readonly profile: FileProfile
   readonly directory: string
   readonly key: string
+  /** When the file came: rows may not be dated much later. Without it, any date is good. */
+  readonly uploadedAtMs?: number
+  /** Directory of the batch's verdicts; without it none are kept but those of the manifest. */
+  readonly verdictsDirectory?: string
   /** Hears the share of the file that was read, 0 to 1. */
   readonly onProgress?: (share: number) => void
   readonly signal?: AbortSignal
 }
 
-/** Bytes of a bucket aimed at: what the second pass holds in memory at once. */
-const bucketBytes = 3 * 1024 * 1024
-const maxBuckets = 256
+/**
+ * Bytes of a bucket aimed at: what the second pass holds in memory at once, several times over until it is swept. Each
+ * bucket is an open file and a piece of a buffer in the first.
+ */
+const bucketBytes = 1.5 * 1024 * 1024
+const maxBuckets = 512
 
 /**
  * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`, and
@@ -47,22 +59,22 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   const manifestPath = join(options.directory, 'manifest.json')
   const done = await readManifest<SpillManifest>(manifestPath)
   if (done?.key === options.key) return done
-  const buckets = await Buckets.create<string>(options.directory, await bucketsFor(options.path), joined)
-  const pass = new SpillPass(options, buckets)
+  const { directory, key, path, verdictsDirectory } = options
+  const buckets = await Buckets.create(directory, await bucketsFor(path))
+  const verdicts = verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'rows', null)
+  const pass = new SpillPass(options, buckets, verdicts)
   try {
     await pass.run()
     await buckets.finish()
+    await verdicts?.finish()
   } finally {
     await buckets.close()
+    await verdicts?.close()
   }
-  const { buckets: count, rows, tally, input } = pass
-  const manifest: SpillManifest = { key: options.key, buckets: count, rows, tally, input }
+  const { buckets: count, rows, tally, fields, input } = pass
+  const manifest: SpillManifest = { key, buckets: count, rows, tally, verdicts: pass.first.list(), fields, input }
   await writeManifest(manifestPath, manifest)
   return manifest
-}
-
-function joined(parts: string[]): Uint8Array {
-  return Buffer.from(parts.join(''))
 }
 
 /** Compressed text is taken to be a tenth of its size. */
@@ -77,16 +89,20 @@ class SpillPass {
   readonly tally = emptyTally()
   rows = 0
   readonly input = unknownInput()
+  readonly first = new FirstVerdicts()
+  fields: readonly Field[] = []
   readonly #options: SpillOptions
-  readonly #files: Buckets<string>
+  readonly #files: Buckets
+  readonly #verdicts: VerdictWriter | null
   #mapper: RowMapper | null = null
   #lastKey = ''
   #lastBucket = 0
   #lastSpoilt = ''
 
-  constructor(options: SpillOptions, files: Buckets<string>) {
+  constructor(options: SpillOptions, files: Buckets, verdicts: VerdictWriter | null) {
     this.#options = options
     this.#files = files
+    this.#verdicts = verdicts
     this.buckets = files.count
   }
 
@@ -101,6 +117,7 @@ class SpillPass {
       signal?.throwIfAborted()
       this.#take(batch)
       await this.#files.drain()
+      await this.#verdicts?.drain()
     }
     if (this.rows === 0) throw fileEmpty(this.#mapper === null ? 'nothing' : 'header')
   }
@@ -108,8 +125,10 @@ class SpillPass {
   #take(rows: readonly (readonly string[])[]): void {
     for (const cells of rows) {
       if (this.#mapper === null) {
-        const { profile } = this.#options
-        this.#mapper = new RowMapper(profile, findColumns(profile, headerOf(profile.format, cells)))
+        const { profile, uploadedAtMs } = this.#options
+        const columns = findColumns(profile, headerOf(profile.format, cells))
+        this.#mapper = new RowMapper(profile, columns, uploadedAtMs)
+        this.fields = fieldsOf(profile, columns)
         if (profile.format.header) continue
       }
       this.#takeRow(this.#mapper, cells)
@@ -124,10 +143,18 @@ class SpillPass {
       return
     }
     reject(this.tally, reason, 1)
+    this.#verdicts?.add(row.number, reason, mapper.fault, null)
+    if (this.first.wants(row.number)) this.first.add(this.#verdictOn(row.number, reason, mapper.fault, cells))
     // Rows of one receipt mostly stand together; one mark spoils it as well as many.
-    if (row.key === '' || row.key === this.#lastSpoilt) return
+    if (this.#options.profile.grain === 'receipt' || row.key === '' || row.key === this.#lastSpoilt) return
     this.#lastSpoilt = row.key
     this.#files.append(this.#bucketOf(row.key), encodeSpoilt(row))
+  }
+
+  #verdictOn(row: number, code: Reason, fault: number, cells: readonly string[]): Verdict {
+    const field = this.fields[fault]
+    const value = cells[field?.column ?? -1]
+    return { row, code, field: field?.name ?? null, value: value === undefined ? null : shownValue(value.trim()) }
   }
 
   #bucketOf(key: string): number {

@@ -41,6 +41,7 @@ export interface NewUpload {
 
 /** A task as the worker takes it. */
 export interface UploadTask extends NewUpload {
+  readonly uploadedAtMs: number
   readonly attempts: number
   /** How long ago work on it was first begun. */
   readonly elapsedMs: number
@@ -97,6 +98,7 @@ interface TaskRow {
   content_sha256: string
   trace_id: string | null
   correlation_id: string | null
+  upload_timestamp: Date
   attempts: number
   elapsed_ms: number
   checkpoint: Checkpoint | Record<string, never>
@@ -104,7 +106,6 @@ interface TaskRow {
 
 interface UploadRow extends Omit<TaskRow, 'checkpoint' | 'elapsed_ms' | 'attempts' | 'trace_id' | 'correlation_id'> {
   uploaded_by_user_id: string | null
-  upload_timestamp: Date
   status: Status
   processing_start_time: Date | null
   processing_end_time: Date | null
@@ -171,7 +172,7 @@ export class UploadStore {
          from ingest.tasks t where t.task_id = $1 and b.batch_id = t.batch_id
          returning t.task_id, t.attempts, t.checkpoint, t.trace_id, t.correlation_id,
            (extract(epoch from clock_timestamp() - t.started_at) * 1000)::float8 as elapsed_ms, b.batch_id, b.file_name, b.original_file_path,
-           b.profile, b.size_bytes, b.content_sha256`,
+           b.profile, b.size_bytes, b.content_sha256, b.upload_timestamp`,
         [taskId],
       )
       return taskOf(rows[0]!)
@@ -314,6 +315,7 @@ function taskOf(row: TaskRow): UploadTask {
     sizeBytes: Number(row.size_bytes),
     sha256: row.content_sha256,
     trace: row.trace_id === null ? null : { traceId: row.trace_id, correlationId: row.correlation_id },
+    uploadedAtMs: row.upload_timestamp.getTime(),
     attempts: row.attempts,
     elapsedMs: row.elapsed_ms,
     checkpoint: 'acceptedFrom' in row.checkpoint ? (row.checkpoint as Checkpoint) : null,

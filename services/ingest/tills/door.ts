@@ -82,15 +82,18 @@ export class Door {
   }
 }
 
+function unconfirmed(ms: number): LoyaltyError {
+  return new LoyaltyError(
+    'log_unavailable',
+    `the log did not confirm within ${ms / 1_000} s; some of it may have been written, send all of them again`,
+    { retriable: true },
+  )
+}
+
 async function inTime(work: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    const error = new LoyaltyError(
-      'log_unavailable',
-      `the log did not confirm within ${ms / 1_000} s; some of it may have been written, send all of them again`,
-      { retriable: true },
-    )
-    timer = setTimeout(() => reject(error), ms)
+    timer = setTimeout(() => reject(unconfirmed(ms)), ms)
   })
   try {
     await Promise.race([work, late])

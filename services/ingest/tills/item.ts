@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { plainItem } from './plain-item.ts'
 import type { Rejection } from './rejection.ts'
 
 /** One transaction as a till sends it: the fields of TransactionRecorded, without those that the door fills in. */
@@ -81,6 +82,8 @@ export type TillTransaction = z.output<typeof tillTransaction>
 
 /** The transaction, or the first thing that is wrong with its shape. */
 export function readItem(input: unknown): TillTransaction | Rejection {
+  const plain = plainItem(input)
+  if (plain !== null) return plain
   const parsed = tillTransaction.safeParse(input)
   return parsed.success ? parsed.data : rejectionOf(parsed.error.issues[0]!, input)
 }

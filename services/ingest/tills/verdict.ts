@@ -87,7 +87,8 @@ function idOf(item: TillTransaction, occurredAtMs: number, principal: Principal)
     }
   if (keyed) {
     const lacking = lackingOf(identity, principal)
-    return lacking ?? transactionId(system, { ...identity, day: dayOf(occurredAtMs) })
+    const day = system.identity.includes('day') ? dayOf(occurredAtMs) : null
+    return lacking ?? transactionId(system, { ...identity, day })
   }
   if (given !== null) return idOfGiven(given, identity.kind, principal)
   const message =

@@ -275,6 +275,9 @@ describe('the API over its read models', () => {
         '/api/v1/clients/import',
         '/api/v1/management/data/upload',
         '/api/v1/management/tasks/{task_id}/status',
+        '/api/v1/management/dead-letters',
+        '/api/v1/management/dead-letters/{id}',
+        '/api/v1/management/dead-letters/replay',
         '/api/v1/service/status',
       ]),
     )

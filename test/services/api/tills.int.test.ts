@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
 import { eventually } from '../../support/eventually.ts'
+import { retailFile, upload } from '../ingest/support/world.ts'
 import { postTransactions, tillSale } from '../ingest/tills/support.ts'
 import { type ApiOverIngest, startApiOverIngest } from './support/api-over-ingest.ts'
 
@@ -91,4 +92,25 @@ test('while more is under way than can be held, a request is asked to come again
   send!.close()
   expect((await first).status).toBe(202)
   await eventually(async () => (await postTransactions(url, tillSale())).status === 202)
+})
+
+test('rejected rows of an upload come through as they are, and while it is read the answer says so', async () => {
+  const file = retailFile(3).replace('100.0', '')
+  const { body } = await upload(url, file, 'online-retail', 'shop.csv')
+  const rejected = () => fetch(`${url}/api/v1/management/data/uploads/${body.batch_id}/rejected?lang=en`)
+  const response = await eventually(async () => {
+    const answer = await rejected()
+    if (answer.status === 200) return answer
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([503, 'verdicts_not_ready'])
+    return null
+  })
+  expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8')
+  expect(response.headers.get('content-language')).toBe('en')
+  const lines = (await response.text()).split('\r\n')
+  expect(lines.map((line) => line.split(',').slice(0, 2).join())).toEqual([
+    'loyalty_row,loyalty_reason',
+    '1,missing_client',
+    '2,incomplete_receipt',
+    '',
+  ])
 })

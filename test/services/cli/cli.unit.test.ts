@@ -17,7 +17,8 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 /** Every verb, in words. */
 const verbs = [
   ...['start', 'demo', 'ingest', 'day', 'segments', 'generate', 'rebuild', 'migrate', 'topics', 'check-config'],
-  ...['cut-points show', 'cut-points calibrate', 'cut-points publish', 'client show', 'clients export', 'dlq list'],
+  ...['cut-points show', 'cut-points calibrate', 'cut-points publish', 'client show', 'clients export'],
+  ...['dlq list', 'dlq show', 'dlq fix', 'dlq replay', 'dlq discard', 'dlq actions'],
   'features export',
 ]
 
@@ -48,7 +49,7 @@ describe('the command line', () => {
   })
 
   const given = (...args: string[]) => args
-  const events = ['generate', '--out', '/nowhere/traffic.csv', '--events']
+  const events = ['generate', '--to', '/nowhere/traffic.csv', '--events']
   const meaningless = [
     ...['x', '0', '-1', '1.5', '', '1e3', '99999999999999999999'].map((limit) =>
       given('dlq', 'list', '--limit', limit),
@@ -57,6 +58,11 @@ describe('the command line', () => {
     given(...events, '5', '--clients', '0'),
     given(...events, '5', '--seed', '-1'),
     ...['0', 'fast', '-5'].map((rate) => given(...events, '5', '--rate', rate)),
+    ...['-1', '91%', '1', 'few'].map((share) => given(...events, '5', '--refunds', share)),
+    ...['traffic.txt', 'ftp://x', 'http://', ''].map((to) => given('generate', '--to', to)),
+    given(...events, '5', '--from', '2024-02-30'),
+    given(...events, '5', '--currency', 'rubles'),
+    given(...events, '5', '--batch', '1001'),
     ...['2011-13-01', '2011-02-30', '2011-06-11,', 'tomorrow', ''].map((date) =>
       given('features', 'export', '--as-of', date),
     ),
@@ -129,7 +135,7 @@ describe('the command line', () => {
 
   it('writes generated traffic to a file without any engine', async () => {
     const file = join(scratch, 'traffic.csv')
-    const { code, out } = await runHere(['generate', '--events', '500', '--clients', '20', '--out', file, '--json'])
+    const { code, out } = await runHere(['generate', '--events', '500', '--clients', '20', '--to', file, '--json'])
     expect(code).toBe(0)
     expect(JSON.parse(out)).toMatchObject({ events: 500 })
   })

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TransactionRecorded } from '#schemas/events.ts'
-import { generatedColumns, generateToFile } from '#services/cli/generate.ts'
 import { encodedTransactions } from '#services/cli/generator/encoded.ts'
+import { tillItemOf } from '#services/cli/generator/till-item.ts'
+import { generatedColumns, generateToFile } from '#services/cli/generator/to-file.ts'
 import { type GeneratorOptions, TransactionGenerator } from '#services/cli/generator/transactions.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
@@ -103,9 +105,29 @@ describe('generated transactions', () => {
     expect(new Date(sales.at(-1)!.occurred_at).toISOString().slice(0, 10)).toBe('2024-12-30')
   })
 
-  it('carry lines that add up to the receipt when detailed', () => {
-    for (const event of events({ events: 500, detailed: true }).filter(({ kind }) => kind !== 'VOID'))
-      expect(event.lines.reduce((sum, line) => sum + line.amount_minor, 0)).toBe(event.amount_minor)
+  it('carry lines of different articles that add up to the receipt when detailed; a void repeats those of its sale', () => {
+    const all = events({ events: 5_000, detailed: true })
+    const byId = new Map(all.map((event) => [event.transaction_id, event]))
+    for (const { kind, lines, amount_minor, original_transaction_id } of all) {
+      expect(new Set(lines.map(({ sku }) => sku)).size).toBe(lines.length)
+      if (kind === 'VOID') expect(lines).toEqual(byId.get(original_transaction_id!)!.lines)
+      else expect(lines.reduce((sum, line) => sum + line.amount_minor, 0)).toBe(amount_minor)
+    }
+    expect(all.filter(({ kind }) => kind === 'VOID').length).toBeGreaterThan(10)
+  })
+
+  it('are of stores of different sizes, with tills to match', () => {
+    const all = events({ detailed: true, stores: 10, distribution: 'uniform' })
+    const byStore = countBy(all, ({ store_id }) => store_id!)
+    const tills = countBy([...new Set(all.map(({ terminal_id }) => terminal_id!))], (till) => till.split('/')[0]!)
+    expect(byStore.size).toBe(10)
+    expect(byStore.get('store-001')! / byStore.get('store-010')!).toBeGreaterThan(4)
+    expect(tills.get('store-001')!).toBeGreaterThan(tills.get('store-010')!)
+  })
+
+  it('have other receipts with other options, also with the same seed', () => {
+    const numbers = new Set(events({ events: 100 }).map(({ transaction_id }) => transaction_id))
+    expect(events({ events: 101 }).filter(({ transaction_id }) => numbers.has(transaction_id))).toEqual([])
   })
 
   it.each([{ events: 0 }, { clients: 0.5 }, { refundShare: -0.1 }, { refundShare: 0.8, voidShare: 0.3 }])(
@@ -141,17 +163,55 @@ describe('a generated file', () => {
   })
   afterAll(() => dir.remove())
 
-  it('has a header and one row an event, with amounts in major units', async () => {
+  it('has a header and one row a line of a receipt, with amounts in major units', async () => {
     const path = join(dir.path, 'receipts.csv')
     const progress: number[] = []
-    const report = await generateToFile(path, { ...options, events: 6_000 }, (events) => progress.push(events))
+    const more = { ...options, events: 6_000 }
+    const report = await generateToFile(path, more, { onProgress: (count) => progress.push(count) })
     const [header, ...rows] = (await readFile(path, 'utf8')).trimEnd().split('\n')
     expect(header).toBe(generatedColumns.join(','))
-    expect(rows).toHaveLength(6_000)
+    const all = events({ events: 6_000, detailed: true })
+    expect(rows).toHaveLength(all.reduce((sum, { lines }) => sum + lines.length, 0))
     const row =
-      /^\d+,c\d{6},(SALE|REFUND|VOID),\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z,\d+\.\d\d,RUB,store-\d{3},\S+,\w+,\d+,\d*$/
+      /^\w+-\d+,c\d{6},(SALE|REFUND|VOID),\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z,RUB,store-\d{3},\S+,\w+,[\w-]*,A\d+,\w+,\d,\d+\.\d\d$/
     expect(rows.filter((text) => !row.test(text))).toEqual([])
     expect(progress.at(-1)).toBe(6_000)
-    expect(report.events).toBe(6_000)
+    expect(report).toMatchObject({ events: 6_000, interrupted: false })
+    expect(report.per_second).toBeGreaterThan(0)
+  })
+
+  it.each([
+    ['traffic.ndjson.gz', gunzipSync],
+    ['traffic.ndjson.zst', zstdDecompressSync],
+  ])('%s unpacks to what a till would send, line by line', async (name, unpack) => {
+    const path = join(dir.path, name)
+    await generateToFile(path, { ...options, events: 2_500 })
+    const lines = unpack(await readFile(path))
+      .toString()
+      .trimEnd()
+      .split('\n')
+    expect(lines.map((line) => JSON.parse(line))).toEqual(events({ events: 2_500, detailed: true }).map(tillItemOf))
+  })
+
+  it('ends early when it is asked to, and is whole as far as it goes', async () => {
+    const path = join(dir.path, 'early.ndjson.gz')
+    const stop = new AbortController()
+    const report = await generateToFile(path, options, { signal: stop.signal, onProgress: () => stop.abort() })
+    expect(report.interrupted).toBe(true)
+    expect(report.events).toBeLessThan(50_000)
+    expect(
+      gunzipSync(await readFile(path))
+        .toString()
+        .trimEnd()
+        .split('\n'),
+    ).toHaveLength(report.events)
+  })
+
+  it.each([
+    ['traffic.txt', {}],
+    ['traffic.csv', { currency: 'GBP' }],
+  ])('is refused: %s %o', async (name, more) => {
+    const writing = generateToFile(join(dir.path, name), { ...options, ...more })
+    await expect(writing).rejects.toMatchObject({ code: 'generator_options' })
   })
 })

@@ -67,7 +67,7 @@ describe('traffic in the log', () => {
 
   it('is paced when a rate is given', async () => {
     await log.admin.ensureTopics(topicSpecs(topics, 4))
-    const report = await generateToLog({ log, registry, topics, ratePerSecond: 1_000 }, { ...options, events: 200 })
+    const report = await generateToLog({ log, registry, topics }, { ...options, events: 200 }, { ratePerSecond: 1_000 })
     expect(report.seconds).toBeGreaterThan(0.15)
   })
 

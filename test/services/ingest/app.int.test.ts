@@ -220,6 +220,15 @@ describe('reading', () => {
       'get /api/v1/management/tasks/{task_id}/status',
       'get /api/v1/management/data/uploads',
       'get /api/v1/management/data/uploads/{batch_id}',
+      'get /api/v1/management/dead-letters',
+      'get /api/v1/management/dead-letters/groups',
+      'post /api/v1/management/dead-letters/preview',
+      'post /api/v1/management/dead-letters/replay',
+      'post /api/v1/management/dead-letters/discard',
+      'get /api/v1/management/dead-letters/actions',
+      'get /api/v1/management/dead-letters/actions/{action_id}',
+      'get /api/v1/management/dead-letters/{id}',
+      'get /api/v1/management/data/uploads/{batch_id}/rejected',
       'get /api/v1/management/data/sources',
       'post /api/v1/management/data/sources/{name}/run',
     ])
@@ -228,7 +237,14 @@ describe('reading', () => {
 
 test('the schema goes back to nothing and forward again', async () => {
   const back = await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory, target: 0 })
-  expect(back.applied).toEqual(['-0009-sources', '-0004-trace', '-0003-waiting', '-0002-clock', '-0001-uploads'])
+  expect(back.applied).toEqual([
+    '-0009-sources',
+    '-0008-dead-letters',
+    '-0004-trace',
+    '-0003-waiting',
+    '-0002-clock',
+    '-0001-uploads',
+  ])
   const { rows } = await pool.query(`select table_name from information_schema.tables where table_schema = 'ingest'`)
   expect(rows).toEqual([{ table_name: 'schema_migrations' }])
   expect((await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory })).applied).toEqual([
@@ -236,5 +252,7 @@ test('the schema goes back to nothing and forward again', async () => {
     '0002-clock',
     '0003-waiting',
     '0004-trace',
+    '0008-dead-letters',
+    '0009-sources',
   ])
 })

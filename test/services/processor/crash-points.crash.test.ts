@@ -15,7 +15,7 @@ import {
 } from '../../support/loyalty/projections.ts'
 import { withStores } from '../../support/loyalty/stored.ts'
 import { type LogPlace, StreamWorld } from '../../support/loyalty/stream-world.ts'
-import { jan10, traffic } from '../../support/loyalty/traffic.ts'
+import { jan10, strays, traffic } from '../../support/loyalty/traffic.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 /** Passed once or twice in a run of this size. */
@@ -84,14 +84,17 @@ class Run {
         communication_preferences: { sms: true },
       })
     await publisher.transactions(traffic(1))
+    await publisher.misplaced(strays(1))
   }
 
   async goOn(): Promise<void> {
     const { publisher } = this.world
     await publisher.transactions(traffic(2))
+    await publisher.misplaced(strays(2))
     await publisher.erase('c1')
     await publisher.day(jan10 + 120)
     await publisher.transactions(traffic(3))
+    await publisher.misplaced(strays(3))
   }
 
   /** After the processor has caught up: ends it, checks everything that must hold, and answers what there is. */
@@ -103,7 +106,7 @@ class Run {
       await checkStores(this.world, stores, { caughtUp: true })
       return checkInvariants(this.world, stores)
     })
-    return { outcome, projected: await this.#projections.check() }
+    return { outcome, projected: withoutPlaces(await this.#projections.check()) }
   }
 
   async close(): Promise<void> {
@@ -113,6 +116,17 @@ class Run {
     await this.#databases.drop()
     await this.#directory.remove()
   }
+}
+
+/** Where a record came to stand behind those that other partitions passed on differs from run to run. */
+function withoutPlaces(projected: Projected): Projected {
+  const placeless = (rows: Projected['transactions']) =>
+    rows
+      .map(({ log_offset: _, ...row }) => row)
+      .map((row) => [JSON.stringify(row), row] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, row]) => row)
+  return { ...projected, transactions: placeless(projected.transactions), effects: placeless(projected.effects) }
 }
 
 async function undisturbed(engines: Engines, kafka: string[] | null): Promise<End> {

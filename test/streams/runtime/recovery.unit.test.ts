@@ -31,6 +31,11 @@ function traffic(round: number) {
   })
 }
 
+/** Sales of clients that always come in the wrong partition, so that their order is the same in every run. */
+function strays(round: number) {
+  return Array.from({ length: 12 }, (_, i) => sale(`stray${i % 4}`, { transaction_id: `s${round}-${i}` }))
+}
+
 async function begin() {
   driver = await TopologyDriver.open({ settings })
   const { publisher } = driver
@@ -39,6 +44,7 @@ async function begin() {
   await publisher.cutPoints([30], [1, 3], [5_000])
   await publisher.day(jan10)
   await publisher.transactions(traffic(1))
+  await publisher.misplaced(strays(1))
 }
 
 async function goOn() {
@@ -46,6 +52,7 @@ async function goOn() {
   await publisher.transactions(traffic(2))
   await publisher.day(jan10 + 120)
   await publisher.transactions(traffic(3))
+  await publisher.misplaced(strays(2))
 }
 
 async function undisturbed(): Promise<Outcome> {

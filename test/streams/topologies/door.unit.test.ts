@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { eventType, frameLength, parseSchema, writeFrame } from '#schemas/codec.ts'
 import { reducedDecoder } from '#schemas/decoder.ts'
 import { type Encodable, EventEncoder } from '#schemas/encoder.ts'
+import { forwardHeaders } from '#schemas/forward.ts'
 import { schemaText } from '#schemas/published.ts'
 import { textAt } from '#schemas/transaction-scan.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
@@ -121,13 +122,17 @@ function agree(record: LogRecord, readers = decoder, partition = record.key === 
 describe('the door of a task', () => {
   test('takes in what the rules take in, as the same entry, and refuses the rest for the same reasons', () => {
     const outcomes: Record<string, number> = {}
-    const check = (event: Recorded) => {
-      const outcome = agree(recordOf(encoder.encode(event), event.client_id))
+    const partition = fc.option(fc.nat(2), { nil: undefined })
+    const check = (event: Recorded, at: number | undefined, marked: boolean) => {
+      const record = recordOf(encoder.encode(event), event.client_id)
+      const headers = marked ? { [forwardHeaders.partition]: Buffer.from('2') } : {}
+      const outcome = agree({ ...record, headers }, decoder, at)
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
     }
-    fc.assert(fc.property(transaction, check), { numRuns: 3_000 })
+    fc.assert(fc.property(transaction, partition, fc.boolean(), check), { numRuns: 3_000 })
     expect(outcomes.taken).toBeGreaterThan(300)
     expect(outcomes.dead).toBeGreaterThan(300)
+    expect(outcomes.forward).toBeGreaterThan(50)
   })
 
   test('builds no transaction for a record that is plainly valid, also beyond ASCII', () => {
@@ -203,11 +208,14 @@ describe('the door of a task', () => {
     }
   })
 
-  test('refuses a missing key, the key of another client, the partition of another', () => {
+  test('refuses a missing key and the key of another client; passes on, once, what belongs elsewhere', () => {
     const value = encoder.encode(plain)
     expect(agree(recordOf(value, null))).toBe('dead')
     expect(agree(recordOf(value, 'annb'))).toBe('dead')
     const other = (partitionOf(Buffer.from('anna'), 3) + 1) % 3
-    expect(agree(recordOf(value, 'anna'), decoder, other)).toBe('dead')
+    expect(agree(recordOf(value, 'anna'), decoder, other)).toBe('forward')
+    const marked = { ...recordOf(value, 'anna'), headers: { [forwardHeaders.offset]: Buffer.from('1') } }
+    expect(agree(marked, decoder, other)).toBe('dead')
+    expect(agree(marked)).toBe('taken')
   })
 })

@@ -1,8 +1,12 @@
 import { afterEach, expect, test } from 'vitest'
 import { decodeDeadLetterHeaders } from '#schemas/dead-letter.ts'
 import { decoderOf } from '#schemas/decoder.ts'
+import { forwardedFrom, forwardHeaders } from '#schemas/forward.ts'
+import { schemaText } from '#schemas/published.ts'
+import { registerAll } from '#schemas/registry.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { eventually } from '../../support/eventually.ts'
+import { readBlocks } from '../../support/loyalty/blocks.ts'
 import { type DriverOptions, TopologyDriver } from '../../support/loyalty/driver.ts'
 import { sale } from '../../support/loyalty/publisher.ts'
 import { ruleLoader } from '../../support/loyalty/rule-classifier.ts'
@@ -174,14 +178,118 @@ test('poison goes to dead letters with its reason and raw bytes, and its neighbo
   expect(decodeDeadLetterHeaders(letters[3]!.headers).schemaId).toBe(9_999)
 })
 
-test('a record in a partition its key does not belong to is a dead letter', async () => {
+test('a record in a partition its key does not belong to is passed on with its bytes and headers, and counts once', async () => {
+  const { publisher, worker } = await started({ partitions: 4 })
+  const record = { ...publisher.encode(sale('anna')), headers: { origin: Buffer.from('till 7') } }
+  const proper = partitionOf(record.key!, 4)
+  const wrong = (proper + 1) % 4
+  await publisher.raw(wrong, record)
+  await driver.settled(worker)
+  const [original] = driver.log.records(driver.topics.transactions, wrong)
+  const [passedOn] = driver.log.records(driver.topics.transactions, proper)
+  expect(passedOn).toMatchObject({ key: record.key, value: record.value, headers: record.headers })
+  expect(forwardedFrom(passedOn!.headers)).toEqual({
+    ...{ partition: wrong, offset: original!.offset, timestampMs: original!.timestampMs },
+  })
+  expect(await driver.check()).toMatchObject({ accepted: 1, dead: 0, forwarded: 1, countSum: 1 })
+  expect(driver.steps.reduce((sum, { forwarded }) => sum + forwarded, 0)).toBe(1)
+})
+
+test('a till that always takes the wrong partition does not stop a task', async () => {
+  const { publisher, worker } = await started({ partitions: 2, settings: { deadLetterWindow: 20, maxStepRecords: 9 } })
+  const events = Array.from({ length: 40 }, (_, i) => sale(`c${i % 7}`))
+  await publisher.misplaced([...events, events[3]!])
+  await driver.settled(worker)
+  expect(driver.stopped).toEqual([])
+  expect(await driver.check()).toMatchObject({ accepted: 40, duplicates: 1, dead: 0, forwarded: 41 })
+})
+
+test.each([
+  ['was passed on before', { [forwardHeaders.offset]: Buffer.from('3') }, 'was forwarded before'],
+  ['has headers so large that it might not fit', { note: Buffer.alloc(65_536) }, 'bytes of headers'],
+])('a record in a wrong partition that %s is a dead letter', async (_, headers, detail) => {
   const { publisher, worker } = await started({ partitions: 4, settings: { deadLetterShare: 1 } })
   const record = publisher.encode(sale('anna'))
   const wrong = (partitionOf(record.key!, 4) + 1) % 4
-  await publisher.raw(wrong, record)
+  await publisher.raw(wrong, { ...record, headers })
   await driver.settled(worker)
-  const letters = driver.log.records(driver.topics.deadLetters, wrong)
-  expect(letters.map(({ headers }) => decodeDeadLetterHeaders(headers).reason)).toEqual(['wrong_partition'])
+  const [letter] = driver.log.records(driver.topics.deadLetters, wrong)
+  expect(decodeDeadLetterHeaders(letter!.headers)).toMatchObject({ reason: 'wrong_partition' })
+  expect(decodeDeadLetterHeaders(letter!.headers).detail).toContain(detail)
+  expect(driver.log.records(driver.topics.transactions)).toHaveLength(1)
+})
+
+test('a record that was passed on and is refused where it belongs is a dead letter there', async () => {
+  const { publisher, worker } = await started({ partitions: 2, settings: { deadLetterShare: 1 } })
+  const event = sale('anna')
+  await publisher.transactions([event])
+  await driver.settled(worker)
+  await publisher.misplaced([{ ...event, amount_minor: 7 }])
+  await driver.settled(worker)
+  expect(await driver.check()).toMatchObject({ accepted: 1, dead: 1, forwarded: 1 })
+  const [letter] = driver.log.records(driver.topics.deadLetters)
+  expect(decodeDeadLetterHeaders(letter!.headers)).toMatchObject({ reason: 'conflicting_duplicate' })
+})
+
+test('a state that is built again passes nothing on again', async () => {
+  const { publisher, worker } = await started({ partitions: 2 })
+  await publisher.misplaced([sale('anna'), sale('boris'), sale('clara')])
+  await driver.settled(worker)
+  await worker.close()
+  driver.loseStore(0)
+  driver.loseStore(1)
+  const restarted = await driver.startWorker()
+  await driver.settled(restarted)
+  expect(driver.log.records(driver.topics.transactions)).toHaveLength(6)
+  expect(await driver.check()).toMatchObject({ accepted: 3, forwarded: 3 })
+})
+
+test('wrongly placed sales, refunds and voids give the rows that rightly placed ones give', async () => {
+  const events = Array.from({ length: 60 }, (_, i) => {
+    const id = `w${i}`
+    if (i % 7 === 6)
+      return sale(`c${(i - 3) % 5}`, {
+        transaction_id: id,
+        kind: 'REFUND',
+        amount_minor: 300,
+        original_transaction_id: `w${i - 3}`,
+      })
+    return sale(`c${i % 5}`, { transaction_id: id, occurred_at: (jan10 - (i % 9)) * dayMs })
+  })
+  const rowsOf = async (misplaced: (index: number) => boolean) => {
+    const { publisher, worker } = await started({ partitions: 3, settings: { maxStepRecords: 5 } })
+    for (const [index, event] of events.entries())
+      await (misplaced(index) ? publisher.misplaced([event]) : publisher.transactions([event]))
+    await driver.settled(worker)
+    const { rows } = await driver.check()
+    await driver.close()
+    return rows
+  }
+  expect(await rowsOf((index) => index % 3 === 0)).toEqual(await rowsOf(() => false))
+})
+
+test('what an unknown schema wrote is taken in soon after it is registered, and published again', async () => {
+  const { publisher, worker } = await started({ partitions: 1, settings: { deadLetterShare: 1 } })
+  const later = schemaText('TransactionRecorded').replace('One receipt', 'A receipt')
+  const { key, value } = publisher.encode(sale('anna'))
+  const unregistered = Buffer.from(value!)
+  const schemaId = (await registerAll(driver.registry, driver.topics)).TransactionsAccepted + 1
+  unregistered.writeUInt32BE(schemaId, 1)
+  await publisher.raw(0, { key, value: unregistered })
+  await publisher.transactions([sale('anna')])
+  await driver.settled(worker)
+  const [letter] = driver.log.records(driver.topics.deadLetters)
+  expect(decodeDeadLetterHeaders(letter!.headers)).toMatchObject({ reason: 'unknown_schema', schemaId })
+  expect(await driver.registry.register('transactions-value', later)).toBe(schemaId)
+  const replayed = async () => {
+    await publisher.raw(0, { key: letter!.key, value: letter!.value })
+    await driver.settled(worker)
+    return (await readBlocks(driver, 0)).factOffsets.length === 2
+  }
+  await eventually(replayed, { timeoutMs: 5_000, everyMs: 500 })
+  const letters = driver.log.records(driver.topics.deadLetters).length
+  expect(await replayed(), 'again it is a duplicate').toBe(true)
+  expect(driver.log.records(driver.topics.deadLetters)).toHaveLength(letters)
 })
 
 test('while the registry is out of reach a task waits, and nothing becomes a dead letter', async () => {

@@ -14,6 +14,8 @@ export interface Blocks {
   /** Position after each step. */
   readonly positions: readonly TaskPosition[]
   readonly dead: ReadonlySet<number>
+  /** Offsets of records that were passed on to other partitions. */
+  readonly forwarded: ReadonlySet<number>
   /** Offset of each transaction that counted, in the order of the log. */
   readonly factOffsets: readonly number[]
   /** Effects by client and key of the transaction that they are on (`sumKey`). */
@@ -51,6 +53,7 @@ export function checkCover({ from, positions }: Blocks, input: readonly LogRecor
 class BlocksRead implements Blocks {
   readonly positions: TaskPosition[] = []
   readonly dead = new Set<number>()
+  readonly forwarded = new Set<number>()
   readonly factOffsets: number[] = []
   readonly effects: Sums = new Map()
   readonly batches = new Map<string, BatchTally>()
@@ -71,8 +74,8 @@ class BlocksRead implements Blocks {
     assert.equal(position.transactions, block.to_offset, 'a position is where its block ends')
     if (open === null) this.#begin(position, block)
     else {
-      const { part: _p, dead: _d, ...rest } = position
-      const { part: _q, dead: _e, ...first } = open.position
+      const { part: _p, dead: _d, forwarded: _f, ...rest } = position
+      const { part: _q, dead: _e, forwarded: _g, ...first } = open.position
       assert.deepEqual(rest, first, 'parts of a block have one position')
       assert.equal(block.from_offset, open.block.from_offset)
     }
@@ -102,7 +105,7 @@ class BlocksRead implements Blocks {
   }
 
   #collect(
-    { dead }: TaskPosition,
+    { dead, forwarded = [] }: TaskPosition,
     { facts, adjustments, batches, from_offset: from, to_offset: to }: TransactionsAccepted,
   ) {
     const within = (offset: number) => assert.ok(offset >= from && offset < to, `${offset} is not in ${from}–${to}`)
@@ -110,6 +113,11 @@ class BlocksRead implements Blocks {
       within(offset)
       assert.ok(!this.dead.has(offset), `offset ${offset} is dead twice`)
       this.dead.add(offset)
+    }
+    for (const offset of forwarded) {
+      within(offset)
+      assert.ok(!this.forwarded.has(offset), `offset ${offset} is passed on twice`)
+      this.forwarded.add(offset)
     }
     for (const fact of facts) {
       within(fact.offset)

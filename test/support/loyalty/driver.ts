@@ -115,11 +115,13 @@ export class TopologyDriver implements World {
   /** Resolves once the tasks of these workers have taken in everything, no sweep runs, and all partitions are owned. */
   async settled(...workers: Worker<LoyaltyContext>[]): Promise<void> {
     await eventually(async () => {
+      // Positions first: a step that one of them counts in may have passed records on to another partition.
+      const running = workers.flatMap(({ tasks }) => tasks.filter(({ state }) => state === 'running'))
+      const positions = new Map(running.map(({ partition, position }) => [partition, position]))
       const ends = await this.log.admin.endOffsets(this.topics.transactions)
       const control = (await this.log.admin.endOffsets(this.topics.control))[0]!
-      const tasks = workers.flatMap((worker) => worker.tasks)
       return ends.every((end, partition) => {
-        const position = tasks.find((task) => task.partition === partition && task.state === 'running')?.position
+        const position = positions.get(partition)
         return (
           position != null && position.transactions >= end && position.control >= control && position.sweep === null
         )

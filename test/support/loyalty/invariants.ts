@@ -4,6 +4,7 @@ import type { StateStore } from '#streams/state/state-store.ts'
 import { controlEventOf, emptyContext, foldContext, type LoyaltyContext } from '#streams/topologies/context.ts'
 import type { ControlEvents } from '#streams/topologies/wire.ts'
 import { type Blocks, checkCover, readBlocks, readLetters } from './blocks.ts'
+import { checkForwards } from './forwards.ts'
 import { digestOf, type Folded, foldLedgers, referenceSums, sumOf } from './ledgers.ts'
 import { checkRows, readChanges, readRows, valuesOf } from './rows.ts'
 import { checkStored, type Logged } from './stored.ts'
@@ -17,6 +18,7 @@ export interface Outcome {
   readonly accepted: number
   readonly duplicates: number
   readonly dead: number
+  readonly forwarded: number
   readonly countSum: number
   readonly grossSum: number
   readonly netSum: number
@@ -36,6 +38,7 @@ export async function checkInvariants(world: World, stores: Stores = new Map()):
   const partitions = (await world.log.admin.partitions(world.topics.transactions))!
   for (let partition = 0; partition < partitions; partition++)
     outcomes.push(await checkPartition(world, context, partition, stores.get(partition)))
+  await checkForwards(world)
   const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((sum, outcome) => sum + of(outcome), 0)
   return {
     rows: Object.assign({}, ...outcomes.map(({ rows }) => rows)),
@@ -43,6 +46,7 @@ export async function checkInvariants(world: World, stores: Stores = new Map()):
     accepted: sum(({ accepted }) => accepted),
     duplicates: sum(({ duplicates }) => duplicates),
     dead: sum(({ dead }) => dead),
+    forwarded: sum(({ forwarded }) => forwarded),
     countSum: sum(({ countSum }) => countSum),
     grossSum: sum(({ grossSum }) => grossSum),
     netSum: sum(({ netSum }) => netSum),
@@ -105,6 +109,11 @@ async function checkPartition(
     'dead letters are those of the blocks',
   )
   const folded = await logged.fold(Number.POSITIVE_INFINITY)
+  assert.deepEqual(
+    folded.forwarded.map(({ offset }) => offset),
+    [...blocks.forwarded].sort(byNumber),
+    'what was passed on is what belongs to other partitions',
+  )
   checkSums(blocks, folded)
   const rows = await readRows(world, partition)
   await checkRows(world, context, folded.clients, rows)
@@ -117,6 +126,7 @@ async function checkPartition(
     accepted: folded.acceptedOffsets.length,
     duplicates: folded.duplicates,
     dead: blocks.dead.size,
+    forwarded: blocks.forwarded.size,
     countSum: count,
     grossSum: gross,
     netSum: net,

@@ -25,6 +25,8 @@ export interface Folded {
   /** The same transactions in ledgers of the plainest kind. */
   readonly references: ReadonlyMap<string, ReferenceLedger>
   readonly acceptedOffsets: readonly number[]
+  /** Records that belong to other partitions. */
+  readonly forwarded: readonly LogRecord[]
   readonly duplicates: number
   readonly batches: ReadonlyMap<string, BatchTally>
   /** Effects by client and key of the transaction that they are on (`sumKey`). */
@@ -32,8 +34,8 @@ export interface Folded {
 }
 
 /**
- * Folds a partition's records. Invariant 6: each is accepted, or repeats what is in a ledger, or is in dead letters for
- * the very reason for which it is refused here. Errors: those of `assert`.
+ * Folds a partition's records. Invariant 6: each is accepted, or repeats what is in a ledger, or belongs to another
+ * partition, or is in dead letters for the very reason for which it is refused here. Errors: those of `assert`.
  */
 export async function foldLedgers(
   world: World,
@@ -50,6 +52,7 @@ export async function foldLedgers(
     await decoder.read(record.value)
     const intake = takeIn(record, decoder, programme!, partition)
     if (intake.kind === 'transaction') fold.take(record, intake.transaction, intake.event.batch_id)
+    else if (intake.outcome.kind === 'forward') fold.forwarded.push(record)
     else if (intake.outcome.kind === 'dead') fold.refuse(record, intake.outcome.reason, intake.batchId)
     else assert.fail(`the schema of offset ${record.offset} could not be had`)
   }
@@ -60,6 +63,7 @@ class Fold implements Folded {
   readonly clients = new Map<string, Client>()
   readonly references = new Map<string, ReferenceLedger>()
   readonly acceptedOffsets: number[] = []
+  readonly forwarded: LogRecord[] = []
   readonly batches = new Map<string, BatchTally>()
   readonly effects: Sums = new Map()
   duplicates = 0

@@ -98,6 +98,14 @@ export class Publisher {
     )
   }
 
+  /** To the partition behind the right one, as a till with another partitioner would. */
+  async misplaced(events: readonly Encodable<'TransactionRecorded'>[]): Promise<void> {
+    for (const event of events) {
+      const record = this.encode(event)
+      await this.raw((partitionOf(record.key!, this.partitions) + 1) % this.partitions, record)
+    }
+  }
+
   async profile(event: Encodable<'ClientProfileChanged'>): Promise<void> {
     const value = new EventEncoder('ClientProfileChanged', this.#ids.ClientProfileChanged).encode(event)
     await this.#toClient(event.client_id, value)

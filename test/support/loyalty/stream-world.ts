@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { openRegistry } from '#schemas/registry.ts'
 import { type Topics, topicsOf } from '#schemas/topics.ts'
+import { havePassed, haveSettled, recordEnds, untilDecided } from '#services/ingest/completion.ts'
 import { type RunningRegistry, startRegistry } from '#services/registry/program.ts'
 import type { ClassifierLoader } from '#streams/classifier/classifier.ts'
 import { fileClassifierLoader, listModelCards } from '#streams/classifier/file-classifier-loader.ts'
@@ -81,15 +82,22 @@ export class StreamWorld implements World {
 
   /** Resolves once all tasks have committed past everything published so far, with no sweep running. */
   async settled(timeoutMs = 60_000): Promise<void> {
-    const ends = await this.log.admin.endOffsets(this.topics.transactions)
     const control = (await this.log.admin.endOffsets(this.topics.control))[0]!
+    const ending = async () => {
+      await untilDecided(this.log, this.topics.transactions)
+      return recordEnds(this.log, this.topics.transactions)
+    }
+    let ends = await ending()
+    const passed = async () => {
+      const positions = await readPositions(this.log, this.topics.accepted)
+      return havePassed(positions, ends) && haveSettled(positions, control)
+    }
     await eventually(
       async () => {
-        const positions = await readPositions(this.log, this.topics.accepted)
-        return positions.every((position, partition) => {
-          if (position === null) return false
-          return position.transactions >= ends[partition]! && position.control >= control && position.sweep === null
-        })
+        if (!(await passed())) return false
+        // What was passed on from one partition to another has to be taken in there, too.
+        ends = await ending()
+        return passed()
       },
       { timeoutMs, everyMs: 100, what: 'all tasks past everything published' },
     )

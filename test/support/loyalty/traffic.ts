@@ -28,6 +28,22 @@ export function traffic(round: number) {
   ]
 }
 
+/**
+ * Transactions of clients who only shop at a till that takes the wrong partition, so that their order is that of the log
+ * in every run: sales, a refund, a repetition and one with other content.
+ */
+export function strays(round: number) {
+  const sales = Array.from({ length: 10 }, (_, i) =>
+    sale(`stray${i % 4}`, {
+      transaction_id: `s${round}-${i}`,
+      occurred_at: (jan10 - i) * dayMs,
+      amount_minor: 100 * (i + round),
+    }),
+  )
+  const refund = { transaction_id: `s${round}-r`, amount_minor: 50, original_transaction_id: `s${round}-1` }
+  return [...sales, sale('stray1', { ...refund, kind: 'REFUND' }), sales[2]!, { ...sales[3]!, amount_minor: 1 }]
+}
+
 function clientOf(round: number, i: number): string {
   return `c${(i * 7 + round) % 30}`
 }

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { reasons, reasonTexts } from '#services/ingest/verdicts.ts'
 import { lineHeader, lineProfile, prepareText } from '../support/prepare.ts'
 
 /** Verdicts on the given rows, and what would be published. */
@@ -12,10 +11,6 @@ async function judge(rows: readonly string[], profile = lineProfile(), header = 
 }
 
 const good = 'R1,17,2011-06-15 12:00,2.50,2,A'
-
-test('every reason has a sentence', () => {
-  expect(Object.keys(reasonTexts).sort()).toEqual(Object.keys(reasons).sort())
-})
 
 test('a good row is published as a receipt', async () => {
   const { published, rejected, acceptedRows } = await judge([good])

@@ -1,15 +1,20 @@
 import { rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { decoderOf } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
 import { type FileProfile, parseProfile } from '#services/ingest/profile.ts'
-import { type GroupManifest, groupReceipts, readEvents } from '#services/ingest/receipts/group.ts'
+import { type GroupManifest, groupReceipts } from '#services/ingest/receipts/group.ts'
+import { readEvents } from '#services/ingest/receipts/prepared-events.ts'
 import { type SpillManifest, spillRows } from '#services/ingest/receipts/spill.ts'
+import { keepVerdicts, verdictsPath } from '#services/ingest/verdict-files.ts'
 import { MemoryRegistry } from '../../../support/memory-registry.ts'
 import { tempDir } from '../../../support/temp-dir.ts'
 
 export const batchId = '00000000-0000-4000-8000-000000000001'
+
+/** When the files of the tests come. */
+export const uploadedAtMs = Date.UTC(2012, 0, 15, 12)
 
 /** A small profile of receipt lines; `changes` replaces parts of it. */
 export function lineProfile(changes: Record<string, unknown> = {}): FileProfile {
@@ -56,13 +61,19 @@ export async function prepareFile(path: string, profile: FileProfile, key = 'tes
   }
 }
 
+/** Also keeps the verdicts, below `dir` as below a data directory. */
 export async function prepareIn(dir: string, path: string, profile: FileProfile, key = 'test'): Promise<Prepared> {
   const registry = new MemoryRegistry()
   const rowsDirectory = join(dir, 'rows')
   const directory = join(dir, 'events')
-  const rows = await spillRows({ path, profile, directory: rowsDirectory, key })
+  const verdictsDirectory = verdictsPath(dir, batchId)
+  const rows = await spillRows({ path, profile, directory: rowsDirectory, key, uploadedAtMs, verdictsDirectory })
   const encoder = new EventEncoder('TransactionRecorded', await registry.idOf('TransactionRecorded'))
-  const events = await groupReceipts({ profile, rowsDirectory, rows, directory, key, batchId, partitions: 4, encoder })
+  const grouping = { profile, rowsDirectory, rows, directory, key, batchId, partitions: 4, encoder, verdictsDirectory }
+  const events = await groupReceipts(grouping)
+  const { fields, input } = rows
+  const about = { fileName: 'file.csv', storedPath: relative(dir, path), format: profile.format }
+  await keepVerdicts(verdictsDirectory, { ...about, delimiter: input.delimiter, rows: rows.rows, fields })
   const decoder = decoderOf(registry, 'TransactionRecorded')
   const published: TransactionRecorded[] = []
   for (let bucket = 0; bucket < events.buckets; bucket++)

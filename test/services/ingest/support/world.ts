@@ -7,6 +7,7 @@ import type { ClientStateChanged } from '#schemas/events.ts'
 import { type Registry, registerAll } from '#schemas/registry.ts'
 import { type Topics, topicSpecs, topicsOf } from '#schemas/topics.ts'
 import { recordEnds } from '#services/ingest/completion.ts'
+import type { TransactionReference } from '#services/ingest/ports.ts'
 import { type IngestDeps, startIngest } from '#services/ingest/program.ts'
 import type { TaskView } from '#services/ingest/store/uploads.ts'
 import { UploadStore } from '#services/ingest/store/uploads.ts'
@@ -83,6 +84,21 @@ export async function clientRows(log: Log, registry: Registry, topics: Topics): 
   return [...rows.values()]
 }
 
+/** Client and id of every accepted transaction. */
+async function acceptedOf(log: Log, registry: Registry, topics: Topics): Promise<Set<string>> {
+  const decoder = decoderOf(registry, 'TransactionsAccepted')
+  const known = new Set<string>()
+  const ends = await log.admin.endOffsets(topics.accepted)
+  for (const [partition, end] of ends.entries())
+    for await (const { records } of readRange(log, topics.accepted, partition, 0, end))
+      for (const { value } of records) {
+        const decoded = await decoder.read(value)
+        if (decoded.kind !== 'ok') continue
+        for (const { client_id, transaction_id } of decoded.event.facts) known.add(`${client_id} ${transaction_id}`)
+      }
+  return known
+}
+
 /** The element at index floor(l · n) of the sorted values, for l = 1/5 … 4/5. */
 function quintiles(values: number[]): number[] {
   const sorted = values.sort((a, b) => a - b)
@@ -117,6 +133,10 @@ export function portsOver(log: Log, registry: Registry, topics: Topics) {
         const segments: Record<string, number> = { champions: 0, loyal: 0, at_risk: 0, new: 0, sleeping: 0 }
         for (const { segment } of await clientRows(log, registry, topics)) if (segment !== null) segments[segment]!++
         return { buyers: Object.values(segments).reduce((sum, count) => sum + count, 0), segments }
+      },
+      async unknown(references: readonly TransactionReference[]) {
+        const known = await acceptedOf(log, registry, topics)
+        return references.map(({ clientId, transactionId }) => !known.has(`${clientId} ${transactionId}`))
       },
     },
   }

@@ -1,0 +1,33 @@
+import type { Command } from 'commander'
+import { actionView } from '../../ingest/dead-letters/views.ts'
+import type { CliContext } from '../context.ts'
+import { readingNeeds, untilActionEnded, withDeadLetters } from '../dlq.ts'
+import { ordererOf, type SelectionOptions, selectionOptions, selectorOf } from '../dlq-options.ts'
+import { actionLines } from '../dlq-report.ts'
+
+interface Options extends SelectionOptions {
+  readonly because: string
+  readonly by?: string
+}
+
+export function dlqDiscardVerb(dlq: Command, context: CliContext): void {
+  selectionOptions(dlq.command('discard'))
+    .description('put open letters aside for good; they stay readable until the topic drops them')
+    .requiredOption('--because <reason>', 'why, for whoever looks later')
+    .option('--by <name>', 'who orders it (default: the account on this machine)')
+    .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  npm run -s loyalty -- dlq discard --reason conflicting_duplicate --because "typed twice at store 12"\n',
+    )
+    .action(async (options: Options) => {
+      const selector = selectorOf(options)
+      const action = await withDeadLetters(context, options, readingNeeds, async (parts) => {
+        const order = await parts.letters.orderDiscard(selector, options.because, ordererOf(options.by))
+        return untilActionEnded(context, parts, order.actionId)
+      })
+      if (options.json) return context.output.json(actionView(action))
+      for (const line of actionLines(action)) context.output.print(line)
+    })
+}

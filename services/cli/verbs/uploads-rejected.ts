@@ -1,0 +1,43 @@
+import { type Command, Option } from 'commander'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { openJudged, rejectedCsv, rejectedJson } from '../../ingest/rejected-rows.ts'
+import { UploadStore, type UploadView } from '../../ingest/store/uploads.ts'
+import { type Language, languages } from '../../ingest/verdicts.ts'
+import type { CliContext, CommonOptions } from '../context.ts'
+import { type Session, withSession } from '../session.ts'
+
+interface Options extends CommonOptions {
+  readonly lang: Language
+  readonly flags?: boolean
+}
+
+export function uploadsRejectedVerb(uploads: Command, context: CliContext): void {
+  uploads
+    .command('rejected')
+    .argument('<batch_id>')
+    .description('rejected rows of an upload with their reasons, as CSV to be corrected and ingested again')
+    .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
+    .addOption(new Option('--lang <language>', 'language of the sentences').choices(languages).default('en'))
+    .option('--flags', 'with the rows that were kept and flagged')
+    .option('--json', 'print one JSON object, with sentences in both languages')
+    .addHelpText(
+      'after',
+      '\nOf a receipt that was rejected all rows are there. Correct the cells and ingest the file as it is: the first columns,\nwhich tell the reason, are ignored.\n\nExamples:\n  npm run -s loyalty -- uploads rejected 7d0c3c52-6f0e-4a6e-9d7e-1b1f0c2f7a11 --lang ru > rejected.csv\n',
+    )
+    .action(async (batchId: string, options: Options) => {
+      await withSession(context, options, ['postgres'], async (session) => {
+        const upload = await uploadOf(session, batchId)
+        const judged = await openJudged(session.config.dataDir, upload, options.flags === true)
+        const pieces = options.json ? rejectedJson(batchId, judged) : rejectedCsv(judged, options.lang)
+        for await (const piece of pieces) await context.output.write(piece)
+      })
+    })
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+async function uploadOf(session: Session, batchId: string): Promise<UploadView> {
+  const upload = uuid.test(batchId) ? await new UploadStore(session.postgres()).upload(batchId) : null
+  if (upload !== null) return upload
+  throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`, { details: { batchId } })
+}

@@ -1,0 +1,73 @@
+import type { ProgrammeConfigured } from '#schemas/events.ts'
+import { isoOfDay } from '#streams/domain/calendar.ts'
+import type { BatchOutcome } from './accepted.ts'
+import type { ControlState } from './control.ts'
+import type { LateFlags } from './late-flags.ts'
+import type { ProgrammeFigures } from './ports.ts'
+import type { GroupManifest } from './receipts/group.ts'
+import type { OutlierRule, ReportVerdict, UploadReport } from './report.ts'
+import { FirstVerdicts, type Flag, sentences } from './verdicts.ts'
+
+/** What a report is made of. */
+export interface Findings {
+  readonly events: GroupManifest
+  readonly late: LateFlags
+  readonly outcome: BatchOutcome
+  readonly programme: ProgrammeConfigured
+  readonly control: ControlState
+  readonly figures: Awaited<ReturnType<ProgrammeFigures['read']>>
+  readonly seconds: Readonly<Record<string, number>>
+}
+
+export function reportOf(findings: Findings): UploadReport {
+  const { events, late, outcome, programme, figures, seconds } = findings
+  const { day, cutPoints } = findings.control
+  const { tally, input } = events
+  return {
+    lines: tally.acceptedRows + tally.rejectedRows,
+    rows: { accepted: tally.acceptedRows, rejected: tally.rejectedRows },
+    accepted: outcome.accepted,
+    sales: outcome.sales,
+    refunds: outcome.refunds,
+    voids: outcome.voids,
+    duplicates: outcome.duplicates,
+    dead_letters: outcome.dead,
+    rejected: tally.rejected,
+    flagged: flaggedOf(events, late),
+    outliers: ruleOf(events),
+    verdicts: verdictsOf(events, late),
+    clients: outcome.clients.size,
+    buyers: figures.buyers,
+    gross_minor: outcome.grossMinor,
+    refunded_minor: outcome.refundedMinor,
+    currency: programme.currency,
+    as_of: day === null ? null : isoOfDay(day),
+    cut_points: cutPoints && {
+      recency_days: cutPoints.recency_days,
+      frequency: cutPoints.frequency,
+      monetary_minor: cutPoints.monetary_minor,
+      basis: cutPoints.basis,
+    },
+    segments: figures.segments,
+    seconds,
+    input,
+  }
+}
+
+function flaggedOf({ outliers }: GroupManifest, { unknownOriginals }: LateFlags): Partial<Record<Flag, number>> {
+  return {
+    ...(outliers.flagged === 0 ? {} : { outlier: outliers.flagged }),
+    ...(unknownOriginals === 0 ? {} : { unknown_original: unknownOriginals }),
+  }
+}
+
+function ruleOf({ outliers }: GroupManifest): OutlierRule {
+  const { above_minor, max_minor, mads, median_minor, mad_minor } = outliers
+  return { above_minor, max_minor, mads, median_minor, mad_minor }
+}
+
+function verdictsOf(events: GroupManifest, late: LateFlags): ReportVerdict[] {
+  const first = new FirstVerdicts()
+  for (const verdict of [...events.verdicts, ...late.verdicts]) first.add(verdict)
+  return first.list().map((verdict) => ({ ...verdict, sentence: sentences[verdict.code] }))
+}

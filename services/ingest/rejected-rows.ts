@@ -1,0 +1,164 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { readManifest } from './files/buckets.ts'
+import { headerOf } from './files/columns.ts'
+import { csvLine, safeCell, verdictColumns } from './files/rejected-csv.ts'
+import { readRows } from './files/rows.ts'
+import type { UploadView } from './store/uploads.ts'
+import { readVerdicts, type VerdictManifest, type VerdictRecord, verdictsPath } from './verdict-files.ts'
+import { isFlag, type Language, sentences, shownValue, type Verdict } from './verdicts.ts'
+
+/** A row of an upload with what was found about it: one reason for which it was rejected, or the flags it was kept with. */
+export interface JudgedRow {
+  readonly row: number
+  readonly verdicts: readonly Verdict[]
+  /** As they stand in the original. */
+  readonly cells: readonly string[]
+}
+
+export interface JudgedFile {
+  readonly manifest: VerdictManifest
+  /** Names of the original's columns; `column_1` … where it has none. */
+  readonly header: readonly string[]
+  /** In the order of the file. */
+  readonly rows: AsyncIterable<JudgedRow>
+}
+
+/**
+ * The rejected rows of an upload, and with `flagged` those that were kept and flagged, put together from the original and
+ * the verdicts. Errors: `verdicts_not_ready` (try again), `verdicts_missing`.
+ */
+export async function openJudged(dataDir: string, upload: UploadView, flagged: boolean): Promise<JudgedFile> {
+  const directory = verdictsPath(dataDir, upload.batchId)
+  const manifest = await readManifest<VerdictManifest>(join(directory, 'manifest.json'))
+  if (manifest === null) throw withoutVerdicts(upload)
+  const original = join(dataDir, manifest.storedPath)
+  if (!existsSync(original)) throw withoutOriginal(upload, manifest)
+  const batches = readRows(original, manifest.format)
+  const first = await batches.next()
+  const firstRow = first.done ? [] : (first.value[0] ?? [])
+  const header = headerOf(manifest.format, firstRow) ?? firstRow.map((_, index) => `column_${index + 1}`)
+  const rows = async function* () {
+    let number = manifest.format.header ? -1 : 0
+    const judged = new Judged(directory, manifest, flagged)
+    for (let batch = first; !batch.done; batch = await batches.next())
+      for (const cells of batch.value) {
+        const verdicts = await judged.at(++number, cells)
+        if (verdicts !== null) yield { row: number, verdicts, cells }
+        if (judged.ended) return
+      }
+  }
+  return { manifest, header: header.map((name) => name.trim()), rows: rows() }
+}
+
+function withoutVerdicts({ batchId, status }: UploadView): LoyaltyError {
+  const details = { batch_id: batchId, status }
+  if (status === 'PENDING' || status === 'PROCESSING')
+    return new LoyaltyError('verdicts_not_ready', `upload ${batchId} is still being read; try again when it is`, {
+      retriable: true,
+      details,
+    })
+  return new LoyaltyError(
+    'verdicts_missing',
+    `no verdicts are kept of upload ${batchId}: it failed before its rows were judged, or an older version took it in; ` +
+      'upload the file again',
+    { details },
+  )
+}
+
+function withoutOriginal({ batchId }: UploadView, { storedPath }: VerdictManifest): LoyaltyError {
+  return new LoyaltyError(
+    'verdicts_missing',
+    `the file of upload ${batchId} is no longer at ${storedPath} of the data directory; put it back, or upload it again`,
+    { details: { batch_id: batchId, path: storedPath } },
+  )
+}
+
+/** Walks through the verdicts of a file as its rows go by. */
+class Judged {
+  ended = false
+  readonly #parts: AsyncGenerator<readonly VerdictRecord[]>
+  readonly #manifest: VerdictManifest
+  readonly #flagged: boolean
+  #records: readonly VerdictRecord[] = []
+  #next = 0
+
+  constructor(directory: string, manifest: VerdictManifest, flagged: boolean) {
+    this.#parts = readVerdicts(directory, manifest.rows)
+    this.#manifest = manifest
+    this.#flagged = flagged
+  }
+
+  /** What is to be told of a row, null where nothing is. Rows come in order; `ended` says that there is no other. */
+  async at(row: number, cells: readonly string[]): Promise<Verdict[] | null> {
+    if (this.#next >= this.#records.length) await this.#more()
+    if (this.#records[this.#next]?.row !== row) return null
+    const verdicts: Verdict[] = []
+    for (; this.#records[this.#next]?.row === row; this.#next++) {
+      const record = this.#records[this.#next]!
+      const code = this.#manifest.codes[record.code]!
+      if (!isFlag(code) || this.#flagged) verdicts.push(this.#verdictOf(record, code, cells))
+    }
+    return verdicts.length === 0 ? null : verdicts
+  }
+
+  async #more(): Promise<void> {
+    this.#next = 0
+    do {
+      const part = await this.#parts.next()
+      this.ended = part.done === true
+      this.#records = part.done ? [] : part.value
+    } while (this.#records.length === 0 && !this.ended)
+  }
+
+  #verdictOf({ row, field, value }: VerdictRecord, code: Verdict['code'], cells: readonly string[]): Verdict {
+    const named = this.#manifest.fields[field]
+    const cell = cells[named?.column ?? -1]
+    return {
+      row,
+      code,
+      field: named?.name ?? null,
+      value: value ?? (cell === undefined ? null : shownValue(cell.trim())),
+    }
+  }
+}
+
+const chunkChars = 64 * 1024
+
+/**
+ * Rejected rows as CSV for a spreadsheet, in pieces: a byte order mark, a header, the columns of the verdict and the
+ * original's. In Russian cells are divided by semicolons, which is what a Russian spreadsheet expects.
+ */
+export async function* rejectedCsv({ manifest, header, rows }: JudgedFile, language: Language): AsyncGenerator<string> {
+  const delimiter = language === 'ru' || manifest.delimiter === ';' ? ';' : ','
+  let text = `\ufeff${csvLine([...verdictColumns, ...header.map(safeCell)], delimiter)}`
+  for await (const { row, verdicts, cells } of rows) {
+    const told = [
+      verdicts.map(({ code }) => code),
+      verdicts.map(({ field }) => field ?? ''),
+      verdicts.map(({ value }) => safeCell(value ?? '')),
+      verdicts.map(({ code }) => sentences[code][language]),
+    ]
+    text += csvLine([String(row), ...told.map((each) => each.join('; ')), ...cells.map(safeCell)], delimiter)
+    if (text.length < chunkChars) continue
+    yield text
+    text = ''
+  }
+  yield text
+}
+
+/** Rejected rows as one JSON object on one line, in pieces. */
+export async function* rejectedJson(batchId: string, { header, rows }: JudgedFile): AsyncGenerator<string> {
+  let text = `{"batch_id":${JSON.stringify(batchId)},"columns":${JSON.stringify(header)},"rows":[`
+  let between = ''
+  for await (const { row, verdicts, cells } of rows) {
+    const told = verdicts.map(({ code, field, value }) => ({ code, field, value, sentence: sentences[code] }))
+    text += `${between}${JSON.stringify({ row, verdicts: told, cells })}`
+    between = ','
+    if (text.length < chunkChars) continue
+    yield text
+    text = ''
+  }
+  yield `${text}]}\n`
+}

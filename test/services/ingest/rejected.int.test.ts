@@ -1,0 +1,175 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { topicsOf } from '#schemas/topics.ts'
+import type { IngestCrashPoint } from '#services/ingest/crash.ts'
+import { sentences } from '#services/ingest/verdicts.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { MemoryLog } from '../../support/memory-log.ts'
+import { MemoryRegistry } from '../../support/memory-registry.ts'
+import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { runHere } from '../cli/support/run-here.ts'
+import { lineHeader, lineProfile } from './support/prepare.ts'
+import { newDatabase, openIngest, prepareTopics, startStream, testNowMs } from './support/world.ts'
+
+let postgres: RunningPostgres
+beforeAll(async () => {
+  postgres = await startPostgres()
+})
+afterAll(() => postgres.stop())
+
+const topics = topicsOf('loyalty')
+let log: MemoryLog
+let registry: MemoryRegistry
+let dir: TempDir
+let database: string
+const closers: (() => Promise<unknown>)[] = []
+
+beforeEach(async () => {
+  log = new MemoryLog({ nowMs: () => testNowMs })
+  registry = new MemoryRegistry()
+  dir = await tempDir('loyalty-rejected-')
+  database = await newDatabase(postgres.url)
+  await prepareTopics(log, registry, topics, 2)
+  const profile = lineProfile({
+    columns: { ...lineProfile().columns, original: 'original' },
+    outliers: { max_amount: 1_000 },
+  })
+  await writeFile(join(dir.path, 'test-lines.json'), JSON.stringify(profile))
+})
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+  await dir.remove()
+})
+
+async function open(crash: (point: IngestCrashPoint) => void = () => {}) {
+  const changes = { crash, profilesDir: dir.path }
+  const ingest = await openIngest({ log, registry, postgresUrl: database, dataDir: join(dir.path, 'data'), changes })
+  closers.push(() => ingest.close())
+  const worker = await startStream(log, registry, topics)
+  closers.push(() => worker.close())
+  const completed = async (text: string, name: string) => {
+    const { body } = await ingest.upload(text, 'test-lines', name)
+    const task = await ingest.ended(body.task_id)
+    expect(task).toMatchObject({ status: 'COMPLETED', errorMessage: null })
+    return { batchId: body.batch_id, report: task.report! }
+  }
+  const rejected = (batchId: string, query = '', headers = {}) =>
+    fetch(`${ingest.url}/api/v1/management/data/uploads/${batchId}/rejected${query}`, { headers })
+  return { ingest, completed, rejected }
+}
+
+const header = `${lineHeader},original`
+const original = [
+  header,
+  'R1,17,2011-06-15 12:00,2.50,2,A,',
+  'R2,18,2011-06-15 12:00,"2,50",2,A,',
+  'R3,,2011-06-15 12:10,1.00,1,A,',
+  'R2,18,2011-06-15 12:00,1.00,1,B,',
+  'R4,19,2011-06-15 12:20,2000,1,=GOLD,',
+  'C1,19,2011-06-16 12:20,500,-1,A,R4',
+  'C2,19,2011-06-16 12:20,1,-1,A,R9',
+].join('\n')
+
+test('upload, rejected rows, corrected, uploaded: only the new rows count, and so with the whole file', async () => {
+  const { completed, rejected } = await open()
+  const first = await completed(original, 'till.csv')
+  expect(first.report).toMatchObject({
+    lines: 7,
+    rows: { accepted: 4, rejected: 3 },
+    accepted: 4,
+    rejected: { bad_amount: 1, missing_client: 1, incomplete_receipt: 1 },
+    flagged: { outlier: 1, unknown_original: 1 },
+    outliers: { above_minor: 100_000, max_minor: 100_000, mads: null, median_minor: null, mad_minor: null },
+    verdicts: [
+      { row: 2, code: 'bad_amount', field: 'unit_price', value: '2,50', sentence: sentences.bad_amount },
+      { row: 3, code: 'missing_client', field: 'client', value: '' },
+      { row: 4, code: 'incomplete_receipt', field: 'receipt_number', value: 'R2' },
+      { row: 5, code: 'outlier', field: 'unit_price', value: '2000.00' },
+      { row: 7, code: 'unknown_original', field: 'original', value: 'R9' },
+    ],
+  })
+
+  const response = await rejected(first.batchId)
+  expect(response.status).toBe(200)
+  expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8')
+  expect(response.headers.get('content-disposition')).toBe(`attachment; filename="rejected-${first.batchId}.csv"`)
+  const bytes = Buffer.from(await response.arrayBuffer())
+  expect(bytes.subarray(0, 3)).toEqual(Buffer.from('\ufeff'))
+  const text = bytes.toString('utf8')
+  expect(text.split('\r\n').map((line) => line.split(',').slice(0, 3).join())).toEqual([
+    '\ufeffloyalty_row,loyalty_reason,loyalty_field',
+    '2,bad_amount,unit_price',
+    '3,missing_client,client',
+    '4,incomplete_receipt,receipt_number',
+    '',
+  ])
+
+  const corrected = text.replace(',"2,50",2,A,', ',2.50,2,A,').replace(',R3,,', ',R3,20,')
+  const second = await completed(corrected, 'corrected.csv')
+  expect(second.report).toMatchObject({
+    lines: 3,
+    rows: { accepted: 3, rejected: 0 },
+    accepted: 2,
+    duplicates: 0,
+    dead_letters: 0,
+    gross_minor: 700,
+    input: { rejected_rows: true },
+    verdicts: [],
+  })
+
+  const whole = original.replace('"2,50"', '2.50').replace('R3,,', 'R3,20,')
+  const third = await completed(whole, 'till.csv')
+  expect(third.report).toMatchObject({ accepted: 0, duplicates: 6, dead_letters: 0, gross_minor: 0 })
+})
+
+test('flagged rows are asked for, in a language, by HTTP and on the command line', async () => {
+  const { completed, rejected } = await open()
+  const { batchId } = await completed(original, 'till.csv')
+  const asked = await rejected(batchId, '?flags=true', { 'accept-language': 'de, ru-RU;q=0.9, en;q=0.5' })
+  expect(asked.headers.get('content-language')).toBe('ru')
+  const russian = await asked.text()
+  expect(russian).toContain(`5;outlier;unit_price;2000.00;"${sentences.outlier.ru}"`.replaceAll('"', ''))
+  expect(russian).toContain("2000;1;'=GOLD;")
+  expect(await (await rejected(batchId, '?flags=true&lang=ru')).text()).toBe(russian)
+
+  const env = { LOYALTY_POSTGRES_URL: database }
+  const command = ['uploads', 'rejected', batchId, '--data-dir', join(dir.path, 'data')]
+  const csv = await runHere([...command, '--lang', 'ru', '--flags'], env)
+  expect(csv).toMatchObject({ code: 0, out: `\ufeff${russian}` })
+  const { lastJson } = await runHere([...command, '--json'], env)
+  expect(lastJson).toMatchObject({ batch_id: batchId, rows: [{ row: 2 }, { row: 3 }, { row: 4 }] })
+  const unknown = await runHere(['uploads', 'rejected', 'nobody', '--json', '--data-dir', join(dir.path, 'data')], env)
+  expect(unknown).toMatchObject({ code: 1, lastJson: { error: { code: 'upload_not_found' } } })
+})
+
+test.each(['after-rows', 'after-grouping', 'before-completed'] as const)(
+  'interrupted %s, the verdicts are those of an upload that was not',
+  async (point) => {
+    let armed = true
+    const { completed, rejected } = await open((at) => {
+      if (at !== point || !armed) return
+      armed = false
+      throw new LoyaltyError('interrupted', `at ${at}`, { retriable: true })
+    })
+    const interrupted = await completed(original, 'till.csv')
+    const again = await completed(`${original}\n`, 'till.csv')
+    expect(armed).toBe(false)
+    const text = async (batchId: string) => (await rejected(batchId, '?flags=true')).text()
+    expect(await text(interrupted.batchId)).toBe(await text(again.batchId))
+    expect(interrupted.report.verdicts).toEqual(again.report.verdicts)
+    expect(interrupted.report.flagged).toEqual({ outlier: 1, unknown_original: 1 })
+  },
+)
+
+test('there is nothing to download of an upload that failed before its rows were judged, or that there is not', async () => {
+  const { ingest, rejected } = await open()
+  const { body } = await ingest.upload(`${header}\nR1,17,2011-06-15 12:00,1,1,A,\nR2,"`, 'test-lines')
+  expect((await ingest.ended(body.task_id)).errorCode).toBe('csv_unclosed_quote')
+  const failed = await rejected(body.batch_id)
+  expect([failed.status, ((await failed.json()) as { code: string }).code]).toEqual([404, 'verdicts_missing'])
+  const unknown = await rejected('00000000-0000-4000-8000-000000000000')
+  expect([unknown.status, ((await unknown.json()) as { code: string }).code]).toEqual([404, 'upload_not_found'])
+  expect((await rejected(body.batch_id, '?lang=de')).status).toBe(400)
+})
