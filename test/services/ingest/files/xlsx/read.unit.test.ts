@@ -383,6 +383,19 @@ describe('other programs’ ways of writing', () => {
   })
 })
 
+test('rejected rows that were mended in a spreadsheet program come back as a workbook', async () => {
+  const verdict = ['loyalty_row', 'loyalty_reason', 'loyalty_field', 'loyalty_value', 'loyalty_explanation']
+  const { rows, input } = await read([
+    [...verdict, 'receipt', 'sum'],
+    [7, 'bad_amount', 'amount', 'x', 'the amount is none', 'R1', 2.5],
+  ])
+  expect(rows).toEqual([
+    ['receipt', 'sum'],
+    ['R1', '2.5'],
+  ])
+  expect(input).toMatchObject({ container: 'xlsx', rejected_rows: true })
+})
+
 test('a profile of lines refuses a workbook', async () => {
   await expect(readBytesAs(path, xlsx([['a']]), { kind: 'whitespace' })).rejects.toMatchObject({
     code: 'file_format_unsupported',
