@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { encoded, utf16 } from '../support/bytes.ts'
+import { xlsx } from '../support/xlsx.ts'
 import { askedBy, confidenceIn, fieldsOf, inRussia, proposalFor, table } from './support.ts'
 
 /** Rows of a small chain: every row a receipt. */
@@ -433,4 +434,12 @@ describe('what only looks certain is asked about', () => {
     )
     expect(askedBy(proposal)).toEqual([])
   })
+})
+
+test('a workbook that begins with a title, or whose first sheet has one column, is asked about as a table', async () => {
+  for (const book of [
+    [['Отчёт о продажах'], ['за март 2024'], ['1', '2', '3']],
+    [['Обложка'], ['для директора магазина']],
+  ])
+    expect(askedBy(await proposalFor(xlsx(book)))).toEqual(expect.arrayContaining(['columns.client', 'columns.amount']))
 })
