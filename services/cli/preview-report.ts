@@ -1,4 +1,5 @@
 import type { FilePreview } from '../ingest/preview.ts'
+import type { FileProfile } from '../ingest/profile.ts'
 import { sentences, type VerdictCode } from '../ingest/verdicts.ts'
 import { money, tableOf } from './output.ts'
 import { readAs, verdictTable } from './report.ts'
@@ -9,6 +10,7 @@ export function previewLines(preview: FilePreview): string[] {
   return [
     `  read as       ${readAs(input)}`,
     `  profile       ${basisText(basis, known)}`,
+    ...assumedLines(preview.profile),
     '',
     ...mappingTable(preview).map((line) => `  ${line}`),
     '',
@@ -56,4 +58,45 @@ function totalLines(totals: NonNullable<FilePreview['totals']>): string[] {
     `  sums          ${money(totals.gross_minor, currency)} sold, ${money(totals.refunded_minor, currency)} refunded`,
     `  time          ${totals.seconds.toFixed(1)} s`,
   ]
+}
+
+type Draft = {
+  readonly [Part in keyof FileProfile]?: FileProfile[Part]
+}
+
+/** What the profile says beside columns, so that nothing is assumed unseen. */
+function assumedLines(profile: Draft): string[] {
+  const { system, grain, numbers, dates, time_zone, currency, columns, missing } = profile
+  const { amount, unit_price, quantity } = columns ?? {}
+  const sum = amount ?? (unit_price === undefined ? undefined : `${unit_price} × ${quantity ?? 1}`)
+  const mark = numbers?.decimal === ',' ? 'comma' : 'point'
+  const groups = [...(numbers?.thousands ?? '')].map((sign) => (sign === ' ' ? 'space' : sign)).join(' or ')
+  const identity = system?.identity ?? []
+  const without = missing?.client ?? 'reject'
+  const rows = grain === 'line' ? 'a row is a line of a receipt' : 'a row is a receipt'
+  return [
+    ['sums', sum === undefined ? undefined : `${sum}, in ${currency ?? '?'}`],
+    ['numbers', numbers && `decimal ${mark}${groups === '' ? '' : `, thousands divided by ${groups}`}`],
+    ['dates', dates?.formats.length ? `${dates.formats.join(', ')}, in ${time_zone ?? '?'}` : undefined],
+    ['receipts', `${rows}, told apart by ${identity.length === 0 ? 'all of its content' : identity.join(', ')}`],
+    ['system', system?.name],
+    ['refunds', marksText(profile, 'refund')],
+    ['voids', marksText(profile, 'void')],
+    [
+      'no client',
+      typeof without === 'string'
+        ? `${without === 'reject' ? 'rejected' : 'left empty'}`
+        : `taken for ${without.default}`,
+    ],
+  ].flatMap(([title, text]) => (text === undefined ? [] : [`  ${title!.padEnd(14)}${text}`]))
+}
+
+function marksText({ kinds }: Draft, kind: 'refund' | 'void'): string | undefined {
+  const mark = kinds?.[kind]
+  const texts = [
+    ...(mark?.receipt_prefix === undefined ? [] : [`receipt numbers that begin with ${mark.receipt_prefix}`]),
+    ...(mark?.values === undefined ? [] : [`rows of the kind ${mark.values.join(', ')}`]),
+    ...(kind === 'refund' && kinds?.negative_is_refund === true ? ['rows with a negative sum'] : []),
+  ]
+  return texts.length > 0 ? texts.join('; ') : kind === 'refund' && kinds !== undefined ? 'none' : undefined
 }

@@ -89,26 +89,28 @@ interface Likelihood {
   readonly odd: number
 }
 
+/** Of the words that differ: codes such as К17 in every row say no more than one of them. */
 function likelihoodOf(sample: Uint8Array, encoding: 'windows-1251' | 'koi8-r'): Likelihood {
   const text = new TextDecoder(encoding).decode(sample)
   let [score, letters, lone, signCount, odd] = [0, 0, 0, 0, 0]
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at]!
-    if (char <= '\x7f') continue
-    const small = char.toLowerCase()
-    const frequency = frequencies[small]
-    if (frequency !== undefined) {
-      letters++
-      score += Math.log(frequency)
-      const before = text[at - 1] ?? ' '
-      if (char !== small && before > '\x7f' && before in frequencies) score += flipLog
-      if (isLone(before, text[at + 1] ?? ' ')) lone++
-    } else if (signs.has(char)) {
-      signCount++
-      score += signLog
-    } else {
-      odd++
-      score += oddLog
+  for (const word of new Set(text.match(/[\u0080-\uffff]+/g))) {
+    for (let at = 0; at < word.length; at++) {
+      const char = word[at]!
+      const small = char.toLowerCase()
+      const frequency = frequencies[small]
+      if (frequency !== undefined) {
+        letters++
+        score += Math.log(frequency)
+        const before = word[at - 1] ?? ' '
+        if (char !== small && before in frequencies) score += flipLog
+        if (isLone(before, word[at + 1] ?? ' ')) lone++
+      } else if (signs.has(char)) {
+        signCount++
+        score += signLog
+      } else {
+        odd++
+        score += oddLog
+      }
     }
   }
   return { score, letters, lone, signs: signCount, odd }

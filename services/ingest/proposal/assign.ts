@@ -150,9 +150,20 @@ function clientsFit(column: ColumnSeen): Fit {
 function identifiersFit(column: ColumnSeen): Fit {
   const dated = column.values.some((value) => /\D/.test(value)) && (column.dates?.share ?? 0) > 0.5
   if (dated || column.times > 0.5) return bad('its values are dates or times')
+  const cut = cutShort(column)
+  if (cut !== null) return bad(`a spreadsheet has cut its numbers short ("${cut}")`, 0.5)
   const fractions = column.values.filter((value) => /^[+-]?\d+[.,]\d+$/.test(value) && !/[.,]0+$/.test(value)).length
   if (fractions > column.values.length * 0.3) return bad('its values are numbers with a fraction')
   return good(`${column.distinct.size} different values`)
+}
+
+/** A number that lost digits in a spreadsheet, such as `4.60701E+14`, or all of 16 digits with zeros at their end; else null. */
+function cutShort({ distinct }: ColumnSeen): string | null {
+  const all = [...distinct]
+  const scientific = all.find((value) => /^\d([.,]\d+)?E\+\d+$/i.test(value))
+  if (scientific !== undefined) return scientific
+  const long = all.filter((value) => /^[1-9]\d{15,}$/.test(value))
+  return long.length >= 5 && long.every((value) => /^\d{15}0+$/.test(value)) ? long[0]! : null
 }
 
 function percent(share: number): string {

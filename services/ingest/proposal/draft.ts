@@ -7,7 +7,7 @@ import { type Assigned, type Assignment, assignColumns, confident } from './assi
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
 import { timeFormatOf } from './dates.ts'
-import { meaningsOf, normalName, type ProposedField } from './names.ts'
+import { isOtherUnit, meaningsOf, normalName, type ProposedField } from './names.ts'
 import { numbersOf } from './numbers.ts'
 import type { Proposal, ProposalContext, ProposedColumn } from './proposal.ts'
 import { type Found, kindsOf, moneyOf, type Question, question, receiptsOf } from './receipts.ts'
@@ -114,6 +114,11 @@ function currencyFound(assigned: Assignment, context: ProposalContext): Found<{ 
     own.length > 0 && !own.includes(currency)
       ? [question('currency', `the file is in ${own.slice(0, 3).join(', ')}, the programme counts in ${currency}`)]
       : []
+  for (const field of ['amount', 'unit_price'] as const) {
+    const name = assigned.get(field)?.column.name
+    if (name !== undefined && isOtherUnit(name, currency))
+      open.push(question('currency', `sums are read in ${currency}, but the name "${name}" says another unit`))
+  }
   return { part: { currency }, open }
 }
 
@@ -175,6 +180,16 @@ function doubts(columns: readonly ColumnSeen[], assigned: Assignment, money: num
     const least = sums.reduce((a, b) => (a.confidence <= b.confidence ? a : b))
     open.push(question('columns.amount', `is the sum of a row read right? "${least.column.name}": ${least.why}`))
   }
+  const currency = assigned.has('currency')
+    ? undefined
+    : columns.find((column) => meaningsOf(column.name).get('currency') === 1)
+  if (currency !== undefined && currency.values.length > 0)
+    open.push(
+      question(
+        'columns.currency',
+        `"${currency.name}" has what is no ISO code (${[...currency.distinct].slice(0, 5).join(', ')}): what do they mean?`,
+      ),
+    )
   const kind = assigned.has('kind') ? undefined : columns.find((column) => meaningsOf(column.name).get('kind') === 1)
   if (kind !== undefined && kind.values.length > 0)
     open.push(

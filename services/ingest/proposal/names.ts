@@ -83,6 +83,23 @@ const weights = buildWeights()
 /** Units that exports write behind a name: `Сумма, руб.`, `Цена (RUB)`. */
 const units = / (руб|рублей|р|rub|eur|usd|gbp|шт|ед|коп)$/
 
+/** What currencies are called in names of columns, and codes that it may mean; `коп` is the hundredth part of one. */
+const unitCodes: readonly (readonly [RegExp, RegExp | null])[] = [
+  [/ коп$/, null],
+  [/ (руб|рублей|р|rub)$|₽/, /^(RUB|BYN)$/],
+  [/ eur$|€/, /^EUR$/],
+  [/ gbp$|£/, /^GBP$/],
+  [/ usd$/, /^USD$/],
+  [/\$/, /D$/],
+]
+
+/** True where the name of a column of sums says that they are not of this currency, or not in its whole units. */
+export function isOtherUnit(name: string, currency: string): boolean {
+  const text = `${normalName(name)} ${name.replace(/[^₽€£$]/g, '')}`.trim()
+  const said = unitCodes.find(([unit]) => unit.test(text) || unit.test(normalName(name)))
+  return said !== undefined && said[1]?.test(currency) !== true
+}
+
 /** By field, 0 to 1: how sure a name alone says what a column is. */
 export function meaningsOf(name: string): ReadonlyMap<ProposedField, number> {
   const normal = normalName(name)

@@ -27,7 +27,7 @@ export async function readSample(path: string): Promise<Sample> {
   const divided = await firstRows(path, open, input)
   if (divided.length === 0) throw fileEmpty('nothing')
   const found = { ...open, delimiter: input.delimiter ?? ',' }
-  const spaced = isDivided(divided) ? null : await spacedRows(path)
+  const spaced = isDivided(divided) || input.sheet !== undefined ? null : await spacedRows(path)
   const [format, all] =
     spaced === null ? [found, divided] : ([{ kind: 'whitespace', encoding: 'auto', header: true }, spaced] as const)
   if (spaced !== null) input.delimiter = null

@@ -75,6 +75,12 @@ describe('encodings are told from the bytes', () => {
     expect((await read(encoded('a;1\u00a0234,50\n', 'windows-1251'))).text).toBe('a;1\u00a0234,50\n')
   })
 
+  test('codes of one Russian letter in every row do not hide that the header is Russian', async () => {
+    const rows = Array.from({ length: 200 }, (_, row) => `${row};К${row};М1`)
+    const own = ['Чек;Клиент;Магазин', ...rows].join('\n')
+    for (const name of ['windows-1251', 'koi8-r'] as const) expect((await read(encoded(own, name))).text).toBe(own)
+  })
+
   test('a Western file is not taken for Russian, but asked about', async () => {
     await expect(read(Buffer.from('id;item\n1;Café au lait\n2;Jalapeño\n', 'latin1'))).rejects.toMatchObject({
       code: 'encoding_unknown',

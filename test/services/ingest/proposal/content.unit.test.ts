@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { encoded, utf16 } from '../support/bytes.ts'
+import { xlsx } from '../support/xlsx.ts'
 import { askedBy, confidenceIn, fieldsOf, inRussia, proposalFor, table } from './support.ts'
 
 /** Rows of a small chain: every row a receipt. */
@@ -394,4 +395,51 @@ describe('receipts and kinds', () => {
     const alone = await proposalFor(text, { context: { ...inRussia, currency: null } })
     expect(alone.profile).toMatchObject({ currency: 'USD', columns: { currency: 'currency' } })
   })
+})
+
+describe('what only looks certain is asked about', () => {
+  const rows = (client: (row: number) => string, more: string[] = []) =>
+    Array.from({ length: 8 }, (_, row) => [`2024-03-1${row}`, `R${row}`, client(row), `${row + 1}.50`, ...more])
+  const of = (header: string[], body: string[][]) => proposalFor(table(';', header, ...body))
+  const header = ['date', 'receipt', 'client_id', 'amount']
+
+  test.each([
+    ['4.60701E+14', () => '4.60701E+14'],
+    ['4,6E+14 in a few rows', (row: number) => (row === 5 ? '4,6E+14' : `C${row}`)],
+    ['16 digits that all end with a zero', (row: number) => `460701234567${row}120`],
+  ])('numbers of clients that a spreadsheet has cut short: %s', async (_, client) => {
+    expect(askedBy(await of(header, rows(client)))).toEqual(['columns.client'])
+  })
+
+  test('a column of currencies that are no codes', async () => {
+    const proposal = await of(
+      [...header, 'Валюта'],
+      rows((row) => `C${row}`, ['руб.']),
+    )
+    expect(askedBy(proposal)).toEqual(['columns.currency'])
+  })
+
+  test.each(['Сумма, коп', 'Amount, USD', 'Amount ($)', 'Сумма, €'])('%s in a programme of roubles', async (name) => {
+    const proposal = await of(
+      [...header.slice(0, 3), name],
+      rows((row) => `C${row}`),
+    )
+    expect(askedBy(proposal)).toEqual(['currency'])
+  })
+
+  test.each(['Сумма, руб.', 'Сумма (₽)', 'Amount, RUB'])('%s in a programme of roubles is not', async (name) => {
+    const proposal = await of(
+      [...header.slice(0, 3), name],
+      rows((row) => `C${row}`),
+    )
+    expect(askedBy(proposal)).toEqual([])
+  })
+})
+
+test('a workbook that begins with a title, or whose first sheet has one column, is asked about as a table', async () => {
+  for (const book of [
+    [['Отчёт о продажах'], ['за март 2024'], ['1', '2', '3']],
+    [['Обложка'], ['для директора магазина']],
+  ])
+    expect(askedBy(await proposalFor(xlsx(book)))).toEqual(expect.arrayContaining(['columns.client', 'columns.amount']))
 })
