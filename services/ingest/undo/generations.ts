@@ -96,6 +96,11 @@ export class Generations {
     )
   }
 
+  /** Whether the file of an undo is there. */
+  has(taskId: string): boolean {
+    return this.#stamp.split(',').includes(`${taskId}${extension}`)
+  }
+
   /** Generation of the receipt with this key. */
   of({ hi, lo }: Hash64): number {
     const keys = this.#hi
