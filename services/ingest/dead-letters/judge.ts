@@ -45,6 +45,8 @@ export interface JudgeDeps {
   readonly rule: MendingRule | null
   /** Receipts that were taken back after the letter came: under their old ids nothing counts any more. */
   readonly generations?: Generations | undefined
+  /** Uploads that were taken back. */
+  readonly undone?: ReadonlySet<string> | undefined
 }
 
 interface Mending {
@@ -71,6 +73,8 @@ export class Judge {
   /** Errors: `registry_unavailable`; those of the log. */
   async judge(letter: Letter): Promise<Verdict> {
     const { reason } = letter.about
+    if (await this.#isOfUndone(letter.value))
+      return left('discard_only', 'the upload that brought it was taken back: discard it')
     if (reason === 'conflicting_duplicate' && !(await this.#wasTakenBack(letter.value)))
       return left(
         'discard_only',
@@ -104,6 +108,13 @@ export class Judge {
       if (hasCode(error, 'event_invalid')) return left('still_invalid', error.message, 'invalid')
       throw error
     }
+  }
+
+  async #isOfUndone(value: Uint8Array | null): Promise<boolean> {
+    const { undone } = this.#deps
+    if (undone === undefined || undone.size === 0) return false
+    const decoded = await this.#decoder.read(value)
+    return decoded.kind === 'ok' && decoded.event.batch_id !== null && undone.has(decoded.event.batch_id)
   }
 
   /** True where what the letter is in conflict with does not count any more. */

@@ -8,6 +8,7 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import type { LogRecord } from '#streams/log/log.ts'
 import { readFirst } from '#streams/log/range.ts'
 import type { Control } from '../control.ts'
+import { UndoStore } from '../store/undos.ts'
 import type { Generations } from '../undo/generations.ts'
 import { Grouper, type Grouping } from './groups.ts'
 import { Judge, type LeftReason } from './judge.ts'
@@ -125,7 +126,7 @@ export class DeadLetters {
    * is known already, only the stream can say. Errors: `rule_invalid`, `programme_missing`; those of `scanLetters`.
    */
   async preview(selector: LetterSelector, rule: MendingRule | null, options: ReadOptions = {}): Promise<Preview> {
-    const { log, registry, topics, control, generations } = this.#deps
+    const { log, registry, topics, control, generations, pool } = this.#deps
     const programme = await programmeOf(control)
     await generations?.refresh()
     if (rule !== null) await checkRule(rule, programme, registry)
@@ -137,6 +138,7 @@ export class DeadLetters {
       programme,
       rule,
       generations,
+      undone: new Set(await new UndoStore(pool).undoneBatches()),
     })
     const tally = emptyTally()
     const examples: LeftExample[] = []

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { EventEncoder } from '#schemas/encoder.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
-import { Judge, type Verdict } from '#services/ingest/dead-letters/judge.ts'
+import { Judge, type JudgeDeps, type Verdict } from '#services/ingest/dead-letters/judge.ts'
 import { LetterReader } from '#services/ingest/dead-letters/letter.ts'
 import { type MendingRule, parseRule } from '#services/ingest/dead-letters/rule.ts'
 import { Generations } from '#services/ingest/undo/generations.ts'
@@ -29,11 +29,11 @@ beforeEach(async () => {
 async function judged(
   { key, value, headers = {} }: NewRecord,
   rule: MendingRule | null = null,
-  generations?: Generations,
+  { generations, undone }: Pick<JudgeDeps, 'generations' | 'undone'> = {},
 ): Promise<Verdict> {
   const record = { offset: 3, timestampMs: 0, key, value, headers }
   const letter = await new LetterReader(registry).read(record, 1)
-  return new Judge({ log, registry, encoder, programme, rule, generations }).judge(letter!)
+  return new Judge({ log, registry, encoder, programme, rule, generations, undone }).judge(letter!)
 }
 
 const encoded = (changes: Parameters<typeof saleOf>[0] = {}) => Buffer.from(encoder.encode(saleOf(changes)))
@@ -131,13 +131,20 @@ test('a letter whose receipt was taken back meanwhile goes through under the id 
   await generations.install('undo', new BigUint64Array([(BigInt(key.hi) << 32n) | BigInt(key.lo)]))
   const again = encoded({ transaction_id: 'pos:i=1:g=1' })
   const euros = letterOf('wrong_currency', encoded({ currency: 'EUR' }))
-  expect(await judged(euros, inGbp, generations)).toMatchObject({ kind: 'replay', value: again })
+  expect(await judged(euros, inGbp, { generations })).toMatchObject({ kind: 'replay', value: again })
   const conflict = letterOf('conflicting_duplicate', encoded())
-  expect(await judged(conflict, null, generations)).toMatchObject({ kind: 'replay', value: again })
+  expect(await judged(conflict, null, { generations })).toMatchObject({ kind: 'replay', value: again })
   const refund = { transaction_id: 'pos:i=2', kind: 'REFUND', original_transaction_id: 'pos:i=1' } as const
   expect(
-    await judged(letterOf('wrong_currency', encoded({ ...refund, currency: 'EUR' })), inGbp, generations),
+    await judged(letterOf('wrong_currency', encoded({ ...refund, currency: 'EUR' })), inGbp, { generations }),
   ).toMatchObject({ kind: 'replay', value: encoded({ ...refund, original_transaction_id: 'pos:i=1:g=1' }) })
   const other = letterOf('conflicting_duplicate', encoded({ transaction_id: 'pos:i=3' }))
-  expect(await judged(other, null, generations)).toMatchObject({ kind: 'left', why: 'discard_only' })
+  expect(await judged(other, null, { generations })).toMatchObject({ kind: 'left', why: 'discard_only' })
+})
+
+test('a letter of an upload that was taken back is there to be discarded only', async () => {
+  const undone = new Set(['batch-1'])
+  const letter = (batch_id: string) => letterOf('wrong_currency', encoded({ currency: 'EUR', batch_id }))
+  expect(await judged(letter('batch-1'), inGbp, { undone })).toMatchObject({ kind: 'left', why: 'discard_only' })
+  expect(await judged(letter('batch-2'), inGbp, { undone })).toMatchObject({ kind: 'replay' })
 })
