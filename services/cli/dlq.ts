@@ -1,9 +1,11 @@
+import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { Control } from '../ingest/control.ts'
 import { ActionRunner } from '../ingest/dead-letters/runner.ts'
 import { DeadLetters } from '../ingest/dead-letters/service.ts'
 import { type Action, ActionStore } from '../ingest/dead-letters/store.ts'
+import { Generations } from '../ingest/undo/generations.ts'
 import type { CliContext, CommonOptions } from './context.ts'
 import { progressBar } from './progress.ts'
 import { type Need, type Session, withSession } from './session.ts'
@@ -28,7 +30,8 @@ export function withDeadLetters<Result>(
     const [log, registry, pool] = [session.log(), session.registry(), session.postgres()]
     const control = await Control.open(log, topics, registry)
     const store = new ActionStore(pool)
-    const deps = { log, topics, registry, pool, control, store }
+    const generations = await Generations.open(resolve(session.config.dataDir))
+    const deps = { log, topics, registry, pool, control, store, generations }
     const runner = new ActionRunner({
       job: { ...deps, crash: () => {} },
       onRetry: (_, error) => context.output.note(`tried again: ${error instanceof Error ? error.message : error}`),

@@ -142,7 +142,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     limits: deps.tillLimits,
   })
   tills.addRoutes(app)
-  const deadLetters = openDeadLetters({ log, topics, registry, pool, control, crash, logger, metrics })
+  const deadLetters = openDeadLetters({ log, topics, registry, pool, control, generations, crash, logger, metrics })
   deadLetters.addRoutes(app)
   const sources = new Sources({
     sources: deps.sources ?? [],

@@ -9,6 +9,8 @@ import { untilDecided } from '../completion.ts'
 import type { Control } from '../control.ts'
 import type { IngestCrashHook } from '../crash.ts'
 import { inTransaction } from '../store/transaction.ts'
+import { UndoStore } from '../store/undos.ts'
+import type { Generations } from '../undo/generations.ts'
 import { Judge, type Verdict } from './judge.ts'
 import { attemptOf, idOf } from './letter.ts'
 import { ActionMarks } from './marks.ts'
@@ -22,6 +24,7 @@ export interface ActionJobDeps extends ScanDeps {
   readonly control: Control
   readonly store: ActionStore
   readonly crash: IngestCrashHook
+  readonly generations?: Generations | undefined
   /** How long processors may hold that a schema is unknown; default: what their decoders do. */
   readonly unknownForMs?: number | undefined
   /** Hears the share done, 0 to 1. */
@@ -89,10 +92,12 @@ export class ActionJob {
   async #judge(): Promise<Judge | null> {
     const { kind, rule } = this.#action
     if (kind === 'discard') return null
-    const { log, registry, topics, control } = this.#deps
+    const { log, registry, topics, control, generations, pool } = this.#deps
+    await generations?.refresh()
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
     const encoder = new EventEncoder('TransactionRecorded', schemaId)
-    return new Judge({ log, registry, encoder, programme: await programmeOf(control), rule })
+    const undone = new Set(await new UndoStore(pool).undoneBatches())
+    return new Judge({ log, registry, encoder, programme: await programmeOf(control), rule, generations, undone })
   }
 
   /** Letters that an attempt before this one replayed, and was killed before it had marked them: a slice at most. */

@@ -8,6 +8,7 @@ import { hasCode } from '#streams/core/error.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import type { Log } from '#streams/log/log.ts'
 import { type TransactionDecoder, takeIn } from '#streams/topologies/intake.ts'
+import type { Generations } from '../undo/generations.ts'
 import { keyText, type Letter } from './letter.ts'
 import { mend } from './mend.ts'
 import type { MendingRule } from './rule.ts'
@@ -42,6 +43,10 @@ export interface JudgeDeps {
   readonly programme: { readonly currency: string; readonly partitions: number }
   /** Null: letters are replayed as they are. */
   readonly rule: MendingRule | null
+  /** Receipts that were taken back after the letter came: under their old ids nothing counts any more. */
+  readonly generations?: Generations | undefined
+  /** Uploads that were taken back. */
+  readonly undone?: ReadonlySet<string> | undefined
 }
 
 interface Mending {
@@ -68,7 +73,9 @@ export class Judge {
   /** Errors: `registry_unavailable`; those of the log. */
   async judge(letter: Letter): Promise<Verdict> {
     const { reason } = letter.about
-    if (reason === 'conflicting_duplicate')
+    if (await this.#isOfUndone(letter.value))
+      return left('discard_only', 'the upload that brought it was taken back: discard it')
+    if (reason === 'conflicting_duplicate' && !(await this.#wasTakenBack(letter.value)))
       return left(
         'discard_only',
         'the transaction counts with other content, and the first in the log stands: discard it',
@@ -103,6 +110,33 @@ export class Judge {
     }
   }
 
+  async #isOfUndone(value: Uint8Array | null): Promise<boolean> {
+    const { undone } = this.#deps
+    if (undone === undefined || undone.size === 0) return false
+    const decoded = await this.#decoder.read(value)
+    return decoded.kind === 'ok' && decoded.event.batch_id !== null && undone.has(decoded.event.batch_id)
+  }
+
+  /** True where what the letter is in conflict with does not count any more. */
+  async #wasTakenBack(value: Uint8Array | null): Promise<boolean> {
+    const { generations } = this.#deps
+    if (generations === undefined || generations.size === 0) return false
+    const decoded = await this.#decoder.read(value)
+    if (decoded.kind !== 'ok') return false
+    const { client_id: client, transaction_id: id } = decoded.event
+    return generations.renewed(client, id) !== id
+  }
+
+  /** Under the id that its receipt has now. */
+  async #inForce(value: Uint8Array): Promise<Uint8Array> {
+    const { generations, encoder } = this.#deps
+    if (generations === undefined || generations.size === 0) return value
+    const decoded = await this.#decoder.read(value)
+    if (decoded.kind !== 'ok') return value
+    const event = generations.inForce(decoded.event)
+    return event === decoded.event ? value : encoder.encode(event)
+  }
+
   /** By the door of the stream itself. */
   async #check({ key, value }: { key: Uint8Array | null; value: Uint8Array | null }, letter: Letter): Promise<Verdict> {
     const { programme } = this.#deps
@@ -112,7 +146,7 @@ export class Judge {
       const intake = takeIn(record, this.#door, programme, partition)
       if (intake.kind === 'transaction') {
         const schemaWasUnknown = letter.about.reason === 'unknown_schema' && value === letter.value
-        return { kind: 'replay', partition, key: key!, value: value!, schemaWasUnknown }
+        return { kind: 'replay', partition, key: key!, value: await this.#inForce(value!), schemaWasUnknown }
       }
       const { outcome } = intake
       if (outcome.kind === 'dead') return left('still_invalid', outcome.detail, outcome.reason as DeadLetterReason)

@@ -8,6 +8,8 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import type { LogRecord } from '#streams/log/log.ts'
 import { readFirst } from '#streams/log/range.ts'
 import type { Control } from '../control.ts'
+import { UndoStore } from '../store/undos.ts'
+import type { Generations } from '../undo/generations.ts'
 import { Grouper, type Grouping } from './groups.ts'
 import { Judge, type LeftReason } from './judge.ts'
 import { idOf, LetterReader, parseId } from './letter.ts'
@@ -24,6 +26,7 @@ import { underSchema, wholeValue } from './value.ts'
 export interface DeadLettersDeps extends ScanDeps {
   readonly control: Control
   readonly store: ActionStore
+  readonly generations?: Generations | undefined
 }
 
 /** A letter that would be left as it is. */
@@ -123,8 +126,9 @@ export class DeadLetters {
    * is known already, only the stream can say. Errors: `rule_invalid`, `programme_missing`; those of `scanLetters`.
    */
   async preview(selector: LetterSelector, rule: MendingRule | null, options: ReadOptions = {}): Promise<Preview> {
-    const { log, registry, topics, control } = this.#deps
+    const { log, registry, topics, control, generations, pool } = this.#deps
     const programme = await programmeOf(control)
+    await generations?.refresh()
     if (rule !== null) await checkRule(rule, programme, registry)
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
     const judge = new Judge({
@@ -133,6 +137,8 @@ export class DeadLetters {
       encoder: new EventEncoder('TransactionRecorded', schemaId),
       programme,
       rule,
+      generations,
+      undone: new Set(await new UndoStore(pool).undoneBatches()),
     })
     const tally = emptyTally()
     const examples: LeftExample[] = []

@@ -1,6 +1,5 @@
 import { largestTransactionValue } from '#schemas/dead-letter.ts'
 import type { EventEncoder } from '#schemas/encoder.ts'
-import type { TransactionRecorded } from '#schemas/events.ts'
 import type { Generations } from '../undo/generations.ts'
 import type { RecordOf } from './door.ts'
 import { judge } from './verdict.ts'
@@ -13,22 +12,12 @@ export function transactionRecords(
   return (item, principal, programme) => {
     const judged = judge(item, principal, programme)
     if ('code' in judged) return judged
-    const event = generations === undefined ? judged : inForce(judged, generations)
+    // Receipts that were taken back with an upload count again, as they do when they come by a file: under their next id.
+    const event = generations === undefined ? judged : generations.inForce(judged)
     const value = encoder.encode(event)
     if (value.length <= largestTransactionValue)
       return { key: Buffer.from(event.client_id), value, id: event.transaction_id }
     const message = `the transaction takes ${value.length} bytes as an event, at most ${largestTransactionValue} are allowed`
     return { code: 'too_large', field: null, message }
-  }
-}
-
-/** Receipts that were taken back with an upload count again, as they do when they come by a file: under their next id. */
-function inForce(event: TransactionRecorded, generations: Generations): TransactionRecorded {
-  if (generations.size === 0) return event
-  const { client_id: client, transaction_id: id, original_transaction_id: original } = event
-  return {
-    ...event,
-    transaction_id: generations.renewed(client, id),
-    original_transaction_id: original === null ? null : generations.renewed(client, original),
   }
 }

@@ -1,10 +1,13 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { TransactionRecorded } from '#schemas/events.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { Hash64 } from '#streams/domain/hash.ts'
 import { inGeneration, splitGeneration } from '#streams/domain/transaction-id.ts'
 import { syncDirectory } from '../files/buckets.ts'
 import { receiptKey } from './receipt-key.ts'
+
+type Referring = Pick<TransactionRecorded, 'client_id' | 'transaction_id' | 'original_transaction_id'>
 
 /**
  * Which generation a receipt's id has now: how often it was taken back or replaced. One file per undo or replacement, the
@@ -96,6 +99,11 @@ export class Generations {
     )
   }
 
+  /** Whether the file of an undo is there. */
+  has(taskId: string): boolean {
+    return this.#stamp.split(',').includes(`${taskId}${extension}`)
+  }
+
   /** Generation of the receipt with this key. */
   of({ hi, lo }: Hash64): number {
     const keys = this.#hi
@@ -134,6 +142,15 @@ export class Generations {
   /** As `idOf`, for an id that may have a generation, which may have ended. */
   renewed(clientId: string, id: string): string {
     return this.size === 0 ? id : this.idOf(clientId, splitGeneration(id).base)
+  }
+
+  /** A transaction with its ids as they are now; the very same where none of them has ended. */
+  inForce<Event extends Referring>(event: Event): Event {
+    const { client_id: client, transaction_id: id, original_transaction_id: original } = event
+    const renewedId = this.renewed(client, id)
+    const renewedOriginal = original === null ? null : this.renewed(client, original)
+    if (renewedId === id && renewedOriginal === original) return event
+    return { ...event, transaction_id: renewedId, original_transaction_id: renewedOriginal }
   }
 
   async #names(): Promise<string[]> {

@@ -22,8 +22,8 @@ const formatVersion = 1
 
 /**
  * Takes an upload back, or puts its other contents in force. Like the work on an upload it can be begun again after a crash
- * at any point: what it decides depends on the log up to its checkpoint alone, it is kept under a manifest, the
- * generations end before anything is published, and what is published is found in the log.
+ * at any point: what it decides depends on the log up to its checkpoint alone, it is kept under a manifest and holds once
+ * its generations have ended, which is before anything is published, and what is published is found in the log.
  */
 export class UndoJob {
   readonly #deps: JobDeps
@@ -46,13 +46,16 @@ export class UndoJob {
   async run(programme: ProgrammeConfigured): Promise<UndoReport> {
     const { dataDir, generations, crash } = this.#deps
     const { taskId, checkpoint: before } = this.#task
-    const checkpoint = before ?? (await this.#checkpoint())
+    await generations.refresh()
+    // Until its generations end nothing of it is seen: an attempt before this one may be long ago, and others came or went.
+    const decided = before !== null && generations.has(taskId)
+    const checkpoint = decided ? before : await this.#checkpoint()
     const manifest = await this.#prepare(programme, checkpoint)
     crash('after-grouping')
     await generations.install(taskId, await this.#keys())
     await this.#keepStanding()
     crash('after-generations')
-    const task = { taskId, eventBatchId: taskId, checkpoint, resumed: before !== null }
+    const task = { taskId, eventBatchId: taskId, checkpoint, resumed: decided }
     const passage = new Passage(this.#deps, task, this.#meter, this.#watch, this.#signal)
     const ends = await passage.publish(undoDirectory(dataDir, taskId), manifest.buckets)
     const late = await this.#publishLate(programme, checkpoint)

@@ -1,4 +1,4 @@
-import { rename } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { decoderOf } from '#schemas/decoder.ts'
@@ -139,6 +139,22 @@ describe('an undo', () => {
     expect(shown).toMatchObject({ status: 'COMPLETED', undoTaskId: taskId })
     expect(shown!.undoneAtMs).toBeGreaterThan(0)
   })
+})
+
+test('an undo that failed before it had decided looks anew when it is ordered again', async () => {
+  const { batchId: first } = await uploaded(retailFile(6))
+  const once = await states()
+  const spill = join(dir.path, 'spill')
+  await rm(spill, { recursive: true, force: true })
+  await writeFile(spill, 'in the way')
+  const { body } = await ingest.order(first, 'undo')
+  expect(await ingest.ended(body.task_id)).toMatchObject({ status: 'FAILED' })
+  await rm(spill)
+  const { batchId: second } = await uploaded(retailFile(6))
+  const { report } = await undone(first)
+  expect(report).toMatchObject({ taken_back: 0, standing: { count: 6 } })
+  expect(await states()).toEqual(once)
+  expect((await undone(second)).report).toMatchObject({ taken_back: 6 })
 })
 
 test('an upload waits where what undos left is lost', async () => {

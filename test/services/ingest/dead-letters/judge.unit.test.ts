@@ -1,13 +1,16 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { EventEncoder } from '#schemas/encoder.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
-import { Judge, type Verdict } from '#services/ingest/dead-letters/judge.ts'
+import { Judge, type JudgeDeps, type Verdict } from '#services/ingest/dead-letters/judge.ts'
 import { LetterReader } from '#services/ingest/dead-letters/letter.ts'
 import { type MendingRule, parseRule } from '#services/ingest/dead-letters/rule.ts'
+import { Generations } from '#services/ingest/undo/generations.ts'
+import { receiptKey } from '#services/ingest/undo/receipt-key.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import type { NewRecord } from '#streams/log/log.ts'
 import { MemoryLog } from '../../../support/memory-log.ts'
 import { MemoryRegistry } from '../../../support/memory-registry.ts'
+import { tempDir } from '../../../support/temp-dir.ts'
 import { letterOf, saleOf } from './support.ts'
 
 const topics = topicsOf('loyalty')
@@ -23,10 +26,14 @@ beforeEach(async () => {
   encoder = new EventEncoder('TransactionRecorded', await registry.idOf('TransactionRecorded'))
 })
 
-async function judged({ key, value, headers = {} }: NewRecord, rule: MendingRule | null = null): Promise<Verdict> {
+async function judged(
+  { key, value, headers = {} }: NewRecord,
+  rule: MendingRule | null = null,
+  { generations, undone }: Pick<JudgeDeps, 'generations' | 'undone'> = {},
+): Promise<Verdict> {
   const record = { offset: 3, timestampMs: 0, key, value, headers }
   const letter = await new LetterReader(registry).read(record, 1)
-  return new Judge({ log, registry, encoder, programme, rule }).judge(letter!)
+  return new Judge({ log, registry, encoder, programme, rule, generations, undone }).judge(letter!)
 }
 
 const encoded = (changes: Parameters<typeof saleOf>[0] = {}) => Buffer.from(encoder.encode(saleOf(changes)))
@@ -113,4 +120,31 @@ describe('a letter', () => {
     const rule = parseRule({ schema_id: encoder.schemaId })
     expect(await judged(letter, rule)).toMatchObject({ kind: 'replay', value: right, schemaWasUnknown: false })
   })
+})
+
+test('a letter whose receipt was taken back meanwhile goes through under the id that counts now', async () => {
+  const dir = await tempDir('loyalty-judge-')
+  onTestFinished(() => dir.remove())
+  const generations = await Generations.open(dir.path)
+  const key = { hi: 0, lo: 0 }
+  receiptKey('c1', 'pos:i=1', key)
+  await generations.install('undo', new BigUint64Array([(BigInt(key.hi) << 32n) | BigInt(key.lo)]))
+  const again = encoded({ transaction_id: 'pos:i=1:g=1' })
+  const euros = letterOf('wrong_currency', encoded({ currency: 'EUR' }))
+  expect(await judged(euros, inGbp, { generations })).toMatchObject({ kind: 'replay', value: again })
+  const conflict = letterOf('conflicting_duplicate', encoded())
+  expect(await judged(conflict, null, { generations })).toMatchObject({ kind: 'replay', value: again })
+  const refund = { transaction_id: 'pos:i=2', kind: 'REFUND', original_transaction_id: 'pos:i=1' } as const
+  expect(
+    await judged(letterOf('wrong_currency', encoded({ ...refund, currency: 'EUR' })), inGbp, { generations }),
+  ).toMatchObject({ kind: 'replay', value: encoded({ ...refund, original_transaction_id: 'pos:i=1:g=1' }) })
+  const other = letterOf('conflicting_duplicate', encoded({ transaction_id: 'pos:i=3' }))
+  expect(await judged(other, null, { generations })).toMatchObject({ kind: 'left', why: 'discard_only' })
+})
+
+test('a letter of an upload that was taken back is there to be discarded only', async () => {
+  const undone = new Set(['batch-1'])
+  const letter = (batch_id: string) => letterOf('wrong_currency', encoded({ currency: 'EUR', batch_id }))
+  expect(await judged(letter('batch-1'), inGbp, { undone })).toMatchObject({ kind: 'left', why: 'discard_only' })
+  expect(await judged(letter('batch-2'), inGbp, { undone })).toMatchObject({ kind: 'replay' })
 })
