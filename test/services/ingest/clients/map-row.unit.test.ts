@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { findClientColumns } from '#services/ingest/clients/columns.ts'
 import { ClientMapper } from '#services/ingest/clients/map-row.ts'
 import { type ClientsProfile, isOfClients } from '#services/ingest/clients/profile.ts'
+import { clientReasons, clientSentences } from '#services/ingest/clients/verdicts.ts'
 import { loadAnyProfile, loadProfile, parseAnyProfile } from '#services/ingest/profile.ts'
 import { dayOfIso } from '#streams/domain/calendar.ts'
 
@@ -129,4 +130,11 @@ describe('a row of clients', () => {
     expect(mapped(withCell('Карта', '17850.0'), integer)).toMatchObject({ client_id: '17850' })
     expect(mapped(withCell('Карта', 'A1'), integer)).toEqual({ code: 'bad_client_id', field: 'client' })
   })
+})
+
+test('every reason has a sentence in both languages', () => {
+  for (const code of clientReasons) {
+    expect(clientSentences[code].en).toMatch(/^[a-z][ -~]+$/)
+    expect(clientSentences[code].ru).toMatch(/^[а-я][а-яё0-9 ,:«»]+$/u)
+  }
 })
