@@ -3,9 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { noProgramme } from '../ingest/clients/job.ts'
+import { isOfClients } from '../ingest/clients/profile.ts'
 import { Control } from '../ingest/control.ts'
 import { type FilePreview, previewFile } from '../ingest/preview.ts'
-import { type FileProfile, parseProfile } from '../ingest/profile.ts'
+import { type AnyProfile, parseAnyProfile } from '../ingest/profile.ts'
 import { ProfileBook } from '../ingest/profile-book.ts'
 import { type ProgrammeBasis, proposalContext } from '../ingest/programme.ts'
 import type { ProposalContext } from '../ingest/proposal/proposal.ts'
@@ -32,7 +34,7 @@ function profileText(given: string): string {
 }
 
 /** The profile in a file, under another name if one is given. Errors: `file_missing`, `profile_invalid`. */
-export function readProfileFile(path: string, name?: string): FileProfile {
+export function readProfileFile(path: string, name?: string): AnyProfile {
   if (!existsSync(path)) throw new LoyaltyError('file_missing', `there is no file ${path}`, { details: { path } })
   let value: unknown
   try {
@@ -40,16 +42,20 @@ export function readProfileFile(path: string, name?: string): FileProfile {
   } catch (cause) {
     throw new LoyaltyError('profile_invalid', `file profile ${path} is not JSON`, { cause })
   }
-  return parseProfile(name === undefined ? value : { ...(value as object), name }, path)
+  return parseAnyProfile(name === undefined ? value : { ...(value as object), name }, path)
 }
 
-/** A programme that begins with a file counts as that file's profile says; it does not begin where that is not certain. */
+/**
+ * A programme that begins with a file counts as that file's profile says; it does not begin where that is not certain, nor
+ * with a file of clients.
+ */
 export function programmeBasis(file: string, wish: ReadingWish): ProgrammeBasis {
   return async (profiles, settings) => {
     if (!existsSync(file))
       throw new LoyaltyError('file_missing', `there is no file ${file}`, { details: { path: file } })
     const { profile, proposal } = await readingOf({ profiles, context: async () => contextOf(settings) }, file, wish)
-    return profile ?? settledProfile(proposal, await profiles.all())
+    const basis = profile ?? settledProfile(proposal, await profiles.all())
+    return isOfClients(basis) ? noProgramme() : basis
   }
 }
 

@@ -84,14 +84,16 @@ function outlierRule({ outliers, flagged, currency }: UploadReport): string[] {
   return [`    unusual is what is above ${money(above_minor, currency)} (${why})`]
 }
 
+type TableVerdict = Pick<ReportVerdict, 'row' | 'field' | 'value'> & { readonly code: string }
+
 /** The first verdicts by row; nothing where there are none. */
-export function verdictTable(verdicts: readonly ReportVerdict[]): string[] {
+export function verdictTable(verdicts: readonly TableVerdict[]): string[] {
   if (verdicts.length === 0) return []
   const columns = [
-    { title: 'row', value: ({ row }: ReportVerdict) => row },
-    { title: 'verdict', value: ({ code }: ReportVerdict) => code },
-    { title: 'field', value: ({ field }: ReportVerdict) => field ?? '' },
-    { title: 'value', value: ({ value }: ReportVerdict) => oneLine(value ?? '') },
+    { title: 'row', value: ({ row }: TableVerdict) => row },
+    { title: 'verdict', value: ({ code }: TableVerdict) => code },
+    { title: 'field', value: ({ field }: TableVerdict) => field ?? '' },
+    { title: 'value', value: ({ value }: TableVerdict) => oneLine(value ?? '') },
   ]
   return ['', '  first verdicts', ...tableOf(columns, verdicts).map((line) => `  ${line}`)]
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, openAsBlob } from 'node:fs'
 import { basename } from 'node:path'
 import { LoyaltyError } from '#streams/core/error.ts'
+import type { ClientsReport } from '../ingest/clients/report.ts'
 import type { ReadingWish } from '../ingest/reading.ts'
 import type { UploadReport } from '../ingest/report.ts'
 import type { Status } from '../ingest/store/uploads.ts'
@@ -33,6 +34,7 @@ interface TaskAnswer {
   readonly progress_percentage: number
   readonly phase: string
   readonly report: UploadReport | null
+  readonly clients_report: ClientsReport | null
   readonly undo: UndoReport | null
   readonly failure: { readonly code: string; readonly message: string } | null
   readonly waiting: Waiting | null
@@ -78,6 +80,18 @@ export function awaitTask(
   signal: AbortSignal,
 ): Promise<UploadReport> {
   return awaitEnd(apiUrl, taskId, onProgress, signal, ({ report }) => (report === null ? undefined : inOrder(report)))
+}
+
+/** As `awaitTask`, of a file of either kind. */
+export function awaitUpload(
+  apiUrl: string,
+  taskId: string,
+  onProgress: (progress: TaskProgress) => void,
+  signal: AbortSignal,
+): Promise<UploadReport | ClientsReport> {
+  return awaitEnd<UploadReport | ClientsReport>(apiUrl, taskId, onProgress, signal, ({ report, clients_report }) =>
+    report === null ? (clients_report ?? undefined) : inOrder(report),
+  )
 }
 
 /** As `awaitTask`, of an undo or a replacement. */

@@ -124,6 +124,7 @@ function taskBody(task: TaskView): z.input<typeof taskStatus> {
     phase: task.phase,
     ...(ended ? { result_url: `/api/v1/management/data/uploads/${task.batchId}` } : {}),
     report: task.report,
+    clients_report: task.clientsReport,
     undo: task.undo,
     failure: task.errorCode === null ? null : { code: task.errorCode, message: task.errorMessage ?? '' },
     waiting: waiting && {
@@ -155,6 +156,7 @@ export function uploadBody(found: UploadView): z.input<typeof upload> {
     size_bytes: found.sizeBytes,
     content_sha256: found.sha256,
     report: found.report,
+    clients_report: found.clientsReport,
     undone_at: found.undoneAtMs === null ? null : iso(found.undoneAtMs),
     undo_task_id: found.undoTaskId,
   }

@@ -8,7 +8,7 @@ import type { PoolClient } from 'pg'
 import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
 import { fileEmpty } from './files/empty.ts'
-import type { FileProfile } from './profile.ts'
+import type { AnyProfile } from './profile.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { ProposalContext } from './proposal/proposal.ts'
 import { settledProfile } from './proposal/propose.ts'
@@ -107,7 +107,7 @@ export async function discardFile(deps: IntakeDeps, file: StoredFile): Promise<v
   await rm(join(deps.dataDir, file.storedPath), { force: true })
 }
 
-async function mustHoldRows(path: string, profile: FileProfile): Promise<void> {
+async function mustHoldRows(path: string, profile: AnyProfile): Promise<void> {
   const needed = profile.format.header ? 2 : 1
   const rows = await firstRows(path, profile.format, needed)
   if (rows.length < needed) throw fileEmpty(rows.length === 0 ? 'nothing' : 'header')

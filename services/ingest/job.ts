@@ -16,6 +16,7 @@ import type { IngestCrashHook } from './crash.ts'
 import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
 import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
+import type { FileProfile } from './profile.ts'
 import type { ProgressMeter } from './progress.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
 import { type SpillManifest, spillRows } from './receipts/spill.ts'
@@ -45,6 +46,9 @@ export interface JobDeps {
   readonly crash: IngestCrashHook
 }
 
+/** Of a file of transactions. */
+export type TransactionsTask = UploadTask & { readonly profile: FileProfile }
+
 /** Changes when prepared files of an older version can no longer be gone on with. */
 const formatVersion = 3
 
@@ -55,12 +59,12 @@ const formatVersion = 3
  */
 export class UploadJob {
   readonly #deps: JobDeps
-  readonly #task: UploadTask
+  readonly #task: TransactionsTask
   readonly #meter: ProgressMeter
   readonly #watch: StreamWatch
   readonly #signal: AbortSignal
 
-  constructor(deps: JobDeps, task: UploadTask, meter: ProgressMeter, watch: StreamWatch, signal: AbortSignal) {
+  constructor(deps: JobDeps, task: TransactionsTask, meter: ProgressMeter, watch: StreamWatch, signal: AbortSignal) {
     this.#deps = deps
     this.#task = task
     this.#meter = meter

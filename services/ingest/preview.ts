@@ -1,8 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EventEncoder } from '#schemas/encoder.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
+import { isOfClients } from './clients/profile.ts'
 import { type FileInput, unknownInput } from './files/rows.ts'
-import type { FileProfile } from './profile.ts'
+import { type FileProfile, ofTransactions } from './profile.ts'
 import { mappingOf } from './proposal/known.ts'
 import { type ProposedColumn, proposalBody } from './proposal/proposal.ts'
 import { readSampleBy } from './proposal/sample.ts'
@@ -55,7 +57,7 @@ export interface PreviewOptions {
   readonly onProgress?: (share: number) => void
 }
 
-/** Errors: those of `readingOf` and `spillRows`. */
+/** Errors: `clients_not_previewed`, those of `readingOf` and `spillRows`. */
 export async function previewFile(
   deps: ReadingDeps,
   path: string,
@@ -64,10 +66,20 @@ export async function previewFile(
 ): Promise<FilePreview> {
   const reading = await readingOf(deps, path, wish)
   const profile = reading.profile ?? reading.proposal.profile
+  if (profile !== null && isOfClients(profile)) throw notPreviewed(profile.name)
   const run = profile === null ? null : await dryRun(path, profile, options)
-  const about = reading.proposal === null ? await aboutGiven(path, reading.profile) : proposalBody(reading.proposal)
+  const about =
+    reading.proposal === null ? await aboutGiven(path, ofTransactions(reading.profile)) : proposalBody(reading.proposal)
   const input = run?.input ?? reading.proposal?.input ?? unknownInput()
   return { ...about, basis: reading.basis, totals: run?.totals ?? null, verdicts: run?.verdicts ?? [], input }
+}
+
+function notPreviewed(profile: string): LoyaltyError {
+  return new LoyaltyError(
+    'clients_not_previewed',
+    `the file is one of clients, by its profile ${profile}: such files have no preview; upload it, the report tells what was rejected`,
+    { details: { profile } },
+  )
 }
 
 async function aboutGiven(path: string, profile: FileProfile) {

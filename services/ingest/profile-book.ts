@@ -1,10 +1,11 @@
 import { LoyaltyError } from '#streams/core/error.ts'
-import { type FileProfile, listProfiles, loadProfile, parseProfile } from './profile.ts'
+import { isOfClients } from './clients/profile.ts'
+import { type AnyProfile, type FileProfile, listProfiles, loadAnyProfile, parseAnyProfile } from './profile.ts'
 import type { ProfileStore } from './store/profiles.ts'
 
 /** A file profile that has a name: one that ships with the product, or one that somebody saved. */
 export interface KnownProfile {
-  readonly profile: FileProfile
+  readonly profile: AnyProfile
   readonly saved: boolean
   /** Null for one that ships. */
   readonly savedAtMs: number | null
@@ -27,7 +28,7 @@ export class ProfileBook {
     return [
       ...this.#shipped().map((profile) => ({ profile, saved: false, savedAtMs: null })),
       ...saved.map(({ profile, savedAtMs }) => ({
-        profile: parseProfile(profile, profile.name),
+        profile: parseAnyProfile(profile, profile.name),
         saved: true,
         savedAtMs,
       })),
@@ -49,16 +50,9 @@ export class ProfileBook {
    * Saves a profile under its name; true where it is new. Errors: `profile_shipped` (the name is taken by one that ships),
    * `profile_key_differs` (another profile of the same system declares another key of its receipts).
    */
-  async save(profile: FileProfile): Promise<boolean> {
+  async save(profile: AnyProfile): Promise<boolean> {
     this.#refuseShipped(profile.name, 'save it under another name')
-    for (const { profile: other } of await this.all())
-      if (other.name !== profile.name && other.system.name === profile.system.name && keyOf(other) !== keyOf(profile))
-        throw new LoyaltyError(
-          'profile_key_differs',
-          `profile ${other.name} is of the same system "${other.system.name}" and identifies its receipts by ${keyOf(other)}, ` +
-            `this one by ${keyOf(profile)}: the same receipt would count twice; let both say the same, or name another system`,
-          { details: { system: other.system.name, profile: other.name } },
-        )
+    if (!isOfClients(profile)) await this.#refuseOtherKey(profile)
     return this.#saved().save(profile)
   }
 
@@ -69,8 +63,21 @@ export class ProfileBook {
       throw new LoyaltyError('profile_not_found', `there is no saved file profile "${name}"`, { details: { name } })
   }
 
-  #shipped(): FileProfile[] {
-    return listProfiles(this.#directory).map((name) => loadProfile(name, this.#directory))
+  #shipped(): AnyProfile[] {
+    return listProfiles(this.#directory).map((name) => loadAnyProfile(name, this.#directory))
+  }
+
+  async #refuseOtherKey(profile: FileProfile): Promise<void> {
+    for (const { profile: other } of await this.all()) {
+      if (isOfClients(other) || other.name === profile.name) continue
+      if (other.system.name === profile.system.name && keyOf(other) !== keyOf(profile))
+        throw new LoyaltyError(
+          'profile_key_differs',
+          `profile ${other.name} is of the same system "${other.system.name}" and identifies its receipts by ${keyOf(other)}, ` +
+            `this one by ${keyOf(profile)}: the same receipt would count twice; let both say the same, or name another system`,
+          { details: { system: other.system.name, profile: other.name } },
+        )
+    }
   }
 
   #refuseShipped(name: string, remedy: string): void {

@@ -9,6 +9,7 @@ export const profileStatuses: Readonly<Record<string, number>> = {
   profile_not_found: 404,
   profile_shipped: 409,
   profile_key_differs: 409,
+  clients_not_previewed: 400,
   too_busy: 429,
 }
 
@@ -110,7 +111,7 @@ export const postPreview = createRoute({
   request: { body: fileBody },
   responses: {
     200: success('the mapping, the first verdicts and the totals', preview),
-    400: failure('no file, an unknown profile, or a file that cannot be read'),
+    400: failure('no file, an unknown profile, a file that cannot be read, or one of clients'),
     429: failure('as many previews are under way as are taken'),
   },
 })

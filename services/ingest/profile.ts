@@ -2,19 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { isEncoding } from './files/text.ts'
+import { type ClientsProfile, clientsProfileSchema, isOfClients } from './clients/profile.ts'
 import { isCurrency } from './parse/currency.ts'
-import { isDateFormat } from './parse/date-format.ts'
-import { isTimeZone } from './parse/zone.ts'
+import { clientIdRule, column, dateFormats, fileFormat, numberFormat, profileName, timeZone } from './profile-parts.ts'
 
 /**
  * A file profile says, as data, how the files of one source are read: which system the receipts come from and what
  * identifies them, how columns map to a transaction, and what to do about missing values. A new source is a new file in
  * profiles/, not new code.
  */
-
-/** A column by the name in the header, or by its index from 0. */
-const column = z.union([z.string().min(1), z.number().int().nonnegative()])
 
 /** Columns of a row that may be missing by policy; what identifies or values a receipt may not. */
 export const optionalFields = ['sku', 'description', 'category', 'store', 'terminal', 'payment'] as const
@@ -28,52 +24,9 @@ const kindMark = z.strictObject({
   values: z.array(z.string()).min(1).optional().describe('values of the kind column that mean this kind'),
 })
 
-const encoding = z
-  .string()
-  .refine(isEncoding, 'must be auto or the name of an encoding, such as utf-8, utf-16, windows-1251, koi8-r')
-  .default('auto')
-  .describe('auto: by its mark, or by its bytes')
-const header = z.boolean().default(true).describe('true where the first line has no data')
-
-const fileFormat = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('csv'),
-    delimiter: z
-      .union([z.literal('auto'), z.string().length(1)])
-      .default('auto')
-      .describe('auto: the one of , ; tab | that divides the first rows evenly'),
-    quote: z.string().length(1).nullable().default('"'),
-    sheet: z
-      .string()
-      .min(1)
-      .max(200)
-      .optional()
-      .describe('of a workbook (.xlsx): the sheet to read; else the first visible one with data'),
-    encoding,
-    header,
-  }),
-  z.strictObject({
-    kind: z.literal('fixed'),
-    fields: z
-      .array(
-        z.strictObject({
-          name: z.string().min(1),
-          from: z.number().int().nonnegative().describe('characters before it in the line'),
-          width: z.number().int().positive().describe('characters that it has'),
-        }),
-      )
-      .min(1)
-      .max(1_000)
-      .describe('columns by their place in the line; their names are used in columns'),
-    encoding,
-    header,
-  }),
-  z.strictObject({ kind: z.literal('whitespace'), encoding, header }),
-])
-
 export const profileSchema = z
   .strictObject({
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+    name: profileName,
     title: z.string().optional(),
     system: z.strictObject({
       name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
@@ -86,7 +39,7 @@ export const profileSchema = z
         .describe('true where no number serves for two kinds, as when cancellations have numbers of their own'),
     }),
     grain: z.enum(['receipt', 'line']),
-    time_zone: z.string().refine(isTimeZone, 'must be an IANA time zone, such as Europe/London'),
+    time_zone: timeZone,
     currency: z.string().refine(isCurrency, 'must be an ISO 4217 code in capitals, such as GBP'),
     clock: z.enum(['system', 'events']).optional().describe('clock of a programme that begins with such a file'),
     format: fileFormat,
@@ -109,10 +62,7 @@ export const profileSchema = z
       currency: column.optional(),
       attributes: z.record(z.string().min(1), column).default({}),
     }),
-    client_id: z
-      .strictObject({ written_as: z.enum(['text', 'integer']).default('text') })
-      .default({ written_as: 'text' })
-      .describe('integer: digits only, and a spreadsheet’s tail .0 is taken off'),
+    client_id: clientIdRule,
     kinds: z
       .strictObject({
         sale: kindMark.optional(),
@@ -122,25 +72,9 @@ export const profileSchema = z
         refund_sign: z.enum(['negative', 'positive']).default('negative').describe('how sums of refunds are written'),
       })
       .default({ negative_is_refund: false, refund_sign: 'negative' }),
-    numbers: z
-      .strictObject({
-        decimal: z.enum(['.', ',']).default('.'),
-        thousands: z
-          .string()
-          .max(8)
-          .regex(/^[^\d+-]*$/, 'must be marks, not digits or signs')
-          .default('')
-          .describe('marks between groups of three digits; a space stands for every kind of space'),
-      })
-      .refine(({ decimal, thousands }) => !thousands.includes(decimal), 'a mark cannot be both')
-      .default({ decimal: '.', thousands: '' }),
+    numbers: numberFormat,
     dates: z.strictObject({
-      formats: z
-        .array(z.string().min(3).refine(isDateFormat, 'is no date format'))
-        .min(1)
-        .describe(
-          'iso, excel, excel-1904, or tokens yyyy MM dd M d HH H hh h mm ss SSS a Z with [optional parts]; tried in order',
-        ),
+      formats: dateFormats,
       future_days: z
         .number()
         .nonnegative()
@@ -171,7 +105,11 @@ export const profileSchema = z
       context.issues.push({ code: 'custom', message, input: context.value })
   })
 
+/** How files of transactions are read. */
 export type FileProfile = z.output<typeof profileSchema>
+
+/** Of transactions, or of the master data of clients. */
+export type AnyProfile = FileProfile | ClientsProfile
 
 function faultsBetweenFields(profile: {
   columns: Record<string, unknown>
@@ -203,8 +141,27 @@ function faultsBetweenFields(profile: {
 }
 
 /** Errors: `profile_invalid` (details.faults: one sentence per fault, with its path). */
+export function parseAnyProfile(value: unknown, origin: string): AnyProfile {
+  const isOfClients = typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'clients'
+  return isOfClients ? parsed(clientsProfileSchema, value, origin) : parsed(profileSchema, value, origin)
+}
+
+/** As `parseAnyProfile`, of transactions only. */
 export function parseProfile(value: unknown, origin: string): FileProfile {
-  const result = profileSchema.safeParse(value)
+  return ofTransactions(parseAnyProfile(value, origin))
+}
+
+/** Errors: `profile_invalid` for a profile of clients. */
+export function ofTransactions(profile: AnyProfile): FileProfile {
+  if (!isOfClients(profile)) return profile
+  const fault = 'kind: it is for files of clients; name one for files of transactions'
+  throw new LoyaltyError('profile_invalid', `file profile ${profile.name} does not fit here: ${fault}`, {
+    details: { faults: [fault] },
+  })
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown, origin: string): T {
+  const result = schema.safeParse(value)
   if (result.success) return result.data
   const faults = result.error.issues.map((issue) =>
     issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`,
@@ -225,18 +182,25 @@ export function listProfiles(directory = shippedDirectory): string[] {
 }
 
 /** Errors: `profile_unknown` (the message lists the known names), `profile_invalid`. */
+export function loadAnyProfile(name: string, directory = shippedDirectory): AnyProfile {
+  return parseAnyProfile(readProfile(name, directory), name)
+}
+
+/** As `loadAnyProfile`, of transactions only. */
 export function loadProfile(name: string, directory = shippedDirectory): FileProfile {
+  return parseProfile(readProfile(name, directory), name)
+}
+
+function readProfile(name: string, directory: string): unknown {
   const known = listProfiles(directory)
   if (!known.includes(name))
     throw new LoyaltyError('profile_unknown', `there is no file profile "${name}"; known: ${known.join(', ')}`, {
       details: { name, known },
     })
   const text = readFileSync(`${directory}/${name}.json`, 'utf8')
-  let value: unknown
   try {
-    value = JSON.parse(text)
+    return JSON.parse(text)
   } catch (cause) {
     throw new LoyaltyError('profile_invalid', `file profile ${name} is not JSON`, { cause })
   }
-  return parseProfile(value, name)
 }

@@ -58,7 +58,7 @@ export async function publishEvents(options: PublishOptions): Promise<number[]> 
 }
 
 /** All partitions at once, and waits for all of them: none may still be under way when the next slice is. */
-async function append(writer: LogWriter, topic: string, slice: readonly PreparedEvent[], ends: number[]) {
+export async function append(writer: LogWriter, topic: string, slice: readonly PreparedEvent[], ends: number[]) {
   const appends = [...byPartition(slice)].map(async ([partition, records]) => {
     ends[partition] = (await writer.append(topic, partition, records)) + records.length
   })
@@ -94,7 +94,7 @@ async function alreadyPublished(options: PublishOptions): Promise<Published> {
 }
 
 /** Cuts events into slices of a bounded size, dropping per partition what `skip` still counts. */
-function* slices(events: readonly PreparedEvent[], skip: number[]): Generator<PreparedEvent[]> {
+export function* slices(events: readonly PreparedEvent[], skip: number[]): Generator<PreparedEvent[]> {
   let slice: PreparedEvent[] = []
   let bytes = 0
   for (const event of events) {

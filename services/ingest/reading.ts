@@ -1,10 +1,12 @@
 import { LoyaltyError } from '#streams/core/error.ts'
+import { findClientColumns } from './clients/columns.ts'
+import { type ClientsProfile, isOfClients } from './clients/profile.ts'
 import { findColumns, headerOf } from './files/columns.ts'
 import { fileEmpty } from './files/empty.ts'
 import { readRows } from './files/rows.ts'
 import { isCurrency } from './parse/currency.ts'
 import { isTimeZone } from './parse/zone.ts'
-import { type FileProfile, parseProfile } from './profile.ts'
+import { type AnyProfile, type FileProfile, parseAnyProfile } from './profile.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { Proposal, ProposalContext } from './proposal/proposal.ts'
 import { proposeProfile } from './proposal/propose.ts'
@@ -22,7 +24,7 @@ export interface ReadingWish {
 
 /** `profile` is the one that was given; without one there is a proposal. */
 export type Reading =
-  | { readonly basis: 'given'; readonly profile: FileProfile; readonly proposal: null }
+  | { readonly basis: 'given'; readonly profile: AnyProfile; readonly proposal: null }
   | { readonly basis: Proposal['basis']; readonly profile: null; readonly proposal: Proposal }
 
 export interface ReadingDeps {
@@ -41,7 +43,7 @@ export async function readingOf({ profiles, context }: ReadingDeps, path: string
     const profile = await givenProfile(profiles, wish.profile)
     const [row] = await firstRows(path, profile.format, 1)
     if (row === undefined) throw fileEmpty('nothing')
-    findColumns(profile, headerOf(profile.format, row))
+    mustHaveColumns(profile, headerOf(profile.format, row))
     return { basis: 'given', profile, proposal: null }
   }
   if (wish.currency !== undefined && !isCurrency(wish.currency))
@@ -58,18 +60,32 @@ export async function readingOf({ profiles, context }: ReadingDeps, path: string
 function said(proposal: Proposal, { currency, timeZone }: ReadingWish): Proposal {
   if (proposal.profile === null || (currency === undefined && timeZone === undefined)) return proposal
   const { profile } = proposal
+  if (isOfClients(profile)) return saidOfClients(proposal, profile, timeZone)
   const own = { ...profile, currency: currency ?? profile.currency, time_zone: timeZone ?? profile.time_zone }
   const isOther = own.currency !== profile.currency || own.time_zone !== profile.time_zone
   const basis = proposal.basis === 'known' && isOther ? 'variant' : proposal.basis
   return { ...proposal, basis, profile: own, draft: own }
 }
 
-async function givenProfile(profiles: ProfileBook, text: string): Promise<FileProfile> {
+/** Their bonus balances are in the currency of the programme. */
+function saidOfClients(proposal: Proposal, profile: ClientsProfile, timeZone: string | undefined): Proposal {
+  if (timeZone === undefined || timeZone === profile.time_zone) return proposal
+  const own = { ...profile, time_zone: timeZone }
+  return { ...proposal, basis: 'variant', profile: own, draft: own }
+}
+
+/** Errors: `columns_missing`. */
+export function mustHaveColumns(profile: AnyProfile, header: readonly string[] | null): void {
+  if (isOfClients(profile)) findClientColumns(profile, header)
+  else findColumns(profile, header)
+}
+
+async function givenProfile(profiles: ProfileBook, text: string): Promise<AnyProfile> {
   return text.trimStart().startsWith('{') ? profileOfJson(text) : (await profiles.named(text)).profile
 }
 
 /** Errors: `request_invalid` (details.faults). */
-export function profileOfJson(text: string): FileProfile {
+export function profileOfJson(text: string): AnyProfile {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -79,10 +95,10 @@ export function profileOfJson(text: string): FileProfile {
   return checkedProfile(value)
 }
 
-/** As `parseProfile`, for what comes with a request. Errors: `request_invalid` (details.faults). */
-export function checkedProfile(value: unknown): FileProfile {
+/** As `parseAnyProfile`, for what comes with a request. Errors: `request_invalid` (details.faults). */
+export function checkedProfile(value: unknown): AnyProfile {
   try {
-    return parseProfile(value, 'given')
+    return parseAnyProfile(value, 'given')
   } catch (error) {
     if (!(error instanceof LoyaltyError)) throw error
     throw new LoyaltyError('request_invalid', error.message, { cause: error, details: error.details })

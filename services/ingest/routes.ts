@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { clientsReport } from './clients/report-schema.ts'
 import { postClients } from './clients/routes.ts'
 import { deadLetterRoutes } from './dead-letters/routes.ts'
 import { fileBody, profileRoutes } from './profile-routes.ts'
@@ -130,6 +131,7 @@ export const taskStatus = z
     phase: z.enum(phases),
     result_url: z.string().optional().describe('the upload, once it has ended'),
     report: uploadReport.nullable(),
+    clients_report: clientsReport.nullable().describe('in its place, of a file of clients'),
     undo: undoReport.nullable().describe('report of a task that is no upload'),
     failure: z.object({ code: z.string(), message: z.string() }).nullable(),
     waiting: z
@@ -163,6 +165,7 @@ export const upload = z
     size_bytes: z.number().int(),
     content_sha256: z.string(),
     report: uploadReport.nullable(),
+    clients_report: clientsReport.nullable().describe('in its place, of a file of clients'),
     undone_at: z.string().nullable().describe('when it was taken back; null while it stands'),
     undo_task_id: z.string().nullable().describe('the task that takes it back, or did'),
   })
@@ -174,7 +177,7 @@ export const postUpload = createRoute({
   ...management,
   method: 'post',
   path: '/api/v1/management/data/upload',
-  summary: 'Upload a file of transactions',
+  summary: 'Upload a file of transactions, or of clients',
   description: 'Stores the file and answers at once; the task reports what became of it. CSV, also .gz and .zst.',
   request: { body: fileBody },
   responses: {

@@ -3,14 +3,19 @@ import type { Pool, PoolClient } from 'pg'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { Logger } from '../platform/logging.ts'
 import { startTrace, type Trace, withTrace } from '../platform/trace.ts'
-import { type JobDeps, UploadJob } from './job.ts'
+import { ClientsJob } from './clients/job.ts'
+import { isOfClients } from './clients/profile.ts'
+import type { ClientsReport } from './clients/report.ts'
+import { type JobDeps, type TransactionsTask, UploadJob } from './job.ts'
 import { LookAhead } from './look-ahead.ts'
 import { ensureProgramme, type ProgrammeDeps } from './programme.ts'
 import { ProgressMeter } from './progress.ts'
+import type { UploadReport } from './report.ts'
 import type { UploadTask } from './store/uploads.ts'
 import { type Hindrance, StreamWatch, type StreamWatchDeps } from './stream-watch.ts'
 import type { Ticker } from './ticker.ts'
 import { UndoJob } from './undo/job.ts'
+import type { UndoReport } from './undo/report.ts'
 
 export interface WorkerDeps {
   readonly job: JobDeps
@@ -21,6 +26,12 @@ export interface WorkerDeps {
   readonly stream: Omit<StreamWatchDeps, 'tell'>
   readonly pool: Pool
   readonly logger: Logger
+}
+
+/** The work on one task, of whatever kind. */
+interface Job {
+  run(): Promise<UploadReport | ClientsReport | UndoReport>
+  clean(): Promise<void>
 }
 
 const idleMs = 500
@@ -107,7 +118,7 @@ export class UploadWorker {
   }
 
   async #work(task: UploadTask, signal: AbortSignal): Promise<void> {
-    const { job: deps, programme, logger } = this.#deps
+    const { job: deps, logger } = this.#deps
     const about = aboutOf(task)
     logger.info(about, task.attempts > 1 ? `${task.kind} resumed` : `${task.kind} begun`)
     const ahead = this.#lookAhead(task, signal)
@@ -116,7 +127,7 @@ export class UploadWorker {
       ahead.hindered(hindrance)
     })
     try {
-      const report = await job.run(await ensureProgramme(programme, task.profile))
+      const report = await job.run()
       await deps.store.complete(task, report)
       await job.clean()
       logger.info({ ...about, report }, `${task.kind} completed`)
@@ -136,14 +147,27 @@ export class UploadWorker {
   }
 
   /** The job of an upload, and what it is told by: it ends where the task was cancelled. */
-  #uploadJob(task: UploadTask, signal: AbortSignal, tell: (hindrance: Hindrance | null) => Promise<void>): UploadJob {
+  #uploadJob(
+    task: TransactionsTask,
+    signal: AbortSignal,
+    tell: (hindrance: Hindrance | null) => Promise<void>,
+  ): UploadJob {
     return new UploadJob(this.#deps.job, task, ...this.#partsOf(task, signal, tell))
   }
 
-  #jobOf(task: UploadTask, signal: AbortSignal, tell: (hindrance: Hindrance | null) => Promise<void>) {
-    return task.kind === 'upload'
-      ? this.#uploadJob(task, signal, tell)
-      : new UndoJob(this.#deps.job, task, ...this.#partsOf(task, signal, tell))
+  #jobOf(task: UploadTask, signal: AbortSignal, tell: (hindrance: Hindrance | null) => Promise<void>): Job {
+    const { job: deps, programme } = this.#deps
+    const { profile } = task
+    if (isOfClients(profile)) {
+      const [meter, , ended] = this.#partsOf(task, signal, tell)
+      const job = new ClientsJob(deps, { ...task, profile }, meter, ended)
+      return { run: async () => job.run((await deps.control.read()).programme), clean: () => job.clean() }
+    }
+    const job =
+      task.kind === 'upload'
+        ? this.#uploadJob({ ...task, profile }, signal, tell)
+        : new UndoJob(deps, task, ...this.#partsOf(task, signal, tell))
+    return { run: async () => job.run(await ensureProgramme(programme, profile)), clean: () => job.clean() }
   }
 
   #partsOf(
@@ -187,11 +211,14 @@ export class UploadWorker {
   /** Before a programme has begun only its first upload may be in the log: its cut-points are taken from that. */
   async #getReady(task: UploadTask, signal: AbortSignal): Promise<void> {
     const { job: deps, programme, logger } = this.#deps
+    const { profile } = task
+    // It does not need the stream: its turn is soon enough.
+    if (isOfClients(profile)) return
     logger.info(aboutOf(task), 'upload is got ready before its turn')
-    const job = this.#uploadJob(task, signal, async () => {})
+    const job = this.#uploadJob({ ...task, profile }, signal, async () => {})
     try {
       const { day, cutPoints } = await deps.control.read()
-      await job.getReady(await ensureProgramme(programme, task.profile), day !== null && cutPoints !== null)
+      await job.getReady(await ensureProgramme(programme, profile), day !== null && cutPoints !== null)
     } catch (error) {
       if (signal.aborted || !(error instanceof LoyaltyError) || error.retriable) throw error
       await this.#fail(task, job, error)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { loadProfile } from '../../ingest/profile.ts'
 import { readConfig } from '../../platform/config.ts'
 import { findPlatform } from '../../standalone/run-file.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
@@ -37,7 +38,7 @@ async function runDemo(context: CliContext, options: Options): Promise<void> {
   }
   const sayings = options.json ? output.note : output.print
   sayings('starting the platform …')
-  const platform = await startHere(context, options, async (profiles) => (await profiles.named(profile)).profile)
+  const platform = await startHere(context, options, async () => loadProfile(profile))
   try {
     const report = { ...(await feed(context, platform.urls.api)) }
     report.seconds = { ...report.seconds, start_up: Math.round(platform.startedInMs) / 1000 }

@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { clientsReportLines } from '../clients-report.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { dryRun, programmeBasis, wishFrom } from '../dry-run.ts'
 import { previewLines } from '../preview-report.ts'
 import { progressBar } from '../progress.ts'
 import { reportLines } from '../report.ts'
 import { withSession } from '../session.ts'
-import { awaitTask, sendFile, type TaskProgress } from '../upload.ts'
+import { awaitTask, awaitUpload, sendFile, type TaskProgress } from '../upload.ts'
 import { asUsage } from '../usage.ts'
 import { stageOf, waitingNotes } from '../waiting.ts'
 
@@ -23,7 +24,7 @@ export function ingestVerb(program: Command, context: CliContext): void {
   program
     .command('ingest')
     .argument('<file>', 'CSV, also compressed (.gz, .zst, .zip), or Excel (.xlsx)')
-    .description('upload a file of transactions')
+    .description('upload a file of transactions, or of clients')
     .option('--profile <name>', 'file profile by its name, or a file FILE.json (default: found out from the file)')
     .option('--currency <code>', 'currency of a file without profile (default: that of the programme)')
     .option('--time-zone <zone>', 'time zone of a file without profile (default: that of the programme)')
@@ -52,14 +53,15 @@ async function ingest(context: CliContext, file: string, options: Options): Prom
       const { taskId, profile, basis } = await sendFile(session.apiUrl, file, wish)
       if (basis !== 'given') output.note(`read by file profile ${profile} (${basisTexts[basis]})`)
       if (session.joined && !options.wait) return { taskId, report: null }
-      return { taskId, report: await awaitWithBar(context, session.apiUrl, taskId) }
+      return { taskId, report: await awaitFile(context, session.apiUrl, taskId) }
     },
     programmeBasis(file, wish),
   )
   const { taskId, report } = outcome
   if (report === null) return options.json ? output.json({ task_id: taskId }) : output.print(`task ${taskId}`)
   if (options.json) return output.json(report)
-  for (const line of reportLines(report)) output.print(line)
+  const lines = 'kind' in report ? clientsReportLines(report) : reportLines(report)
+  for (const line of lines) output.print(line)
 }
 
 const basisTexts = {
@@ -83,7 +85,12 @@ async function showDryRun(context: CliContext, file: string, options: Options): 
   }
 }
 
-/** Waits for the task of an upload behind a bar. */
+/** Waits for the task of an upload behind a bar, of whatever kind its file is. */
+function awaitFile(context: CliContext, apiUrl: string, taskId: string) {
+  return behindBar(context, (onProgress) => awaitUpload(apiUrl, taskId, onProgress, context.interrupted))
+}
+
+/** As `awaitFile`, of a file of transactions. */
 export async function awaitWithBar(context: CliContext, apiUrl: string, taskId: string) {
   return behindBar(context, (onProgress) => awaitTask(apiUrl, taskId, onProgress, context.interrupted))
 }

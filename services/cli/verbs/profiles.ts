@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { isOfClients } from '../../ingest/clients/profile.ts'
 import { type KnownProfile, ProfileBook } from '../../ingest/profile-book.ts'
 import { ProfileStore } from '../../ingest/store/profiles.ts'
 import { readConfig } from '../../platform/config.ts'
@@ -99,8 +100,8 @@ function listing(all: readonly KnownProfile[]): string[] {
     [
       { title: 'name', value: ({ profile }) => profile.name },
       { title: '', value: ({ saved }) => (saved ? 'saved' : 'shipped') },
-      { title: 'system', value: ({ profile }) => profile.system.name },
-      { title: 'currency', value: ({ profile }) => profile.currency },
+      { title: 'system', value: ({ profile }) => (isOfClients(profile) ? '(clients)' : profile.system.name) },
+      { title: 'currency', value: ({ profile }) => (isOfClients(profile) ? '' : profile.currency) },
       { title: 'title', value: ({ profile }) => profile.title ?? '' },
     ],
     all,

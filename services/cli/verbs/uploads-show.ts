@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { uploadBody } from '../../ingest/app.ts'
 import { UploadStore, type UploadView } from '../../ingest/store/uploads.ts'
+import { clientsReportLines } from '../clients-report.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { inOrder, reportLines } from '../report.ts'
 import { withSession } from '../session.ts'
@@ -35,5 +36,6 @@ function uploadLines(upload: UploadView): string[] {
     `  uploaded      ${at(upload.uploadedAtMs)}, begun ${at(upload.processingStartMs)}, ended ${at(upload.processingEndMs)}`,
     ...(upload.undoneAtMs === null ? [] : [`  taken back    ${at(upload.undoneAtMs)} by task ${upload.undoTaskId}`]),
     ...(upload.report === null ? [] : reportLines(inOrder(upload.report))),
+    ...(upload.clientsReport === null ? [] : clientsReportLines(upload.clientsReport)),
   ]
 }

@@ -25,20 +25,35 @@ export interface ColumnIndex {
 }
 
 /**
- * Finds the profile's columns in the header (null for a file without one). Errors: `columns_missing` (details.missing,
- * details.header).
+ * Finds columns in the header (null for a file without one), -1 for one that is not mapped; `width` is the number of columns
+ * that a row must have at least. Errors of `width`: `columns_missing` (details.missing, details.header).
  */
-export function findColumns(profile: FileProfile, header: readonly string[] | null): ColumnIndex {
+export function columnFinder(profile: { readonly name: string }, header: readonly string[] | null) {
   const names = header?.map((name) => name.trim()) ?? null
   const missing: string[] = []
   let width = 0
-  const find = (column: string | number | undefined): number => {
-    if (column === undefined) return -1
-    const index = typeof column === 'number' ? column : (names?.indexOf(column) ?? -1)
-    if (index < 0 || (names !== null && index >= names.length)) missing.push(String(column))
-    width = Math.max(width, index + 1)
-    return index
+  return {
+    find(column: string | number | undefined): number {
+      if (column === undefined) return -1
+      const index = typeof column === 'number' ? column : (names?.indexOf(column) ?? -1)
+      if (index < 0 || (names !== null && index >= names.length)) missing.push(String(column))
+      width = Math.max(width, index + 1)
+      return index
+    },
+    width(): number {
+      if (missing.length === 0) return width
+      throw new LoyaltyError(
+        'columns_missing',
+        `the file lacks columns of profile ${profile.name}: ${missing.join(', ')}; its header is: ${names?.slice(0, 50).join(', ') ?? '(none)'}`,
+        { details: { missing, header: names?.slice(0, 50) ?? null } },
+      )
+    },
   }
+}
+
+/** Finds the profile's columns in the header (null for a file without one). Errors: `columns_missing`. */
+export function findColumns(profile: FileProfile, header: readonly string[] | null): ColumnIndex {
+  const { find, width } = columnFinder(profile, header)
   const { columns } = profile
   const found = {
     client: find(columns.client),
@@ -58,13 +73,7 @@ export function findColumns(profile: FileProfile, header: readonly string[] | nu
     currency: find(columns.currency),
     attributes: Object.entries(columns.attributes).map(([name, column]) => ({ name, index: find(column) })),
   }
-  if (missing.length > 0)
-    throw new LoyaltyError(
-      'columns_missing',
-      `the file lacks columns of profile ${profile.name}: ${missing.join(', ')}; its header is: ${names?.slice(0, 50).join(', ') ?? '(none)'}`,
-      { details: { missing, header: names?.slice(0, 50) ?? null } },
-    )
-  return { ...found, width }
+  return { ...found, width: width() }
 }
 
 /** The names of a file's columns by its format and its first row; null where it has none. */

@@ -1,5 +1,7 @@
+import { findClientColumns } from '../clients/columns.ts'
+import { type ClientsProfile, isOfClients } from '../clients/profile.ts'
 import { findColumns } from '../files/columns.ts'
-import type { FileProfile } from '../profile.ts'
+import type { AnyProfile, FileProfile } from '../profile.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
 import { datesOf, shareOfDates } from './dates.ts'
@@ -12,14 +14,15 @@ import type { Sample } from './sample.ts'
 /** Profiles whose columns a file has, and what of them this file writes in its own way. */
 
 /** True where the file has every column that the profile reads, under its name. */
-export function isOfProfile(profile: FileProfile, { header }: Sample): boolean {
+export function isOfProfile(profile: AnyProfile, { header }: Sample): boolean {
   const { format } = profile
   if (header === null || !format.header) return false
   // Fields by their place fit every file; only a header line with just their names says that it is this one.
   if (format.kind === 'fixed')
     return header.length === format.fields.length && format.fields.every(({ name }, at) => header[at] === name)
   try {
-    findColumns(profile, header)
+    if (isOfClients(profile)) findClientColumns(profile, header)
+    else findColumns(profile, header)
     return true
   } catch {
     return false
@@ -33,7 +36,8 @@ const enough = 0.95
  * A known profile for a file with its columns: the same system, identity and meaning, with the file's own packing of cells,
  * numbers and dates where those of the profile do not read it.
  */
-export async function proposeKnown(profile: FileProfile, path: string, sample: Sample): Promise<Proposal> {
+export async function proposeKnown(profile: AnyProfile, path: string, sample: Sample): Promise<Proposal> {
+  if (isOfClients(profile)) return proposeClients(profile, sample)
   const columns = columnsOf(sample)
   const confirm: Question[] = []
   const format = formatFor(profile, sample)
@@ -52,8 +56,23 @@ export async function proposeKnown(profile: FileProfile, path: string, sample: S
   }
 }
 
+/** Their dates are of several kinds, and few have a bonus: only the packing of cells is the file's own. */
+function proposeClients(profile: ClientsProfile, sample: Sample): Proposal {
+  const format = formatFor(profile, sample)
+  const own = { ...profile, format }
+  return {
+    basis: isSameFormat(profile.format, format) ? 'known' : 'variant',
+    known: profile.name,
+    draft: own,
+    profile: own,
+    columns: mappingOf(profile, sample),
+    confirm: [],
+    input: sample.input,
+  }
+}
+
 /** UTF-8 is what is found by itself; every other encoding that a profile names is its word. */
-function formatFor({ format }: FileProfile, sample: Sample): FileProfile['format'] {
+function formatFor({ format }: Pick<FileProfile, 'format'>, sample: Sample): FileProfile['format'] {
   const encoding = /^utf-?8$/i.test(format.encoding) ? 'auto' : format.encoding
   if (format.kind === 'fixed') return { ...format, encoding }
   if (format.kind !== sample.format.kind) return sample.format
@@ -110,11 +129,11 @@ async function datesFor(
 }
 
 /** What a profile reads of the columns of a file. */
-export function mappingOf(profile: FileProfile, sample: Sample): ProposedColumn[] {
+export function mappingOf(profile: AnyProfile, sample: Sample): ProposedColumn[] {
   return columnsOf(sample).map((column) => mappedColumn(column, profile))
 }
 
-function mappedColumn(column: ColumnSeen, profile: FileProfile): ProposedColumn {
+function mappedColumn(column: ColumnSeen, profile: AnyProfile): ProposedColumn {
   const { attributes, ...fields } = profile.columns
   const is = (reference: unknown) => reference === column.index || reference === column.name
   const field =

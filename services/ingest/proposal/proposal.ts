@@ -1,10 +1,10 @@
 import type { FileInput } from '../files/rows.ts'
-import type { FileProfile } from '../profile.ts'
+import type { AnyProfile } from '../profile.ts'
 import type { ProposedField } from './names.ts'
 import type { Question } from './receipts.ts'
 
 /** How a file would be read, and what of that is certain. */
-export interface Proposal {
+export interface Proposal<Profile extends AnyProfile = AnyProfile> {
   /** `known`: a known profile as it is; `variant`: one with the file's own formats; `content`: made from the file. */
   readonly basis: 'known' | 'variant' | 'content'
   /** Name of the known profile; null where there is none. */
@@ -12,7 +12,7 @@ export interface Proposal {
   /** The profile as far as it is known: `profile` before what is missing is added. */
   readonly draft: Readonly<Record<string, unknown>>
   /** Null where something is missing that cannot be left out. */
-  readonly profile: FileProfile | null
+  readonly profile: Profile | null
   readonly columns: readonly ProposedColumn[]
   /** What a person has to say before a file is read so; with nothing here the proposal is good enough. */
   readonly confirm: readonly Question[]

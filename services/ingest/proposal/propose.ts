@@ -1,5 +1,5 @@
 import { LoyaltyError } from '#streams/core/error.ts'
-import type { FileProfile } from '../profile.ts'
+import type { AnyProfile, FileProfile } from '../profile.ts'
 import type { KnownProfile } from '../profile-book.ts'
 import { proposeByContent } from './draft.ts'
 import { isOfProfile, proposeKnown } from './known.ts'
@@ -19,7 +19,7 @@ export async function proposeProfile(
 ): Promise<Proposal> {
   const { sample, failure } = await sampleOf(path)
   for (const saved of [true, false]) {
-    const fitting: { profile: FileProfile; sample: Sample }[] = []
+    const fitting: { profile: AnyProfile; sample: Sample }[] = []
     for (const { profile } of known.filter((each) => each.saved === saved)) {
       const own = await sampleFor(profile, path, sample)
       if (own !== null) fitting.push({ profile, sample: own })
@@ -43,7 +43,7 @@ async function sampleOf(path: string): Promise<{ sample: Sample; failure: null }
 }
 
 /** The sample by which a file is of a profile; null where it is not. */
-async function sampleFor(profile: FileProfile, path: string, sample: Sample | null): Promise<Sample | null> {
+async function sampleFor(profile: AnyProfile, path: string, sample: Sample | null): Promise<Sample | null> {
   if (sample !== null && isOfProfile(profile, sample)) return sample
   if (!isPeculiar(profile.format)) return null
   try {
@@ -74,7 +74,7 @@ function severalFit(names: readonly string[]): LoyaltyError {
  * The profile of a proposal that is good enough to be used unasked. Errors: `profile_needed` (details.proposal; the message
  * says what is to be confirmed, and how).
  */
-export function settledProfile(proposal: Proposal, known: readonly KnownProfile[]): FileProfile {
+export function settledProfile(proposal: Proposal, known: readonly KnownProfile[]): AnyProfile {
   const { profile, confirm } = proposal
   if (profile !== null && confirm.length === 0) return profile
   const questions = confirm.map(({ field, message }) => `${field}: ${message}`)

@@ -253,7 +253,7 @@ function tooLong(text: string): boolean {
 }
 
 /** Number of digits before an optional tail of zeros (`17850.0`, `17850,0`), or -1 where the text is no such integer. */
-function integerDigits(text: string): number {
+export function integerDigits(text: string): number {
   let digits = 0
   while (isDigit(text.charCodeAt(digits))) digits++
   if (digits === 0) return -1

@@ -81,7 +81,7 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
 }
 
 /** Compressed text is taken to be a tenth of its size. */
-async function bucketsFor(path: string): Promise<number> {
+export async function bucketsFor(path: string): Promise<number> {
   const { size } = await stat(path)
   const text = /\.(gz|zst|zip|xlsx|xlsm)$/i.test(path) ? size * 10 : size
   return Math.min(maxBuckets, Math.max(4, Math.ceil(text / bucketBytes)))
@@ -175,7 +175,7 @@ class SpillPass {
 }
 
 /** FNV-1a over UTF-16 units: spreads keys over buckets, identifies nothing. */
-function hashOf(text: string): number {
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return hash >>> 0

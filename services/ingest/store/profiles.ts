@@ -1,15 +1,15 @@
 import type { Pool } from 'pg'
-import type { FileProfile } from '../profile.ts'
+import type { AnyProfile } from '../profile.ts'
 
 /** File profiles that people saved, in PostgreSQL, schema `ingest`. */
 
 export interface SavedProfile {
-  readonly profile: FileProfile
+  readonly profile: AnyProfile
   readonly savedAtMs: number
 }
 
 interface ProfileRow {
-  profile: FileProfile
+  profile: AnyProfile
   saved_at: Date
 }
 
@@ -29,7 +29,7 @@ export class ProfileStore {
   }
 
   /** Replaces one of the same name; true where there was none. */
-  async save(profile: FileProfile): Promise<boolean> {
+  async save(profile: AnyProfile): Promise<boolean> {
     const { rows } = await this.#pool.query<{ created: boolean }>(
       `insert into ingest.file_profiles (name, profile) values ($1, $2)
        on conflict (name) do update set profile = excluded.profile, saved_at = current_timestamp

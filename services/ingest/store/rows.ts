@@ -1,4 +1,5 @@
-import type { FileProfile } from '../profile.ts'
+import type { ClientsReport } from '../clients/report.ts'
+import type { AnyProfile } from '../profile.ts'
 import type { UploadReport } from '../report.ts'
 import type { UndoReport } from '../undo/report.ts'
 import type { Phase } from './phases.ts'
@@ -17,6 +18,8 @@ export interface Checkpoint {
   /** Ends of transactions and accepted, per partition, before the first record of this upload. */
   readonly transactionsFrom: readonly number[]
   readonly acceptedFrom: readonly number[]
+  /** Of a file of clients: ends of their topic; the others are empty then. */
+  readonly clientsFrom?: readonly number[]
   /** Ends of the dead letters then; missing in tasks of versions that did not say. */
   readonly lettersFrom?: readonly number[]
   /** The programme's day before this upload moved it, null for none; missing until it is this upload's turn to. */
@@ -39,7 +42,7 @@ export interface NewUpload {
   readonly fileName: string
   /** Relative to the data directory. */
   readonly storedPath: string
-  readonly profile: FileProfile
+  readonly profile: AnyProfile
   readonly sizeBytes: number
   readonly sha256: string
   /** Null where no request is known. */
@@ -72,6 +75,8 @@ export interface TaskView {
   readonly progressPercentage: number
   /** Of a task of kind upload. */
   readonly report: UploadReport | null
+  /** Of an upload of a file of clients, in its place. */
+  readonly clientsReport: ClientsReport | null
   /** Of the others. */
   readonly undo: UndoReport | null
   readonly errorCode: string | null
@@ -98,6 +103,8 @@ export interface UploadView {
   readonly sizeBytes: number
   readonly sha256: string
   readonly report: UploadReport | null
+  /** Of a file of clients, in its place. */
+  readonly clientsReport: ClientsReport | null
   /** When it was taken back; null while it stands. */
   readonly undoneAtMs: number | null
   /** The task that takes it back or did; null where nobody asked. */
@@ -111,7 +118,7 @@ export interface TaskRow {
   kind: TaskKind
   file_name: string
   original_file_path: string
-  profile: FileProfile
+  profile: AnyProfile
   size_bytes: string
   content_sha256: string
   trace_id: string | null
@@ -132,7 +139,7 @@ export interface UploadRow
   processed_rows: number | null
   error_code: string | null
   error_message: string | null
-  report: UploadReport | null
+  report: UploadReport | ClientsReport | null
   undone_at: Date | null
   undo_task_id: string | null
 }
@@ -165,6 +172,15 @@ export function checkpointOf(checkpoint: TaskRow['checkpoint']): Checkpoint | nu
   return 'acceptedFrom' in checkpoint ? (checkpoint as Checkpoint) : null
 }
 
+/** Each kind of report in its place. */
+export function reportsOf(report: UploadReport | ClientsReport | null): {
+  report: UploadReport | null
+  clientsReport: ClientsReport | null
+} {
+  if (report !== null && 'kind' in report) return { report: null, clientsReport: report }
+  return { report, clientsReport: null }
+}
+
 export function uploadOf(row: UploadRow): UploadView {
   return {
     batchId: row.batch_id,
@@ -183,7 +199,7 @@ export function uploadOf(row: UploadRow): UploadView {
     profile: row.profile.name,
     sizeBytes: Number(row.size_bytes),
     sha256: row.content_sha256,
-    report: row.report,
+    ...reportsOf(row.report),
     undoneAtMs: row.undone_at?.getTime() ?? null,
     undoTaskId: row.undo_task_id,
   }

@@ -17,6 +17,8 @@ interface Subject {
   readonly status: Status
   readonly checkpoint: Checkpoint | null
   readonly errorCode: string | null
+  /** True for a file of clients. */
+  readonly isOfClients: boolean
 }
 
 /** What people order about uploads that are there: to stop one, to take one back, to put its other contents in force. */
@@ -29,7 +31,8 @@ export class UndoStore {
 
   /**
    * Orders that an upload is taken back. One that was is not taken back again: the answer is its task. An undo that failed
-   * goes on. Errors: `upload_not_found`, `undo_of_undo`, `upload_not_ended`, `nothing_to_undo`.
+   * goes on. Errors: `upload_not_found`, `undo_of_undo`, `undo_of_clients`, `upload_not_ended`,
+   * `nothing_to_undo`.
    */
   async orderUndo(batchId: string, trace: TaskTrace | null): Promise<Ordered> {
     return inTransaction(this.#pool, async (client) => {
@@ -59,14 +62,14 @@ export class UndoStore {
    */
   async cancel(batchId: string): Promise<{ readonly taskId: string }> {
     return inTransaction(this.#pool, async (client) => {
-      const { taskId, status, checkpoint, errorCode } = await subjectOf(client, batchId)
+      const { taskId, status, checkpoint, errorCode, isOfClients } = await subjectOf(client, batchId)
       if (errorCode === 'upload_cancelled') return { taskId }
       if (checkpoint !== null || status === 'COMPLETED' || status === 'FAILED')
         throw new LoyaltyError(
           'cancel_too_late',
           status === 'PENDING' || status === 'PROCESSING'
-            ? 'the upload is being published; wait for its end and take it back (undo)'
-            : `the upload has ended (${status}); take it back (undo)`,
+            ? `the upload is being published; wait for its end${isOfClients ? '' : ' and take it back (undo)'}`
+            : `the upload has ended (${status})${isOfClients ? '' : '; take it back (undo)'}`,
           { details: { status } },
         )
       const end = [batchId, 'upload_cancelled', 'the upload was cancelled; nothing of it was published']
@@ -118,14 +121,20 @@ async function subjectOf(client: PoolClient, batchId: string): Promise<Subject> 
     status: Status
     checkpoint: TaskRow['checkpoint']
     error_code: string | null
+    of_clients: boolean
   }>(
-    `select task_id, status, checkpoint, error_code from ingest.tasks where batch_id = $1 and kind = 'upload' for update`,
+    `select t.task_id, t.status, t.checkpoint, t.error_code, coalesce(b.profile->>'kind', '') = 'clients' as of_clients
+     from ingest.tasks t join ingest.data_upload_batches b using (batch_id)
+     where t.batch_id = $1 and t.kind = 'upload' for update of t`,
     [batchId],
   )
   const [row] = rows
   if (row !== undefined) {
-    const { task_id, status, checkpoint, error_code } = row
-    return { taskId: task_id, status, checkpoint: checkpointOf(checkpoint), errorCode: error_code }
+    const { task_id, status, checkpoint, error_code, of_clients } = row
+    return {
+      ...{ taskId: task_id, status, checkpoint: checkpointOf(checkpoint) },
+      ...{ errorCode: error_code, isOfClients: of_clients },
+    }
   }
   const undo = await client.query(`select from ingest.tasks where task_id = $1 and kind <> 'upload'`, [batchId])
   if (undo.rowCount !== 0)
@@ -133,8 +142,13 @@ async function subjectOf(client: PoolClient, batchId: string): Promise<Subject> 
   throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`)
 }
 
-/** Errors: `upload_not_ended`, `nothing_to_undo`. */
-function mayFollow({ status, checkpoint }: Subject): void {
+/** Errors: `undo_of_clients`, `upload_not_ended`, `nothing_to_undo`. */
+function mayFollow({ status, checkpoint, isOfClients }: Subject): void {
+  if (isOfClients)
+    throw new LoyaltyError(
+      'undo_of_clients',
+      'a file of clients is not taken back: what was known of a client before is not kept; upload a file with the right values',
+    )
   if (status === 'PENDING' || status === 'PROCESSING')
     throw new LoyaltyError('upload_not_ended', 'the upload has not ended; wait for its end, or cancel it', {
       details: { status },

@@ -1,11 +1,13 @@
 import type { Pool, PoolClient } from 'pg'
 import { LoyaltyError } from '#streams/core/error.ts'
+import type { ClientsReport } from '../clients/report.ts'
 import type { UploadReport } from '../report.ts'
 import type { UndoReport } from '../undo/report.ts'
 import type { Phase } from './phases.ts'
 import {
   type Checkpoint,
   type NewUpload,
+  reportsOf,
   type Status,
   type TaskKind,
   type TaskRow,
@@ -149,7 +151,7 @@ export class UploadStore {
     if (rowCount !== 1) throw new LoyaltyError('upload_cancelled', 'the upload was cancelled; nothing was published')
   }
 
-  async complete(task: UploadTask, report: UploadReport | UndoReport): Promise<void> {
+  async complete(task: UploadTask, report: UploadReport | ClientsReport | UndoReport): Promise<void> {
     await this.#finish(task, 'COMPLETED', 'done', { report, code: null, message: null })
   }
 
@@ -161,7 +163,7 @@ export class UploadStore {
     task: UploadTask,
     status: Status,
     phase: Phase,
-    end: { report: UploadReport | UndoReport | null; code: string | null; message: string | null },
+    end: { report: UploadReport | ClientsReport | UndoReport | null; code: string | null; message: string | null },
   ): Promise<void> {
     await inTransaction(this.#pool, async (client) => {
       const { rowCount } = await client.query(
@@ -194,7 +196,7 @@ export class UploadStore {
       status: Status
       phase: Phase
       progress_percentage: number
-      report: UploadReport | UndoReport | null
+      report: UploadReport | ClientsReport | UndoReport | null
       error_code: string | null
       error_message: string | null
       waiting: Waiting | null
@@ -209,7 +211,7 @@ export class UploadStore {
       status: row.status,
       phase: row.phase,
       progressPercentage: row.progress_percentage,
-      report: row.kind === 'upload' ? (row.report as UploadReport | null) : null,
+      ...reportsOf(row.kind === 'upload' ? (row.report as UploadReport | ClientsReport | null) : null),
       undo: row.kind === 'upload' ? null : (row.report as UndoReport | null),
       errorCode: row.error_code,
       errorMessage: row.error_message,

@@ -1,6 +1,7 @@
 import { LoyaltyError } from '#streams/core/error.ts'
 import { Calendar, isoOfDay } from '#streams/domain/calendar.ts'
 import type { ReceiptSystem } from '#streams/domain/transaction-id.ts'
+import { isOfClients } from '../clients/profile.ts'
 import { zoneOffsets } from '../parse/zone.ts'
 import type { FileProfile } from '../profile.ts'
 import type { ProfileBook } from '../profile-book.ts'
@@ -58,7 +59,7 @@ export class Principals {
   async #read(): Promise<ReadonlyMap<string, Principal>> {
     try {
       const profiles = await this.#profiles.all()
-      this.#declared = declarations(profiles.map(({ profile }) => profile))
+      this.#declared = declarations(profiles.flatMap(({ profile }) => (isOfClients(profile) ? [] : [profile])))
     } catch (cause) {
       if (cause instanceof LoyaltyError) throw cause
       if (!Number.isFinite(this.#readMs))

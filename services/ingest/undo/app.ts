@@ -20,6 +20,7 @@ export interface UndoAppDeps {
 export const undoStatuses: Readonly<Record<string, number>> = {
   undo_not_found: 404,
   undo_of_undo: 409,
+  undo_of_clients: 409,
   upload_not_ended: 409,
   nothing_to_undo: 409,
   upload_undone: 409,

@@ -62,7 +62,7 @@ export const postUndo = createRoute({
     200: success('it was ordered before: the same task', ordered),
     202: success('a task was ordered', ordered),
     404: notFound,
-    409: failure('the upload has not ended, published nothing, or is an undo itself'),
+    409: failure('the upload has not ended, published nothing, is a file of clients, or an undo itself'),
   },
 })
 

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FileProfile } from '#services/ingest/profile.ts'
+import { type FileProfile, ofTransactions } from '#services/ingest/profile.ts'
 import { ProfileBook } from '#services/ingest/profile-book.ts'
 import type { Proposal, ProposalContext } from '#services/ingest/proposal/proposal.ts'
 import { proposeProfile } from '#services/ingest/proposal/propose.ts'
@@ -12,14 +12,15 @@ export const inRussia: ProposalContext = { currency: 'RUB', timeZone: 'Europe/Mo
 export async function proposalFor(
   content: string | Uint8Array,
   { context = inRussia, saved = [] }: { context?: ProposalContext; saved?: readonly FileProfile[] } = {},
-): Promise<Proposal> {
+): Promise<Proposal<FileProfile>> {
   const dir = await tempDir('loyalty-proposal-')
   try {
     const path = join(dir.path, 'file')
     await writeFile(path, content)
     const shipped = await new ProfileBook(null).all()
     const known = saved.map((profile) => ({ profile, saved: true, savedAtMs: 0 }))
-    return await proposeProfile(path, [...shipped, ...known], context)
+    const proposal = await proposeProfile(path, [...shipped, ...known], context)
+    return { ...proposal, profile: proposal.profile && ofTransactions(proposal.profile) }
   } finally {
     await dir.remove()
   }

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { loadProfile } from '#services/ingest/profile.ts'
+import { loadProfile, ofTransactions } from '#services/ingest/profile.ts'
 import { ProfileBook } from '#services/ingest/profile-book.ts'
 import type { ProposalContext } from '#services/ingest/proposal/proposal.ts'
 import { proposeProfile } from '#services/ingest/proposal/propose.ts'
@@ -90,7 +90,7 @@ describe('the complete Online Retail file', () => {
     await withRussianExport(header, createReadStream(sample).pipe(createGunzip()), async (path) => {
       const { basis, profile, confirm } = await proposalFor(path, { currency: null, timeZone: null })
       expect([basis, profile?.name, confirm]).toEqual(['variant', 'online-retail', []])
-      const { published, rows, events } = await prepareFile(path, profile!)
+      const { published, rows, events } = await prepareFile(path, ofTransactions(profile!))
       expect(rows.input).toEqual({
         container: 'none',
         encoding: 'windows-1251',
@@ -110,7 +110,7 @@ describe('the complete Online Retail file', () => {
     await withRussianExport(russianHeader, Readable.from([whole]), async (path) => {
       const { basis, profile, confirm } = await proposalFor(path, { currency: 'GBP', timeZone: 'Europe/London' })
       expect([basis, confirm]).toEqual(['content', []])
-      const { published } = await prepareFile(path, profile!)
+      const { published } = await prepareFile(path, ofTransactions(profile!))
       const essence = (events: Prepared['published']) =>
         events.map(({ client_id, kind, occurred_at, amount_minor, items_count }) =>
           [client_id, kind, occurred_at, amount_minor, items_count].join(' '),
