@@ -120,7 +120,7 @@ export const sentences: Readonly<Record<VerdictCode, Sentence>> = {
   },
   conflict: {
     en: 'the receipt came before with other content, which stays (loyalty uploads replace puts this one in force)',
-    ru: 'такой чек уже был с другим содержанием, и оно осталось в силе (заменить: loyalty uploads replace)',
+    ru: 'такой чек уже был с другим содержанием, и в силе остался тот (его можно заменить этим)',
   },
   outlier: {
     en: 'taken in, but the amount is far above the usual: see that it is right',
