@@ -9,7 +9,7 @@ import { VerdictWriter } from '../verdict-files.ts'
 import { emptyTally, FirstVerdicts, type Reason, reject, shownValue, type Tally, type Verdict } from '../verdicts.ts'
 import { type Field, fieldsOf } from './fields.ts'
 import { RowMapper } from './map-row.ts'
-import { encodeRow, encodeSpoilt } from './row.ts'
+import { encodeRow, encodeSpoilt, type MappedRow } from './row.ts'
 
 /**
  * First pass over a file: every row is mapped and dealt out by the key of its receipt, so that rows of one receipt meet
@@ -102,6 +102,8 @@ class SpillPass {
   #lastKey = ''
   #lastBucket = 0
   #lastSpoilt = ''
+  /** The row before, where it says which receipt it is of, and where it lacks nothing for that but its day. */
+  #before: Pick<MappedRow, 'key' | 'store' | 'terminal' | 'receipt'> = { key: '', store: '', terminal: '', receipt: '' }
 
   constructor(options: SpillOptions, files: Buckets, verdicts: VerdictWriter | null) {
     this.#options = options
@@ -146,6 +148,7 @@ class SpillPass {
   #takeRow(mapper: RowMapper, cells: readonly string[]): void {
     const reason = mapper.map(cells, this.lastNumber)
     const { row } = mapper
+    if (this.#options.profile.grain === 'line') this.#spoilUndated(row)
     if (reason === null) {
       this.#files.append(this.#bucketOf(row.key), encodeRow(row))
       return
@@ -157,6 +160,18 @@ class SpillPass {
     if (this.#options.profile.grain === 'receipt' || row.key === '' || row.key === this.#lastSpoilt) return
     this.#lastSpoilt = row.key
     this.#files.append(this.#bucketOf(row.key), encodeSpoilt(row))
+  }
+
+  /** A row whose day is unknown belongs to the receipt of that number beside it, which is not whole without it. */
+  #spoilUndated(row: MappedRow): void {
+    const { key, store, terminal, receipt } = row
+    const before = this.#before
+    if (key !== '' && key === before.key) return
+    const isOfOne = before.receipt === receipt && before.store === store && before.terminal === terminal
+    const whole = isOfOne && receipt !== '' && (key === '') !== (before.key === '') ? key || before.key : ''
+    if (whole !== '') this.#files.append(this.#bucketOf(whole), encodeSpoilt({ number: row.number, key: whole }))
+    // Several such rows may follow each other.
+    this.#before = { key: isOfOne && key === '' ? before.key : key, store, terminal, receipt }
   }
 
   #verdictOn(row: number, code: Reason, fault: number, cells: readonly string[]): Verdict {

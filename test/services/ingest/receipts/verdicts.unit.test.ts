@@ -120,6 +120,23 @@ describe('faults of a receipt count receipts', () => {
     expect(published.map((event) => event.receipt_number)).toEqual(['R2'])
   })
 
+  test.each([
+    ['before', ['R1,17,32.06.2011,1,1,A', 'R1,17,,1,1,A', 'R1,17,2011-06-15 12:00,1,1,B']],
+    ['after', ['R1,17,2011-06-15 12:00,1,1,B', 'R1,17,?,1,1,A', 'R1,17']],
+  ])('nor is one whose day is unknown in the rows %s it, where the day tells receipts apart', async (_, rows) => {
+    const system = { name: 'till', identity: ['day', 'receipt_number'] }
+    const other = ['R1,17,2011-06-14 12:00,1,1,A', 'R2,17,2011-06-15 12:00,1,1,A']
+    const { published, acceptedRows } = await judge(
+      [other[0]!, 'R3,17,,1,1,A', ...rows, other[1]!],
+      lineProfile({ system }),
+    )
+    expect(acceptedRows).toBe(2)
+    expect(published.map((event) => event.transaction_id).sort()).toEqual([
+      'till:d=2011-06-14:r=R1',
+      'till:d=2011-06-15:r=R2',
+    ])
+  })
+
   test('a receipt larger than an event', async () => {
     const sku = 'x'.repeat(250)
     const rows = Array.from({ length: 1_100 }, () => `R1,17,2011-06-15 12:00,1,1,${sku}`)
