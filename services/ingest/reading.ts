@@ -3,13 +3,14 @@ import { findClientColumns } from './clients/columns.ts'
 import { type ClientsProfile, isOfClients } from './clients/profile.ts'
 import { findColumns, headerOf } from './files/columns.ts'
 import { fileEmpty } from './files/empty.ts'
-import { readRows } from './files/rows.ts'
+import { type FileInput, readRows, unknownInput } from './files/rows.ts'
 import { isCurrency } from './parse/currency.ts'
 import { isTimeZone } from './parse/zone.ts'
 import { type AnyProfile, type FileProfile, parseAnyProfile } from './profile.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { Proposal, ProposalContext } from './proposal/proposal.ts'
 import { proposeProfile } from './proposal/propose.ts'
+import type { UploadStore } from './store/uploads.ts'
 
 /** By which profile a file is read: the one that was given, or the one proposed. One way for uploads and previews. */
 
@@ -30,30 +31,54 @@ export type Reading =
 export interface ReadingDeps {
   readonly profiles: ProfileBook
   readonly context: () => Promise<ProposalContext>
+  /** Knows by which profile an upload was read; rejected rows that come back are read by that. */
+  readonly store?: Pick<UploadStore, 'profileOf'> | undefined
 }
 
 /**
  * Errors: `request_invalid` (a faulty profile, currency or time zone), `profile_unknown`, `columns_missing` (of a given
  * profile), and those of `proposeProfile`.
  */
-export async function readingOf({ profiles, context }: ReadingDeps, path: string, wish: ReadingWish): Promise<Reading> {
+export async function readingOf(deps: ReadingDeps, path: string, wish: ReadingWish): Promise<Reading> {
+  const { profiles, context } = deps
   if (wish.profile !== undefined) {
     if (wish.currency !== undefined || wish.timeZone !== undefined)
       throw invalid('a profile says the currency and the time zone itself; leave out currency and time_zone')
-    const profile = await givenProfile(profiles, wish.profile)
-    const [row] = await firstRows(path, profile.format, 1)
-    if (row === undefined) throw fileEmpty('nothing')
-    mustHaveColumns(profile, headerOf(profile.format, row))
-    return { basis: 'given', profile, proposal: null }
+    return readBy(await givenProfile(profiles, wish.profile), path)
   }
   if (wish.currency !== undefined && !isCurrency(wish.currency))
     throw invalid(`currency takes an ISO 4217 code in capitals, such as RUB, not '${wish.currency}'`)
   if (wish.timeZone !== undefined && !isTimeZone(wish.timeZone))
     throw invalid(`time_zone takes an IANA time zone, such as Europe/Moscow, not '${wish.timeZone}'`)
+  const before = wish.currency === undefined && wish.timeZone === undefined ? await profileBefore(deps, path) : null
+  if (before !== null) return readBy(before, path)
   const known = await context()
   const own = { currency: wish.currency ?? known.currency, timeZone: wish.timeZone ?? known.timeZone }
   const proposal = said(await proposeProfile(path, await profiles.all(), own), wish)
   return { basis: proposal.basis, profile: null, proposal }
+}
+
+async function readBy(profile: AnyProfile, path: string): Promise<Reading> {
+  const [row] = await firstRows(path, profile.format, 1)
+  if (row === undefined) throw fileEmpty('nothing')
+  mustHaveColumns(profile, headerOf(profile.format, row))
+  return { basis: 'given', profile, proposal: null }
+}
+
+const anyTable = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
+
+/** The profile by which rejected rows were read that come back with this file; null for any other file. */
+async function profileBefore({ store }: ReadingDeps, path: string): Promise<AnyProfile | null> {
+  if (store === undefined) return null
+  const input = unknownInput()
+  try {
+    await firstRows(path, anyTable, 2, input)
+  } catch (error) {
+    // Why it cannot be read is told by whoever proposes how to.
+    if (error instanceof LoyaltyError) return null
+    throw error
+  }
+  return input.rejected_of === undefined ? null : store.profileOf(input.rejected_of)
 }
 
 /** A known profile with the currency and the zone that the sender says of this file. */
@@ -110,9 +135,14 @@ function invalid(message: string, cause?: unknown): LoyaltyError {
 }
 
 /** `count` rows from the beginning, fewer where the file has no more. Errors: those of `readRows`. */
-export async function firstRows(path: string, format: FileProfile['format'], count: number): Promise<string[][]> {
+export async function firstRows(
+  path: string,
+  format: FileProfile['format'],
+  count: number,
+  input?: FileInput,
+): Promise<string[][]> {
   const rows: string[][] = []
-  for await (const batch of readRows(path, format)) {
+  for await (const batch of readRows(path, format, { input })) {
     rows.push(...batch.slice(0, count - rows.length))
     if (rows.length >= count) break
   }

@@ -18,6 +18,7 @@ export interface JudgedRow {
 }
 
 export interface JudgedFile {
+  readonly batchId: string
   readonly manifest: VerdictManifest
   /** Names of the original's columns; `column_1` … where it has none. */
   readonly header: readonly string[]
@@ -51,7 +52,7 @@ export async function openJudged(dataDir: string, upload: UploadView, flagged: b
         if (judged.ended) return
       }
   }
-  return { manifest, header: header.map((name) => name.trim()), rows: rows() }
+  return { batchId: upload.batchId, manifest, header: header.map((name) => name.trim()), rows: rows() }
 }
 
 function withoutVerdicts({ batchId, status }: UploadView): LoyaltyError {
@@ -132,7 +133,10 @@ const chunkChars = 64 * 1024
  * Rejected rows as CSV for a spreadsheet, in pieces: a byte order mark, a header, the columns of the verdict and the
  * original's. In Russian cells are divided by semicolons, which is what a Russian spreadsheet expects.
  */
-export async function* rejectedCsv({ manifest, header, rows }: JudgedFile, language: Language): AsyncGenerator<string> {
+export async function* rejectedCsv(
+  { batchId, manifest, header, rows }: JudgedFile,
+  language: Language,
+): AsyncGenerator<string> {
   const delimiter = language === 'ru' || manifest.delimiter === ';' ? ';' : ','
   let text = `\ufeff${csvLine([...verdictColumns, ...header.map(safeCell)], delimiter)}`
   for await (const { row, verdicts, cells } of rows) {
@@ -142,7 +146,8 @@ export async function* rejectedCsv({ manifest, header, rows }: JudgedFile, langu
       verdicts.map(({ value }) => safeCell(value ?? '')),
       verdicts.map(({ code }) => sentences[code][language]),
     ]
-    text += csvLine([String(row), ...told.map((each) => each.join('; ')), ...cells.map(safeCell)], delimiter)
+    const about = [String(row), ...told.map((each) => each.join('; ')), batchId]
+    text += csvLine([...about, ...cells.map(safeCell)], delimiter)
     if (text.length < chunkChars) continue
     yield text
     text = ''

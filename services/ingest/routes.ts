@@ -87,6 +87,7 @@ export const uploadReport = z
           .optional()
           .describe('of a workbook'),
         rejected_rows: z.literal(true).optional().describe('the file is one of rejected rows that came back'),
+        rejected_of: z.string().optional().describe('upload that they were rejected from'),
       })
       .optional()
       .describe('what the file was found to be'),

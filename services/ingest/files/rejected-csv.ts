@@ -7,11 +7,18 @@ export const verdictColumns = [
   'loyalty_field',
   'loyalty_value',
   'loyalty_explanation',
+  'loyalty_upload',
 ] as const
 
 /** True for the first row of a file of rejected rows, corrected or not. */
 export function isRejectedHeader(cells: readonly string[]): boolean {
   return verdictColumns.every((name, index) => cells[index]?.trim().toLowerCase() === name)
+}
+
+/** Id of the upload that a row was rejected from, where the cell still says so; ids are UUIDs. */
+export function uploadOf(cells: readonly string[]): string | null {
+  const text = cells[verdictColumns.indexOf('loyalty_upload')]?.trim() ?? ''
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : null
 }
 
 /** True for a row that was dropped since another says the same: its receipt has that other one already. */

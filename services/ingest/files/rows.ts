@@ -6,7 +6,7 @@ import { delimiterOf } from './delimiter.ts'
 import type { Decoding } from './encoding.ts'
 import { refuseWorkbook } from './foreign.ts'
 import { cutAtSpaces, cutFixed, LineReader } from './lines.ts'
-import { isRejectedHeader, originalCell, verdictColumns, wasDropped } from './rejected-csv.ts'
+import { isRejectedHeader, originalCell, uploadOf, verdictColumns, wasDropped } from './rejected-csv.ts'
 import { readText, type TextOptions } from './text.ts'
 import type { Notation } from './xlsx/cells.ts'
 import { readWorkbook, type SheetInput } from './xlsx/read.ts'
@@ -26,6 +26,8 @@ export interface FileInput {
   sheet?: SheetInput
   /** Present where the file is one of rejected rows that has come back. */
   rejected_rows?: true
+  /** Upload that they were rejected from, where the file still says so. */
+  rejected_of?: string
 }
 
 /** Rows as cells of text; `numbers` where rows have numbers of their own, as those of sheets have, from 1. */
@@ -84,7 +86,7 @@ export async function* readRows(
     // Rejected rows are mended in a spreadsheet program, which may save them as its own.
     if (isRejectedHeader(first.value[0] ?? [])) input.rejected_rows = true
     const all = startingWith(first.value, rows)
-    yield* input.rejected_rows ? originalRows(all, format.header) : all
+    yield* input.rejected_rows ? originalRows(all, format.header, input) : all
   } finally {
     await file.close()
   }
@@ -110,7 +112,7 @@ async function* readTextRows(
 ): AsyncGenerator<string[][]> {
   if (await holdsRejectedRows(path)) {
     input.rejected_rows = true
-    yield* originalRows(readAsItIs(path, rejectedFormat, { ...options, input }), format.header)
+    yield* originalRows(readAsItIs(path, rejectedFormat, { ...options, input }), format.header, input)
   } else yield* readAsItIs(path, format, { ...options, input })
 }
 
@@ -127,9 +129,15 @@ async function holdsRejectedRows(path: string): Promise<boolean> {
   return false
 }
 
-async function* originalRows(rows: AsyncGenerator<string[][]>, header: boolean): AsyncGenerator<string[][]> {
+async function* originalRows(
+  rows: AsyncGenerator<string[][]>,
+  header: boolean,
+  input: FileInput,
+): AsyncGenerator<string[][]> {
   let begun = false
   for await (const batch of rows) {
+    const upload = input.rejected_of === undefined ? batch.map(uploadOf).find((id) => id !== null) : null
+    if (upload) input.rejected_of = upload
     const cells = batch
       .filter((row) => !wasDropped(row))
       .map((row) => row.slice(verdictColumns.length).map(originalCell))

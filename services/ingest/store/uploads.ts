@@ -1,6 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { ClientsReport } from '../clients/report.ts'
+import type { AnyProfile } from '../profile.ts'
 import type { UploadReport } from '../report.ts'
 import type { UndoReport } from '../undo/report.ts'
 import type { Phase } from './phases.ts'
@@ -229,6 +230,15 @@ export class UploadStore {
       [skip, limit],
     )
     return { total: counted.rows[0]!.total, uploads: rows.map(uploadOf) }
+  }
+
+  /** The profile by which an upload was read; null where there is no such upload. */
+  async profileOf(batchId: string): Promise<AnyProfile | null> {
+    const { rows } = await this.#pool.query<{ profile: AnyProfile }>(
+      'select profile from ingest.data_upload_batches where batch_id = $1',
+      [batchId],
+    )
+    return rows[0]?.profile ?? null
   }
 
   async upload(batchId: string): Promise<UploadView | null> {

@@ -41,7 +41,7 @@ async function textOf(pieces: AsyncIterable<string>): Promise<string> {
 const csv = async (language: Language = 'en', flagged = false) =>
   textOf(rejectedCsv(await openJudged(dir.path, upload, flagged), language))
 
-const columns = `loyalty_row,loyalty_reason,loyalty_field,loyalty_value,loyalty_explanation,${lineHeader}`
+const columns = `loyalty_row,loyalty_reason,loyalty_field,loyalty_value,loyalty_explanation,loyalty_upload,${lineHeader}`
 
 test('rejected rows come in the order of the file, whole receipts, with reason, field, value and sentence', async () => {
   const rows = [
@@ -57,9 +57,9 @@ test('rejected rows come in the order of the file, whole receipts, with reason, 
   }
   expect((await csv()).split('\r\n')).toEqual([
     `\ufeff${columns}`,
-    `2,incomplete_receipt,receipt_number,R2,${en('incomplete_receipt')},${rows[1]}`,
-    `3,zero_amount,unit_price,0.00,${en('zero_amount')},${rows[2]}`,
-    `4,bad_amount,unit_price,?,${en('bad_amount')},${rows[3]}`,
+    `2,incomplete_receipt,receipt_number,R2,${en('incomplete_receipt')},${batchId},${rows[1]}`,
+    `3,zero_amount,unit_price,0.00,${en('zero_amount')},${batchId},${rows[2]}`,
+    `4,bad_amount,unit_price,?,${en('bad_amount')},${batchId},${rows[3]}`,
     '',
   ])
 })
@@ -68,7 +68,7 @@ test('in Russian the sentences are Russian and the cells divided as a Russian sp
   await prepared([lineHeader, 'R1,,2011-06-15 12:00,1,1,A'].join('\n'))
   const [header, row] = (await csv('ru')).split('\r\n')
   expect(header).toBe(`\ufeff${columns.replaceAll(',', ';')}`)
-  expect(row).toBe('1;missing_client;client;;в строке не указан клиент;R1;;2011-06-15 12:00;1;1;A')
+  expect(row).toBe(`1;missing_client;client;;в строке не указан клиент;${batchId};R1;;2011-06-15 12:00;1;1;A`)
 })
 
 test('every verdict has a sentence in both languages', () => {
@@ -171,7 +171,7 @@ describe('a file of rejected rows that comes back', () => {
   test('as a Russian spreadsheet saves it: semicolons, Windows-1251', async () => {
     const head = csvLine([...verdictColumns, ...lineHeader.split(',')], ';')
     const row = csvLine(
-      ['1', 'bad_amount', 'unit_price', '?', 'сумма не указана', 'R1', 'Иванов', 'x', '1', '1', 'A'],
+      ['1', 'bad_amount', 'unit_price', '?', 'сумма не указана', '', 'R1', 'Иванов', 'x', '1', '1', 'A'],
       ';',
     )
     const cp1251 = [...`${head}${row}`].map((char) => {
@@ -223,7 +223,7 @@ describe('cells for spreadsheets', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(plain, plain), { maxLength: 5 }), async (rows) => {
         await writeFile(path, csvLine([...verdictColumns, 'a', 'b'], ','))
-        for (const row of rows) await appendFile(path, csvLine(['1', '', '', '', '', ...row.map(safeCell)], ','))
+        for (const row of rows) await appendFile(path, csvLine(['1', '', '', '', '', '', ...row.map(safeCell)], ','))
         const read: string[][] = []
         for await (const batch of readRows(path, {
           kind: 'csv',

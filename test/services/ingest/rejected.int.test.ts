@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
@@ -49,8 +49,8 @@ async function open(crash: (point: IngestCrashPoint) => void = () => {}) {
   closers.push(() => ingest.close())
   const worker = await startStream(log, registry, topics)
   closers.push(() => worker.close())
-  const completed = async (text: string, name: string) => {
-    const { body } = await ingest.upload(text, 'test-lines', name)
+  const completed = async (text: string, name: string, profile = 'test-lines') => {
+    const { body } = await ingest.upload(text, profile, name)
     const task = await ingest.ended(body.task_id)
     expect(task).toMatchObject({ status: 'COMPLETED', errorMessage: null })
     return { batchId: body.batch_id, report: task.report! }
@@ -124,6 +124,24 @@ test('upload, rejected rows, corrected, uploaded: only the new rows count, and s
   expect(third.report).toMatchObject({ accepted: 0, duplicates: 6, dead_letters: 0, gross_minor: 0 })
 })
 
+test('corrected rows need no profile: they are read by that of the upload that they are of', async () => {
+  const { completed, rejected } = await open()
+  const first = await completed(original, 'till.csv')
+  const text = await (await rejected(first.batchId)).text()
+  // Nobody knows the columns any more but the upload itself, and one faulty row is left.
+  await rm(join(dir.path, 'test-lines.json'))
+  const second = await completed(text.replace(',"2,50",2,A,', ',2.50,2,A,'), 'corrected.csv', '')
+  expect(second.report).toMatchObject({
+    rows: { accepted: 2, rejected: 1 },
+    accepted: 1,
+    dead_letters: 0,
+    input: { rejected_rows: true, rejected_of: first.batchId },
+  })
+  // Rows that came back twice over are still of the system of the first.
+  const whole = text.replace(',"2,50",2,A,', ',2.50,2,A,').replace(',R3,,', ',R3,20,')
+  expect((await completed(whole, 'again.csv', '')).report).toMatchObject({ accepted: 1, duplicates: 1 })
+})
+
 test('flagged rows are asked for, in a language, by HTTP and on the command line', async () => {
   const { completed, rejected } = await open()
   const { batchId } = await completed(original, 'till.csv')
@@ -156,7 +174,8 @@ test.each(['after-rows', 'after-grouping', 'before-completed'] as const)(
     const interrupted = await completed(original, 'till.csv')
     const again = await completed(`${original}\n`, 'till.csv')
     expect(armed).toBe(false)
-    const text = async (batchId: string) => (await rejected(batchId, '?flags=true')).text()
+    const text = async (batchId: string) =>
+      (await (await rejected(batchId, '?flags=true')).text()).replaceAll(batchId, 'of this upload')
     expect(await text(interrupted.batchId)).toBe(await text(again.batchId))
     expect(interrupted.report.verdicts).toEqual(again.report.verdicts)
     expect(interrupted.report.flagged).toEqual({ outlier: 1, unknown_original: 1 })

@@ -384,10 +384,17 @@ describe('other programs’ ways of writing', () => {
 })
 
 test('rejected rows that were mended in a spreadsheet program come back as a workbook', async () => {
-  const verdict = ['loyalty_row', 'loyalty_reason', 'loyalty_field', 'loyalty_value', 'loyalty_explanation']
+  const verdict = [
+    'loyalty_row',
+    'loyalty_reason',
+    'loyalty_field',
+    'loyalty_value',
+    'loyalty_explanation',
+    'loyalty_upload',
+  ]
   const { rows, input } = await read([
     [...verdict, 'receipt', 'sum'],
-    [7, 'bad_amount', 'amount', 'x', 'the amount is none', 'R1', 2.5],
+    [7, 'bad_amount', 'amount', 'x', 'the amount is none', '', 'R1', 2.5],
   ])
   expect(rows).toEqual([
     ['receipt', 'sum'],
