@@ -194,6 +194,7 @@ describe('reading', () => {
       progress_percentage: 0,
       phase: 'queued',
       report: null,
+      clients_report: null,
       failure: null,
       waiting: null,
     })
