@@ -1,6 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { failure, success } from './route-parts.ts'
-import { reasons, type VerdictCode, verdictCodes } from './verdicts.ts'
+import { failure, rejectedByReason, rowVerdict, success } from './route-parts.ts'
 
 /** Route definitions of file profiles and of previews of files. */
 
@@ -14,8 +13,6 @@ export const profileStatuses: Readonly<Record<string, number>> = {
 }
 
 const management = { tags: ['management'] }
-const reasonNames = Object.keys(reasons) as [keyof typeof reasons, ...(keyof typeof reasons)[]]
-
 /** What a profile may say is described in the page on files; as a schema of this document it would fill pages. */
 const profileBody = z.record(z.string(), z.unknown()).describe('a file profile, see docs/files.md')
 
@@ -58,7 +55,7 @@ export const preview = z
       .object({
         lines: z.number().int().describe('rows of the file, without the header'),
         rows: z.object({ accepted: z.number().int(), rejected: z.number().int() }).describe('sums to lines'),
-        rejected: z.partialRecord(z.enum(reasonNames), z.number().int()).describe('by reason: rows, or receipts'),
+        rejected: rejectedByReason,
         transactions: z.number().int().describe('before the stream has looked for those that it knows'),
         sales: z.number().int(),
         refunds: z.number().int(),
@@ -72,15 +69,7 @@ export const preview = z
       .nullable()
       .describe('of the whole file; null where the profile lacks something'),
     verdicts: z
-      .array(
-        z.object({
-          row: z.number().int().describe('from 1, without the header'),
-          code: z.enum(verdictCodes as [VerdictCode, ...VerdictCode[]]),
-          field: z.string().nullable().describe('as the profile calls it'),
-          value: z.string().nullable().describe('at most 100 characters of it'),
-          sentence: z.object({ en: z.string(), ru: z.string() }),
-        }),
-      )
+      .array(rowVerdict)
       .readonly()
       .describe('the first 20 by row of what would be rejected or flagged, those on a receipt at its first row'),
     input: z.object({

@@ -4,18 +4,16 @@ import { postClients } from './clients/routes.ts'
 import { deadLetterRoutes } from './dead-letters/routes.ts'
 import { fileBody, profileRoutes } from './profile-routes.ts'
 import { getRejectedRows } from './rejected-routes.ts'
-import { failure, success } from './route-parts.ts'
+import { failure, rejectedByReason, rowVerdict, success } from './route-parts.ts'
 import { sourceRoutes } from './sources/routes.ts'
 import { phases } from './store/phases.ts'
 import { taskKinds } from './store/rows.ts'
 import { statuses } from './store/uploads.ts'
 import { postTransactions } from './tills/routes.ts'
 import { undoReport, undoRoutes } from './undo/routes.ts'
-import { flags, reasons, type VerdictCode, verdictCodes } from './verdicts.ts'
+import { flags } from './verdicts.ts'
 
 /** Route definitions of ingestion: served here, and shown in the API's one OpenAPI document. */
-
-const reasonNames = Object.keys(reasons) as [keyof typeof reasons, ...(keyof typeof reasons)[]]
 
 export const uploadReport = z
   .object({
@@ -27,7 +25,7 @@ export const uploadReport = z
     voids: z.number().int(),
     duplicates: z.number().int().describe('transactions seen before'),
     dead_letters: z.number().int(),
-    rejected: z.partialRecord(z.enum(reasonNames), z.number().int()).describe('by reason: rows, or receipts'),
+    rejected: rejectedByReason,
     flagged: z
       .partialRecord(z.enum(flags), z.number().int())
       .optional()
@@ -43,15 +41,7 @@ export const uploadReport = z
       .optional()
       .describe('by what rule a receipt was an outlier'),
     verdicts: z
-      .array(
-        z.object({
-          row: z.number().int().describe('from 1, without the header'),
-          code: z.enum(verdictCodes as [VerdictCode, ...VerdictCode[]]),
-          field: z.string().nullable().describe('as the profile calls it'),
-          value: z.string().nullable().describe('at most 100 characters of it'),
-          sentence: z.object({ en: z.string(), ru: z.string() }),
-        }),
-      )
+      .array(rowVerdict)
       .readonly()
       .optional()
       .describe('the first 20 by row, those on a receipt at its first row'),

@@ -1,35 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { failure, success } from '../route-parts.ts'
+import { doorAnswer, failure, itemResult, success } from '../route-parts.ts'
 import { eventSchema } from '../tills/cloud-events.ts'
-import { rejectionCodes } from '../tills/rejection.ts'
 import { clientProfile } from './item.ts'
 
 export const clientEventType = 'com.platform.loyalty.client.profile.changed.v1'
 
-const itemResult = z
-  .discriminatedUnion('status', [
-    z.object({
-      index: z.number().int().describe('place in the array, or line that is not blank, from 0'),
-      status: z.literal('accepted'),
-      client_id: z.string(),
-    }),
-    z.object({
-      index: z.number().int(),
-      status: z.literal('rejected'),
-      code: z.enum(rejectionCodes),
-      field: z.string().nullable(),
-      message: z.string(),
-    }),
-  ])
-  .openapi('ClientResult')
-
-const clientsAnswer = z
-  .object({
-    accepted: z.number().int().describe('clients that the log has durably'),
-    rejected: z.number().int(),
-    results: z.array(itemResult).describe('of every item; of NDJSON the first 1,000 that were rejected'),
-  })
-  .openapi('ClientsAnswer')
+const clientsAnswer = doorAnswer('clients', itemResult({ client_id: z.string() }).openapi('ClientResult')).openapi(
+  'ClientsAnswer',
+)
 
 const clientEvent = eventSchema(clientEventType).extend({ data: clientProfile }).openapi('ClientCloudEvent')
 

@@ -1,35 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { failure, success } from '../route-parts.ts'
+import { doorAnswer, failure, itemResult, success } from '../route-parts.ts'
 import { transactionEvent } from './cloud-events.ts'
 import { tillTransaction } from './item.ts'
-import { rejectionCodes } from './rejection.ts'
 
 /** Route definitions for tills. */
 
-const itemResult = z
-  .discriminatedUnion('status', [
-    z.object({
-      index: z.number().int().describe('place in the array, or line that is not blank, from 0'),
-      status: z.literal('accepted'),
-      transaction_id: z.string().describe('id in the programme'),
-    }),
-    z.object({
-      index: z.number().int(),
-      status: z.literal('rejected'),
-      code: z.enum(rejectionCodes),
-      field: z.string().nullable(),
-      message: z.string(),
-    }),
-  ])
-  .openapi('TransactionResult')
-
-export const transactionsAnswer = z
-  .object({
-    accepted: z.number().int().describe('transactions that the log has durably'),
-    rejected: z.number().int(),
-    results: z.array(itemResult).describe('of every item; of NDJSON the first 1,000 that were rejected'),
-  })
-  .openapi('TransactionsAnswer')
+const transactionsAnswer = doorAnswer(
+  'transactions',
+  itemResult({ transaction_id: z.string().describe('id in the programme') }).openapi('TransactionResult'),
+).openapi('TransactionsAnswer')
 
 export const postTransactions = createRoute({
   method: 'post',
