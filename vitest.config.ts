@@ -15,7 +15,8 @@ const tiers = [
     hookTimeout: 120 * seconds,
     globalSetup: 'test/support/kafka/global-setup.ts',
   },
-  { name: 'crash', testTimeout: 300 * seconds, hookTimeout: 120 * seconds },
+  // Tests that say so run two at a time: one works while the other waits for the end of a session.
+  { name: 'crash', testTimeout: 300 * seconds, hookTimeout: 120 * seconds, maxConcurrency: 2 },
   { name: 'browser', testTimeout: 120 * seconds, hookTimeout: 120 * seconds },
 ]
 

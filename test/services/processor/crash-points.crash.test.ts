@@ -65,8 +65,8 @@ class Run {
   }
 
   start(crashAt?: { point: CrashPoint; times: number }): ProcessorProcess {
-    // No shorter session than brokers allow: after a death it has to be waited for.
-    const env = { ...this.world.env, LOYALTY_SESSION_TIMEOUT_MS: '6000' }
+    // After a death it has to be waited for.
+    const env = { ...this.world.env, LOYALTY_SESSION_TIMEOUT_MS: '3000' }
     const options = { env, dataDir: this.dataDir }
     this.#processor = new ProcessorProcess(crashAt === undefined ? options : { ...options, crashAt })
     return this.#processor
@@ -184,11 +184,11 @@ function sweepCrashPoints(brokers: () => string[] | null): void {
   }
 }
 
-describe('on the Postgres log, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
+describe.concurrent('on the Postgres log, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
   sweepCrashPoints(() => null)
 })
 
-describe('on Kafka, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
+describe.concurrent('on Kafka, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
   let kafka: RunningKafka
   beforeAll(async () => {
     kafka = await startKafka()

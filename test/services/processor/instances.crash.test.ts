@@ -46,8 +46,8 @@ class Instances {
     const dataDir = after?.dataDir ?? (await this.#directory())
     const env = {
       ...this.world.env,
-      // Brokers allow no shorter session than six seconds.
-      LOYALTY_SESSION_TIMEOUT_MS: '6000',
+      // The end of a session is waited for.
+      LOYALTY_SESSION_TIMEOUT_MS: '3000',
       LOYALTY_PROCESSOR_THREADS: String(threads),
     }
     const processor = new ProcessorProcess({ env, dataDir, ...(crashAt === undefined ? {} : { crashAt }) })
@@ -169,9 +169,9 @@ function suite(brokers: () => string[] | null): void {
     }, 120_000)
 }
 
-describe('on the Postgres log', () => suite(() => null))
+describe.concurrent('on the Postgres log', () => suite(() => null))
 
-describe('on Kafka', () => {
+describe.concurrent('on Kafka', () => {
   let kafka: RunningKafka
   beforeAll(async () => {
     kafka = await startKafka()
