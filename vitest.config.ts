@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { ProgramsFirst } from './test/support/programs-first.ts'
 
 const seconds = 1_000
 
@@ -23,6 +24,7 @@ const tiers = [
 export default defineConfig({
   test: {
     pool: 'forks',
+    sequence: { sequencer: ProgramsFirst },
     projects: tiers.map((tier) => ({
       extends: true as const,
       test: { ...tier, include: [`test/**/*.${tier.name}.test.ts`] },
