@@ -6,10 +6,7 @@ export interface Tier {
   readonly name: string
   /** What it proves, in a few words, for the progress display. */
   readonly what: string
-  /**
-   * Test files that run at the same time, on two cores. Where programs are killed and waited for there is room for one
-   * more than there are cores.
-   */
+  /** Test files that run at the same time: what starts engines is meant for two cores, however many there are. */
   readonly workers: number
   /** Why the tier cannot run on this machine, or null. */
   missing(): string | null
@@ -22,7 +19,7 @@ export const tiers: readonly Tier[] = [
   {
     name: 'crash',
     what: 'processes killed at every crash point, on both logs',
-    workers: 3,
+    workers: 2,
     missing: () => enginesMissing() ?? ownBrokerMissing(),
   },
   { name: 'browser', what: 'pages in Chromium', workers: 1, missing: () => null },

@@ -173,7 +173,7 @@ function sweepCrashPoints(brokers: () => string[] | null): void {
   for (const [index, point] of crashPoints.entries()) {
     // Beside it the projector dies too, in the middle of its first inserts.
     const insert = index % 2 === 0 ? 'after-intent' : 'after-insert'
-    test(`killed ${point}, and the projector ${insert}`, async () => {
+    test.concurrent(`killed ${point}, and the projector ${insert}`, async () => {
       const run = await Run.open(engines, brokers(), { point: insert, times: 1 + (index % 3) })
       try {
         expect(await killed(run, point)).toEqual(expected)
@@ -184,11 +184,11 @@ function sweepCrashPoints(brokers: () => string[] | null): void {
   }
 }
 
-describe.concurrent('on the Postgres log, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
+describe('on the Postgres log, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
   sweepCrashPoints(() => null)
 })
 
-describe.concurrent('on Kafka, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
+describe('on Kafka, ledgers, rows and both projections are those of an undisturbed run after the processor was', () => {
   let kafka: RunningKafka
   beforeAll(async () => {
     kafka = await startKafka()
