@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { ProgramsFirst } from './test/support/programs-first.ts'
 
 const seconds = 1_000
 
@@ -15,13 +16,15 @@ const tiers = [
     hookTimeout: 120 * seconds,
     globalSetup: 'test/support/kafka/global-setup.ts',
   },
-  { name: 'crash', testTimeout: 300 * seconds, hookTimeout: 120 * seconds },
+  // Tests that say so run two at a time: one works while the other waits for the end of a session.
+  { name: 'crash', testTimeout: 300 * seconds, hookTimeout: 120 * seconds, maxConcurrency: 2 },
   { name: 'browser', testTimeout: 120 * seconds, hookTimeout: 120 * seconds },
 ]
 
 export default defineConfig({
   test: {
     pool: 'forks',
+    sequence: { sequencer: ProgramsFirst },
     projects: tiers.map((tier) => ({
       extends: true as const,
       test: { ...tier, include: [`test/**/*.${tier.name}.test.ts`] },

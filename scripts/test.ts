@@ -49,7 +49,7 @@ async function runTier(tier: Tier): Promise<void> {
   const code = await run([
     'node_modules/vitest/vitest.mjs',
     'run',
-    ...['--project', tier.name, '--passWithNoTests', tier.parallel ? '--fileParallelism' : '--no-file-parallelism'],
+    ...['--project', tier.name, '--passWithNoTests', `--maxWorkers=${tier.workers}`],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${output}`],
     ...positionals,
   ])

@@ -6,23 +6,23 @@ export interface Tier {
   readonly name: string
   /** What it proves, in a few words, for the progress display. */
   readonly what: string
-  /** Test files of one tier may run at the same time only where none starts an engine: two cores are enough for one. */
-  readonly parallel: boolean
+  /** Test files that run at the same time: what starts engines is meant for two cores, however many there are. */
+  readonly workers: number
   /** Why the tier cannot run on this machine, or null. */
   missing(): string | null
 }
 
 export const tiers: readonly Tier[] = [
-  { name: 'unit', what: 'pure code, no engine', parallel: true, missing: () => null },
-  { name: 'int', what: 'embedded PostgreSQL and ClickHouse', parallel: false, missing: enginesMissing },
-  { name: 'kafka', what: 'a real Apache Kafka', parallel: false, missing: kafkaMissing },
+  { name: 'unit', what: 'pure code, no engine', workers: 2, missing: () => null },
+  { name: 'int', what: 'embedded PostgreSQL and ClickHouse', workers: 2, missing: enginesMissing },
+  { name: 'kafka', what: 'a real Apache Kafka', workers: 2, missing: kafkaMissing },
   {
     name: 'crash',
     what: 'processes killed at every crash point, on both logs',
-    parallel: false,
+    workers: 2,
     missing: () => enginesMissing() ?? ownBrokerMissing(),
   },
-  { name: 'browser', what: 'pages in Chromium', parallel: false, missing: () => null },
+  { name: 'browser', what: 'pages in Chromium', workers: 1, missing: () => null },
 ]
 
 /** Test files of a tier, relative to `root`. */

@@ -33,8 +33,7 @@ export async function migrateDatabase(
   logger: Logger,
   target?: number,
 ): Promise<Record<string, MigrationReport>> {
-  const pool = openPostgres(config, logger, 2)
-  try {
+  return withPool(config, logger, async (pool) => {
     const reports: Record<string, MigrationReport> = {}
     for (const schema of migratedSchemas)
       reports[schema] = await migratePostgres(pool, {
@@ -43,9 +42,7 @@ export async function migrateDatabase(
         ...(target === undefined ? {} : { target }),
       })
     return reports
-  } finally {
-    await pool.end()
-  }
+  })
 }
 
 /** The number that `text` names for `migrateDatabase`. Errors: `migration_target_unknown`. */

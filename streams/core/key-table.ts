@@ -1,3 +1,5 @@
+import { sameBytes } from './bytes.ts'
+
 const firstSlots = 1_024
 const firstKeyBytes = 16_384
 /** Numbers in a slot: the hash, the number of the item and one (0 where there is none), where its key begins, its length. */
@@ -23,7 +25,7 @@ export class KeyTable<Item> {
     const mask = slots.length - slotLength
     for (let slot = spread(hash) & mask; slots[slot + 1] !== 0; slot = (slot + slotLength) & mask) {
       if (slots[slot] !== hash || slots[slot + 3] !== to - from) continue
-      if (isKey(this.#keys, slots[slot + 2]!, bytes, from, to)) return this.items[slots[slot + 1]! - 1]!
+      if (sameBytes(bytes, from, to, this.#keys, slots[slot + 2]!)) return this.items[slots[slot + 1]! - 1]!
     }
     return undefined
   }
@@ -79,9 +81,4 @@ export function copyOfKey(bytes: Uint8Array, from: number, to: number): Buffer {
   const key = Buffer.allocUnsafe(to - from)
   for (let i = from; i < to; i++) key[i - from] = bytes[i]!
   return key
-}
-
-function isKey(keys: Uint8Array, at: number, bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (keys[at + i - from] !== bytes[i]) return false
-  return true
 }

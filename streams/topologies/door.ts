@@ -1,6 +1,7 @@
 import { largestTransactionValue } from '#schemas/dead-letter.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
 import { ScannedTransaction, scan } from '#schemas/transaction-scan.ts'
+import { sameBytes } from '../core/bytes.ts'
 import { murmur2, partitionOfHash } from '../core/partitioner.ts'
 import { newEntry } from '../domain/entry.ts'
 import type { LogRecord } from '../log/log.ts'
@@ -54,19 +55,12 @@ export class Door {
   #enter({ key }: LogRecord, value: Uint8Array, programme: DoorProgramme): boolean {
     const { transaction, entry } = this
     if (key === null || !scan(value, transaction) || !isPlainlyValid(transaction, programme.currency)) return false
-    if (!isAt(key, value, transaction.clientAt, transaction.clientEnd)) return false
+    const { clientAt, clientEnd } = transaction
+    if (key.length !== clientEnd - clientAt || !sameBytes(value, clientAt, clientEnd, key, 0)) return false
     const hash = murmur2(key)
     if (partitionOfHash(hash, programme.partitions) !== this.#partition) return false
     this.clientHash = hash
     entryFrom(transaction, entry)
     return true
   }
-}
-
-/** True where `key` is what lies in `bytes` from `from` to `to`. */
-function isAt(key: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
-  if (key.length !== to - from) return false
-  let i = 0
-  while (i < key.length && key[i] === bytes[from + i]) i++
-  return i === key.length
 }

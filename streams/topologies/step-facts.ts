@@ -2,6 +2,7 @@ import type { BlockEncoder } from '#schemas/block.ts'
 import type { BatchCounts } from '#schemas/events.ts'
 import type { NewFact } from '#schemas/fact.ts'
 import { type ScannedTransaction, textAt } from '#schemas/transaction-scan.ts'
+import { sameBytes } from '../core/bytes.ts'
 import type { Effect } from '../domain/effects.ts'
 import type { StepIdentity } from '../runtime/topology.ts'
 
@@ -36,9 +37,8 @@ export class StepFacts {
   countScanned({ bytes, batchAt: from, batchEnd: to }: ScannedTransaction, outcome: Outcome): void {
     if (from < 0) return
     const last = this.#lastBatch
-    let same = last.length === to - from
-    for (let i = 0; same && i < last.length; i++) same = last[i] === bytes[from + i]
-    if (this.#lastCounts === null || !same) {
+    const isLast = last.length === to - from && sameBytes(bytes, from, to, last, 0)
+    if (this.#lastCounts === null || !isLast) {
       // A slice of a Buffer would be a view.
       this.#lastBatch = new Uint8Array(bytes.subarray(from, to))
       this.#lastCounts = this.#countsOf(textAt(bytes, from, to))

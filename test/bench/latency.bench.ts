@@ -29,7 +29,7 @@ export const latencyBench: Bench = {
   name: 'latency',
   about: `event → profile row in Postgres, p50 and p99 at ${rate} events/s on Kafka; the same while a sweep runs`,
   async run({ dir, onEnd, say }) {
-    const kafka = await startKafka({ heap: '768m' })
+    const kafka = await startKafka({ heap: '768m', measured: true })
     onEnd(() => kafka.stop())
     const logger = createLogger('bench', 'warn')
     const env = {

@@ -77,7 +77,7 @@ interface Broker {
 }
 
 async function openKafka({ onEnd }: BenchTools): Promise<Broker> {
-  const kafka = await startKafka({ heap: '768m' })
+  const kafka = await startKafka({ heap: '768m', measured: true })
   onEnd(() => kafka.stop())
   return { env: { LOYALTY_KAFKA_BROKERS: kafka.brokers.join(',') }, usage: () => usageOf(kafka.pid) }
 }

@@ -6,7 +6,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openRegistry } from '#schemas/registry.ts'
 import { topicsOf } from '#schemas/topics.ts'
 import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
-import { lastJson, type RunningCli, readRunFile, runLoyalty, startLoyalty } from '../services/cli/support/run-cli.ts'
+import {
+  lastJson,
+  type RunningCli,
+  readRunFile,
+  runLoyalty,
+  startPlatform,
+  stopPlatform,
+} from '../services/cli/support/run-cli.ts'
 import { saleOf, Tills } from '../services/ingest/dead-letters/support.ts'
 import { eventually } from '../support/eventually.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
@@ -18,25 +25,19 @@ const examples = [...page.matchAll(/^```sh\n(.*?)^```\n\n^```json\n(.*?)^```/gms
   ([, command, answer]) => [command!.trim(), answer!] as const,
 )
 
-const freePorts = Object.fromEntries(
-  ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR'].map((name) => [`LOYALTY_${name}_PORT`, '0']),
-)
-
 let data: TempDir
-let platform: RunningCli
+let platform: RunningCli | undefined
 let apiUrl: string
 
 beforeAll(async () => {
   data = await tempDir('loyalty-docs-dlq-')
-  platform = startLoyalty(['start', '--data-dir', data.path], { ...freePorts, LOYALTY_CURRENCY: 'RUB' })
-  await eventually(() => /Ctrl-C stops it/.test(platform.stdout()), { timeoutMs: 100_000, everyMs: 200 })
+  platform = await startPlatform(data.path, { LOYALTY_CURRENCY: 'RUB' })
   const { urls, environment } = readRunFile(data.path)
   apiUrl = urls.api!
   await sendWrong(environment.LOYALTY_POSTGRES_URL!, urls.registry!)
 }, 120_000)
 afterAll(async () => {
-  platform?.child.kill('SIGTERM')
-  await platform?.ended
+  if (platform !== undefined) await stopPlatform(platform)
   await data?.remove()
 }, 60_000)
 
@@ -94,8 +95,7 @@ test.each(examples)('%s', async (command, answer) => {
 })
 
 test('on a directory at rest letters are read, mended and replayed too', async () => {
-  platform.child.kill('SIGTERM')
-  await platform.ended
+  if (platform !== undefined) await stopPlatform(platform)
   const dlq = (...args: string[]) => runLoyalty(['dlq', ...args, '--json', '--data-dir', data.path])
   const listed = lastJson<{ dead_letters: { reason: string; client_id: string }[] }>(await dlq('list'))
   expect(listed.dead_letters).toMatchObject([{ reason: 'invalid', client_id: '4713' }])

@@ -2,15 +2,19 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { cleanEnvironment, type RunningCli, readRunFile, startLoyalty } from '../services/cli/support/run-cli.ts'
-import { eventually } from '../support/eventually.ts'
+import {
+  cleanEnvironment,
+  freePorts,
+  type RunningCli,
+  readRunFile,
+  startPlatform,
+  stopPlatform,
+} from '../services/cli/support/run-cli.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/generate.md'), 'utf8')
 const commands = [...page.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block!.trim().split('\n'))
-const ports = ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR']
-const freePorts = Object.fromEntries(ports.map((program) => [`LOYALTY_${program}_PORT`, '0']))
 
 /** What each command must have said, in the order of the page. */
 const answers = [
@@ -25,19 +29,17 @@ const answers = [
 ]
 
 let data: TempDir
-let platform: RunningCli
+let platform: RunningCli | undefined
 let apiUrl: string
 
 beforeAll(async () => {
   data = await tempDir('loyalty-docs-generate-')
-  platform = startLoyalty(['start', '--data-dir', data.path], freePorts)
-  await eventually(() => /Ctrl-C stops it/.test(platform.stdout()), { timeoutMs: 100_000, everyMs: 100 })
+  platform = await startPlatform(data.path)
   apiUrl = readRunFile(data.path).urls.api!
 }, 120_000)
 
 afterAll(async () => {
-  platform?.child.kill('SIGTERM')
-  await platform?.ended
+  if (platform !== undefined) await stopPlatform(platform)
   await data?.remove()
 }, 60_000)
 

@@ -19,13 +19,6 @@ function commandsOf(section: string): string[] {
     .filter((command) => command !== '')
 }
 
-const freePorts = Object.fromEntries(
-  ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR'].map((program) => [
-    `LOYALTY_${program}_PORT`,
-    '0',
-  ]),
-)
-
 describe('the five minutes of the README', () => {
   let data: TempDir
   let demo: RunningCli
@@ -34,7 +27,7 @@ describe('the five minutes of the README', () => {
 
   beforeAll(async () => {
     data = await tempDir('loyalty-readme-')
-    demo = startLoyalty(['demo', '--data-dir', data.path], freePorts)
+    demo = startLoyalty(['demo', '--data-dir', data.path])
     await eventually(() => /Ctrl-C stops it/.test(demo.stdout()), {
       timeoutMs: 150_000,
       everyMs: 200,

@@ -19,6 +19,7 @@ import { openClickHouse, openPostgres, openRegistry } from '#services/wiring/sto
 import { dayOfIso } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
 import { readPositions } from '#streams/runtime/position.ts'
+import { freePorts } from '../services/cli/support/run-cli.ts'
 import { expectedOf } from './expected.ts'
 import { Killer } from './killer.ts'
 import { cpuByProgram, difference } from './meter.ts'
@@ -64,10 +65,9 @@ const asOf = dayOfIso('2024-12-30')
  */
 export async function httpLoad(options: LoadOptions): Promise<LoadReport> {
   const { dataDir, say, env: more } = options
-  const ports = ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR']
   const env = {
     ...process.env,
-    ...Object.fromEntries(ports.map((name) => [`LOYALTY_${name}_PORT`, '0'])),
+    ...freePorts,
     LOYALTY_LOG: 'postgres',
     LOYALTY_DATA_DIR: dataDir,
     LOYALTY_CURRENCY: 'RUB',

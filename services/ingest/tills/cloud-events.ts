@@ -29,8 +29,6 @@ export function eventSchema<Type extends string>(type: Type) {
   )
 }
 
-export const transactionEvent = eventSchema(transactionEventType).openapi('TransactionCloudEvent')
-
 const schemas = new Map<string, ReturnType<typeof eventSchema>>()
 
 function schemaOf(type: string): ReturnType<typeof eventSchema> {

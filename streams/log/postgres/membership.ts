@@ -30,6 +30,8 @@ export class PostgresMembership implements GroupMembership {
   private member: { readonly id: string; readonly client: pg.Client } | undefined
   /** Generation of the last `onAssigned`, and whether it still holds. */
   private assigned: number | undefined
+  /** When the session was last renewed, or rather asked to be. */
+  private renewedAt = 0
   private running: Promise<void> | undefined
   private wake: (() => void) | undefined
   private called = false
@@ -84,7 +86,7 @@ export class PostgresMembership implements GroupMembership {
       this.called = false
       try {
         if (this.member === undefined) await this.join()
-        else await givingUp(this.member.client, this.sessionMs, () => this.look())
+        else await givingUp(this.member.client, this.sessionLeftMs(), () => this.look())
       } catch {
         // The log is away or this member was dropped. What it owned may be another's by now.
         this.revoke()
@@ -92,6 +94,11 @@ export class PostgresMembership implements GroupMembership {
       }
       if (!this.left && !this.called) await this.pause(everyMs)
     }
+  }
+
+  /** Until the others may count this member as gone: it is told before. */
+  private sessionLeftMs(): number {
+    return Math.max(1, this.renewedAt + this.sessionMs - performance.now())
   }
 
   private async join(): Promise<void> {
@@ -141,9 +148,15 @@ export class PostgresMembership implements GroupMembership {
     ])
   }
 
-  private change(client: pg.Client, id: string, what: 'join' | 'renew' | 'leave', lockKey = 0): Promise<SeenGroup> {
+  private async change(
+    client: pg.Client,
+    id: string,
+    what: 'join' | 'renew' | 'leave',
+    lockKey = 0,
+  ): Promise<SeenGroup> {
     const { group, topic } = this.options
-    return changeGroup(client, this.connections, {
+    const askedAt = performance.now()
+    const seen = await changeGroup(client, this.connections, {
       group,
       topic,
       partitions: this.partitions,
@@ -152,6 +165,8 @@ export class PostgresMembership implements GroupMembership {
       lockKey,
       what,
     })
+    this.renewedAt = askedAt
+    return seen
   }
 
   private revoke(): void {

@@ -9,10 +9,10 @@ import {
   type CliRun,
   cleanEnvironment,
   lastJson,
-  type RunningCli,
   readRunFile,
   runLoyalty,
-  startLoyalty,
+  startPlatform,
+  stopPlatform,
 } from './support/run-cli.ts'
 
 const minutes = 60_000
@@ -81,12 +81,11 @@ describe('the retail sample through Apache Kafka', () => {
     async () => {
       const programme = { LOYALTY_CURRENCY: 'GBP', LOYALTY_TIME_ZONE: 'Europe/London', LOYALTY_CLOCK: 'events' }
       const dataDir = await directory()
-      const platform = startLoyalty(['start', '--data-dir', dataDir], { ...onKafka(), ...programme })
+      const platform = await startPlatform(dataDir, { ...onKafka(), ...programme })
       const others: ProcessorProcess[] = []
       const owners = new Map<number, string>()
       const ingest = () => runLoyalty(['ingest', file, ...profile, '--wait', '--json', '--data-dir', dataDir])
       try {
-        await eventually(() => serves(platform), { timeoutMs: 60_000, what: 'the start of the platform' })
         const { environment, urls } = readRunFile(dataDir)
         for (let i = 0; i < 2; i++)
           others.push(new ProcessorProcess({ env: cleanEnvironment({ ...environment }), dataDir: await directory() }))
@@ -104,8 +103,7 @@ describe('the retail sample through Apache Kafka', () => {
           for (const partition of partitions) owners.set(partition, directories[i]!)
       } finally {
         await Promise.all(others.map((one) => one.stop()))
-        platform.child.kill('SIGTERM')
-        await platform.ended
+        await stopPlatform(platform)
       }
       const stored = await storedClients([dataDir, ...others.map((one) => one.dataDir)], owners)
       expect(stored).toEqual({ digests: reference.stored.digests, holders: 3 })
@@ -113,11 +111,6 @@ describe('the retail sample through Apache Kafka', () => {
     4 * minutes,
   )
 })
-
-function serves(platform: RunningCli): boolean {
-  if (platform.child.exitCode !== null) throw new Error(platform.stderr())
-  return /serves after/.test(platform.stdout())
-}
 
 /** Partitions whose tasks run in the processor at an address. */
 async function tasksAt(url: string): Promise<number[]> {

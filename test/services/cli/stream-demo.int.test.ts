@@ -24,7 +24,7 @@ import type { Log, LogRecord } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { decodePosition } from '#streams/runtime/position.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
-import { cleanEnvironment } from './support/run-cli.ts'
+import { cleanEnvironment, freePorts } from './support/run-cli.ts'
 import { runHere } from './support/run-here.ts'
 
 const sample = join(import.meta.dirname, '../../../samples/online_retail.csv.gz')
@@ -60,9 +60,7 @@ let slice: string
 
 async function open(name: string): Promise<Opened> {
   const dataDir = join(dir.path, name)
-  const ports = ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR']
-  const free = Object.fromEntries(ports.map((port) => [`LOYALTY_${port}_PORT`, '0']))
-  const env = cleanEnvironment({ ...free, LOYALTY_DATA_DIR: dataDir, LOYALTY_PARTITIONS: '4' })
+  const env = cleanEnvironment({ ...freePorts, LOYALTY_DATA_DIR: dataDir, LOYALTY_PARTITIONS: '4' })
   const logger = createLogger('test', 'silent')
   const setup = platformSetup(
     logger,

@@ -1,54 +1,27 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { topicsOf } from '#schemas/topics.ts'
+import { beforeEach, expect, test } from 'vitest'
 import type { IngestCrashPoint } from '#services/ingest/crash.ts'
 import { sentences } from '#services/ingest/verdicts.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
-import { MemoryLog } from '../../support/memory-log.ts'
-import { MemoryRegistry } from '../../support/memory-registry.ts'
-import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
-import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { runHere } from '../cli/support/run-here.ts'
 import { lineHeader, lineProfile } from './support/prepare.ts'
-import { newDatabase, openIngest, prepareTopics, startStream, testNowMs } from './support/world.ts'
+import { MemoryStage } from './support/stages.ts'
 
-let postgres: RunningPostgres
-beforeAll(async () => {
-  postgres = await startPostgres()
-})
-afterAll(() => postgres.stop())
-
-const topics = topicsOf('loyalty')
-let log: MemoryLog
-let registry: MemoryRegistry
-let dir: TempDir
-let database: string
-const closers: (() => Promise<unknown>)[] = []
+const stage = MemoryStage.ofFile('rejected')
+const dataDir = () => join(stage.path, 'data')
 
 beforeEach(async () => {
-  log = new MemoryLog({ nowMs: () => testNowMs })
-  registry = new MemoryRegistry()
-  dir = await tempDir('loyalty-rejected-')
-  database = await newDatabase(postgres.url)
-  await prepareTopics(log, registry, topics, 2)
   const profile = lineProfile({
     columns: { ...lineProfile().columns, original: 'original' },
     outliers: { max_amount: 1_000 },
   })
-  await writeFile(join(dir.path, 'test-lines.json'), JSON.stringify(profile))
-})
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
-  await dir.remove()
+  await writeFile(join(stage.path, 'test-lines.json'), JSON.stringify(profile))
 })
 
 async function open(crash: (point: IngestCrashPoint) => void = () => {}) {
-  const changes = { crash, profilesDir: dir.path }
-  const ingest = await openIngest({ log, registry, postgresUrl: database, dataDir: join(dir.path, 'data'), changes })
-  closers.push(() => ingest.close())
-  const worker = await startStream(log, registry, topics)
-  closers.push(() => worker.close())
+  const ingest = await stage.ingest({ crash, profilesDir: stage.path }, dataDir())
+  await stage.stream()
   const completed = async (text: string, name: string, profile = 'test-lines') => {
     const { body } = await ingest.upload(text, profile, name)
     const task = await ingest.ended(body.task_id)
@@ -129,7 +102,7 @@ test('corrected rows need no profile: they are read by that of the upload that t
   const first = await completed(original, 'till.csv')
   const text = await (await rejected(first.batchId)).text()
   // Nobody knows the columns any more but the upload itself, and one faulty row is left.
-  await rm(join(dir.path, 'test-lines.json'))
+  await rm(join(stage.path, 'test-lines.json'))
   const second = await completed(text.replace(',"2,50",2,A,', ',2.50,2,A,'), 'corrected.csv', '')
   expect(second.report).toMatchObject({
     rows: { accepted: 2, rejected: 1 },
@@ -152,13 +125,13 @@ test('flagged rows are asked for, in a language, by HTTP and on the command line
   expect(russian).toContain("2000;1;'=GOLD;")
   expect(await (await rejected(batchId, '?flags=true&lang=ru')).text()).toBe(russian)
 
-  const env = { LOYALTY_POSTGRES_URL: database }
-  const command = ['uploads', 'rejected', batchId, '--data-dir', join(dir.path, 'data')]
+  const env = { LOYALTY_POSTGRES_URL: stage.postgresUrl }
+  const command = ['uploads', 'rejected', batchId, '--data-dir', dataDir()]
   const csv = await runHere([...command, '--lang', 'ru', '--flags'], env)
   expect(csv).toMatchObject({ code: 0, out: `\ufeff${russian}` })
   const { lastJson } = await runHere([...command, '--json'], env)
   expect(lastJson).toMatchObject({ batch_id: batchId, rows: [{ row: 2 }, { row: 3 }, { row: 4 }] })
-  const unknown = await runHere(['uploads', 'rejected', 'nobody', '--json', '--data-dir', join(dir.path, 'data')], env)
+  const unknown = await runHere(['uploads', 'rejected', 'nobody', '--json', '--data-dir', dataDir()], env)
   expect(unknown).toMatchObject({ code: 1, lastJson: { error: { code: 'upload_not_found' } } })
 })
 

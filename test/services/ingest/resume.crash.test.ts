@@ -1,7 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
@@ -11,6 +9,7 @@ import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
 import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+import { startIngestProcess } from './support/stages.ts'
 import { ended, newDatabase, prepareTopics, retailFile, startStream, upload } from './support/world.ts'
 
 let postgres: RunningPostgres
@@ -28,24 +27,8 @@ afterAll(async () => {
   await dir.remove()
 })
 
-interface Child {
-  readonly process: ChildProcess
-  readonly url: string
-}
-
-async function startChild(options: Record<string, unknown>): Promise<Child> {
-  const script = join(import.meta.dirname, 'support/ingest-child.ts')
-  const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  closers.push(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  const [url] = (await once(createInterface(child.stdout!), 'line')) as [string]
-  return { process: child, url }
-}
-
-test.each(ingestCrashPoints)('killed %s, the next start goes on and comes to the same', async (point) => {
+/** A database with the log and the stream on it. `name`: of the directory of the uploads. */
+async function opened(name: string) {
   const postgresUrl = await newDatabase(postgres.url)
   const topics = topicsOf('loyalty')
   const log = openPostgresLog({ url: postgresUrl })
@@ -58,16 +41,22 @@ test.each(ingestCrashPoints)('killed %s, the next start goes on and comes to the
   // The server is ended with connections open.
   pool.on('error', () => {})
   closers.push(() => pool.end())
+  const options = { postgresUrl, dataDir: join(dir.path, name), prefix: 'loyalty' }
+  const start = (crashAt: string | null = null) =>
+    startIngestProcess({ closeLater: (close) => closers.push(close) }, { ...options, crashAt })
+  return { log, topics, store: new UploadStore(pool), start }
+}
 
-  const options = { postgresUrl, dataDir: join(dir.path, point), prefix: 'loyalty' }
-  const first = await startChild({ ...options, crashAt: point })
+test.each(ingestCrashPoints)('killed %s, the next start goes on and comes to the same', async (point) => {
+  const { log, topics, store, start } = await opened(point)
+  const first = await start(point)
   const exit = once(first.process, 'exit')
   const { status, body } = await upload(first.url, retailFile(4_500), 'online-retail', 'file.csv')
   expect(status).toBe(202)
   expect(await exit).toEqual([null, 'SIGKILL'])
 
-  await startChild({ ...options, crashAt: null })
-  const task = await ended(new UploadStore(pool), body.task_id, 60_000)
+  await start()
+  const task = await ended(store, body.task_id, 60_000)
   expect(task).toMatchObject({ status: 'COMPLETED', batchId: body.batch_id })
   expect(task.report).toMatchObject({
     lines: 9_000,
@@ -89,35 +78,22 @@ test.each(ingestCrashPoints)('killed %s, the next start goes on and comes to the
 test.each(undoCrashPoints)(
   'an undo killed %s goes on and comes to the same; so does the file afterwards',
   async (point) => {
-    const postgresUrl = await newDatabase(postgres.url)
-    const topics = topicsOf('loyalty')
-    const log = openPostgresLog({ url: postgresUrl })
-    closers.push(() => log.close())
-    const registry = new MemoryRegistry()
-    await prepareTopics(log, registry, topics, 2)
-    const worker = await startStream(log, registry, topics)
-    closers.push(() => worker.close())
-    const pool = new pg.Pool({ connectionString: postgresUrl })
-    pool.on('error', () => {})
-    closers.push(() => pool.end())
-    const store = new UploadStore(pool)
-
-    const options = { postgresUrl, dataDir: join(dir.path, `undo-${point}`), prefix: 'loyalty' }
-    const before = await startChild({ ...options, crashAt: null })
+    const { log, topics, store, start } = await opened(`undo-${point}`)
+    const before = await start()
     const { body } = await upload(before.url, retailFile(4_500), 'online-retail', 'file.csv')
     await ended(store, body.task_id, 60_000)
     const stopped = once(before.process, 'exit')
     before.process.kill('SIGKILL')
     await stopped
 
-    const first = await startChild({ ...options, crashAt: point })
+    const first = await start(point)
     const exit = once(first.process, 'exit')
     const order = await fetch(`${first.url}/api/v1/management/data/uploads/${body.batch_id}/undo`, { method: 'POST' })
     expect(order.status).toBe(202)
     const { task_id: taskId } = (await order.json()) as { task_id: string }
     expect(await exit).toEqual([null, 'SIGKILL'])
 
-    const second = await startChild({ ...options, crashAt: null })
+    const second = await start()
     expect(await ended(store, taskId, 60_000)).toMatchObject({
       ...{ status: 'COMPLETED', kind: 'undo' },
       undo: { taken_back: 4_500, events: { accepted: 4_500, duplicates: 0, dead_letters: 0 }, buyers: 0 },

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { topicsOf } from '#schemas/topics.ts'
+import { describe, expect, test } from 'vitest'
 import { Control } from '#services/ingest/control.ts'
 import { type IngestCrashPoint, ingestCrashPoints } from '#services/ingest/crash.ts'
 import { loadProfile } from '#services/ingest/profile.ts'
@@ -13,50 +12,17 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { Log } from '#streams/log/log.ts'
 import { eventually } from '../../support/eventually.ts'
-import { MemoryLog } from '../../support/memory-log.ts'
-import { MemoryRegistry } from '../../support/memory-registry.ts'
-import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
-import { type TempDir, tempDir } from '../../support/temp-dir.ts'
-import { newDatabase, openIngest, prepareTopics, retailFile, startStream, testNowMs } from './support/world.ts'
+import { MemoryStage } from './support/stages.ts'
+import { retailFile, startStream } from './support/world.ts'
 
-let postgres: RunningPostgres
-beforeAll(async () => {
-  postgres = await startPostgres()
-})
-afterAll(() => postgres.stop())
-
-const topics = topicsOf('loyalty')
-let log: MemoryLog
-let registry: MemoryRegistry
-let dir: TempDir
-let database: string
-const closers: (() => Promise<unknown>)[] = []
-
-beforeEach(async () => {
-  log = new MemoryLog({ nowMs: () => testNowMs })
-  registry = new MemoryRegistry()
-  dir = await tempDir('loyalty-worker-')
-  database = await newDatabase(postgres.url)
-  await prepareTopics(log, registry, topics, 2)
-})
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
-  await dir.remove()
-})
-
-async function open(changes: Parameters<typeof openIngest>[0]['changes'] = {}) {
-  const ingest = await openIngest({ log, registry, postgresUrl: database, dataDir: dir.path, changes })
-  closers.push(() => ingest.close())
-  return ingest
-}
-
-async function stream() {
-  const worker = await startStream(log, registry, topics)
-  closers.push(() => worker.close())
-}
+const stage = MemoryStage.ofFile('worker')
+const { topics } = stage
+const open = stage.ingest.bind(stage)
+const stream = stage.stream.bind(stage)
 
 /** The log as a reader sees it while another writer's transaction is open at the end of the transactions. */
 function heldLog(): Log & { held: boolean } {
+  const { log } = stage
   const { admin } = log
   let before: number[] | null = null
   const held = {
@@ -79,7 +45,7 @@ function heldLog(): Log & { held: boolean } {
 }
 
 async function control() {
-  return (await Control.open(log, topics, registry)).read()
+  return (await Control.open(stage.log, topics, stage.registry)).read()
 }
 
 describe('an upload', () => {
@@ -137,8 +103,8 @@ describe('an upload', () => {
       taskId: body.task_id,
     })
     // A task is complete before it has tidied up.
-    await eventually(async () => (await readdir(join(dir.path, 'spill'))).length === 0)
-    expect(await readdir(join(dir.path, 'uploads'))).toEqual([`${body.batch_id}.csv`])
+    await eventually(async () => (await readdir(join(stage.path, 'spill'))).length === 0)
+    expect(await readdir(join(stage.path, 'uploads'))).toEqual([`${body.batch_id}.csv`])
   })
 
   test('the metrics count the events that it published, by append', async () => {
@@ -190,14 +156,14 @@ describe('an upload', () => {
     const ingest = await open()
     await stream()
     const first = await ingest.ended((await ingest.upload(retailFile(60))).body.task_id)
-    const before = log.records(topics.control).length
-    const rows = log.records(topics.clientState).length
+    const before = stage.log.records(topics.control).length
+    const rows = stage.log.records(topics.clientState).length
     const second = await ingest.ended((await ingest.upload(retailFile(60))).body.task_id)
     expect(second.report).toMatchObject({ accepted: 0, duplicates: 60, sales: 0, clients: 0, gross_minor: 0 })
     expect(second.report!.as_of).toBe(first.report!.as_of)
     expect(second.report!.segments).toEqual(first.report!.segments)
-    expect(log.records(topics.control)).toHaveLength(before)
-    expect(log.records(topics.clientState)).toHaveLength(rows)
+    expect(stage.log.records(topics.control)).toHaveLength(before)
+    expect(stage.log.records(topics.clientState)).toHaveLength(rows)
   })
 
   test('a later upload moves the day forward, an older one does not move it back, the future does not count', async () => {
@@ -213,7 +179,7 @@ describe('an upload', () => {
     expect(await on('2011-03-01', 3)).toBe('2011-06-01')
     expect(await on('2013-01-01', 4)).toBe('2012-01-15')
     expect((await control()).day).not.toBeNull()
-    expect(log.records(topics.control)).toHaveLength(6)
+    expect(stage.log.records(topics.control)).toHaveLength(6)
   })
 
   test.each(['nothing', 'after-day'])(
@@ -246,10 +212,10 @@ describe('an upload', () => {
     await stream()
     const first = await ingest.ended((await ingest.upload(retailFile(20))).body.task_id)
     expect(first.report).toMatchObject({ as_of: '2012-01-15', cut_points: { basis: 'gross' } })
-    const records = log.records(topics.control).length
+    const records = stage.log.records(topics.control).length
     const second = await ingest.ended((await ingest.upload(retailFile(20, 1_000))).body.task_id)
     expect(second.report).toMatchObject({ as_of: '2012-01-15', accepted: 20 })
-    expect(log.records(topics.control)).toHaveLength(records)
+    expect(stage.log.records(topics.control)).toHaveLength(records)
   })
 
   test('a file without a buyer begins nothing; the programme begins with a later upload', async () => {
@@ -265,7 +231,7 @@ describe('an upload', () => {
   test('its events are waited for also while a transaction that is open before them keeps them from readers', async () => {
     const held = heldLog()
     const ingest = await open({ log: held })
-    const first = await startStream(log, registry, topics)
+    const first = await startStream(stage.log, stage.registry, topics)
     await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
     await first.close()
     held.held = true
@@ -282,7 +248,7 @@ describe('an upload', () => {
     const task = await ingest.ended((await ingest.upload(retailFile(5))).body.task_id)
     expect(task).toMatchObject({ status: 'FAILED', phase: 'failed', errorCode: 'wrong_currency' })
     expect(task.errorMessage).toContain('RUB')
-    expect(log.records(topics.transactions)).toEqual([])
+    expect(stage.log.records(topics.transactions)).toEqual([])
   })
 
   test('a file that turns out to hold nothing but a header fails, and says so', async () => {
@@ -290,8 +256,8 @@ describe('an upload', () => {
     // Stored by a version that did not look for rows at the door.
     const [batchId, taskId] = [randomUUID(), randomUUID()]
     const storedPath = join('uploads', `${batchId}.csv`)
-    await mkdir(join(dir.path, 'uploads'), { recursive: true })
-    await writeFile(join(dir.path, storedPath), retailFile(0))
+    await mkdir(join(stage.path, 'uploads'), { recursive: true })
+    await writeFile(join(stage.path, storedPath), retailFile(0))
     const file = { fileName: 'file.csv', storedPath, sizeBytes: 1, sha256: '0'.repeat(64), trace: null }
     await ingest.store.create({ ...file, batchId, taskId, profile: loadProfile('online-retail') })
     const task = await ingest.ended(taskId)
@@ -303,13 +269,13 @@ describe('an upload', () => {
     const ingest = await open()
     const task = await ingest.ended((await ingest.upload(`${retailFile(3000)}"unclosed`)).body.task_id)
     expect(task).toMatchObject({ status: 'FAILED', errorCode: 'csv_unclosed_quote' })
-    expect(log.records(topics.transactions)).toEqual([])
+    expect(stage.log.records(topics.transactions)).toEqual([])
   })
 
   test('a log that is away makes uploads wait, not fail', async () => {
     const ingest = await open()
     await stream()
-    log.broker.unavailable = true
+    stage.log.broker.unavailable = true
     const { body } = await ingest.upload(retailFile(5))
     await expect
       .poll(
@@ -323,21 +289,20 @@ describe('an upload', () => {
       status: 'PROCESSING',
       waiting: { code: 'log_unavailable', message: expect.any(String) },
     })
-    log.broker.unavailable = false
+    stage.log.broker.unavailable = false
     const task = await ingest.ended(body.task_id)
     expect(task).toMatchObject({ waiting: null, report: { accepted: 5, duplicates: 0 } })
   })
 
   test('of two programs one works, and the other takes over when it stops', async () => {
     const first = await open()
-    const second = await openIngest({ log, registry, postgresUrl: database, dataDir: dir.path })
+    const second = await open()
     await stream()
     const one = await first.ended((await first.upload(retailFile(5))).body.task_id)
     expect(one.status).toBe('COMPLETED')
-    await closers.shift()!()
+    await first.close()
     const other = await second.ended((await second.upload(retailFile(5, 100))).body.task_id)
     expect(other.report).toMatchObject({ accepted: 5 })
-    await second.close()
   })
 })
 
@@ -352,8 +317,8 @@ describe('an interrupted upload', () => {
     const task = await ingest.ended((await ingest.upload(retailFile(4_500))).body.task_id)
     expect(left).toBeLessThan(1)
     expect(task.report).toMatchObject({ lines: 9_000, accepted: 4_500, duplicates: 0, as_of: '2011-10-27', buyers: 10 })
-    expect(log.records(topics.transactions)).toHaveLength(4_500)
-    expect(log.records(topics.control)).toHaveLength(4)
+    expect(stage.log.records(topics.transactions)).toHaveLength(4_500)
+    expect(stage.log.records(topics.control)).toHaveLength(4)
   })
 })
 
@@ -366,11 +331,11 @@ test('a database that ends every connection in the middle makes the upload wait,
   await stream()
   const { body } = await ingest.upload(retailFile(2_000))
   await eventually(() => broken)
-  const killer = new pg.Client({ connectionString: postgres.url })
+  const killer = new pg.Client({ connectionString: stage.postgresUrl })
   await killer.connect()
   await killer.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`,
-    [new URL(database).pathname.slice(1)],
+    [new URL(stage.postgresUrl).pathname.slice(1)],
   )
   await killer.end()
   expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 2_000, duplicates: 0 })

@@ -65,8 +65,8 @@ class Run {
   }
 
   start(crashAt?: { point: CrashPoint; times: number }): ProcessorProcess {
-    // No shorter session than brokers allow: after a death it has to be waited for.
-    const env = { ...this.world.env, LOYALTY_SESSION_TIMEOUT_MS: '6000' }
+    // After a death it has to be waited for.
+    const env = { ...this.world.env, LOYALTY_SESSION_TIMEOUT_MS: '3000' }
     const options = { env, dataDir: this.dataDir }
     this.#processor = new ProcessorProcess(crashAt === undefined ? options : { ...options, crashAt })
     return this.#processor
@@ -173,7 +173,7 @@ function sweepCrashPoints(brokers: () => string[] | null): void {
   for (const [index, point] of crashPoints.entries()) {
     // Beside it the projector dies too, in the middle of its first inserts.
     const insert = index % 2 === 0 ? 'after-intent' : 'after-insert'
-    test(`killed ${point}, and the projector ${insert}`, async () => {
+    test.concurrent(`killed ${point}, and the projector ${insert}`, async () => {
       const run = await Run.open(engines, brokers(), { point: insert, times: 1 + (index % 3) })
       try {
         expect(await killed(run, point)).toEqual(expected)

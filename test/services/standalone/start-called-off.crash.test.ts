@@ -5,10 +5,6 @@ import { eventually } from '../../support/eventually.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { type RunningCli, readRunFile, startLoyalty } from '../cli/support/run-cli.ts'
 
-const freePorts = Object.fromEntries(
-  ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR'].map((name) => [`LOYALTY_${name}_PORT`, '0']),
-)
-
 /** Command lines of all processes, but the supervisor's own, that were started with `text` in their environment. */
 function processesWith(text: string, except: number): string[] {
   return readdirSync('/proc')
@@ -27,7 +23,7 @@ function read(path: string): string {
 
 describe.runIf(process.platform === 'linux')('a platform that is stopped while it starts', () => {
   let data: TempDir
-  const start = (...verb: string[]) => startLoyalty(verb, { ...freePorts, LOYALTY_DATA_DIR: data.path })
+  const start = (...verb: string[]) => startLoyalty(verb, { LOYALTY_DATA_DIR: data.path })
   const has = (path: string) => existsSync(join(data.path, path))
 
   beforeAll(async () => {

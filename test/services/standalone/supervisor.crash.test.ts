@@ -11,23 +11,9 @@ import {
   type RunningCli,
   readRunFile,
   runLoyalty,
-  startLoyalty,
+  startPlatform,
+  stopPlatform,
 } from '../cli/support/run-cli.ts'
-
-/** Starts the platform and waits until it serves. */
-async function startPlatform(dataDir: string, settings: Record<string, string> = {}): Promise<RunningCli> {
-  const running = startLoyalty(['start', '--data-dir', dataDir], settings)
-  await eventually(() => /serves after/.test(running.stdout()) || stopped(running), {
-    timeoutMs: 60_000,
-    what: 'the start of the platform',
-  })
-  return running
-}
-
-function stopped({ child, stderr }: RunningCli): false {
-  if (child.exitCode !== null) throw new Error(`the platform ended: ${stderr()}`)
-  return false
-}
 
 const answers = async (url: string) => (await fetch(url)).status
 
@@ -41,8 +27,7 @@ describe('the platform on one machine', () => {
 
   afterEach(async () => {
     if (running === undefined || running.child.exitCode !== null || running.child.signalCode !== null) return
-    running.child.kill('SIGTERM')
-    await running.ended
+    await stopPlatform(running)
   })
 
   afterAll(() => data.remove())
@@ -120,8 +105,7 @@ describe('the platform on one machine', () => {
   it('ends in order at SIGTERM', async () => {
     running = await startPlatform(data.path)
     const processes = descendantsOf(running.child.pid!)
-    running.child.kill('SIGTERM')
-    expect((await running.ended).code).toBe(0)
+    expect((await stopPlatform(running)).code).toBe(0)
     expect(processes.filter(({ pid }) => isAlive(pid))).toEqual([])
     expect(existsSync(join(data.path, 'run.json'))).toBe(false)
   })

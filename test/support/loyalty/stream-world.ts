@@ -54,7 +54,7 @@ export class StreamWorld implements World {
         ? openKafkaLog({ brokers: place.kafka, clientId: 'test' })
         : openPostgresLog({ url: place.postgres })
     const server = await startRegistry({ log, topic: topics.schemas, port: 0 })
-    const registry = openRegistry({ url: server.url })
+    const registry = openRegistry({ url: server.url, timeoutMs: 30_000 })
     const publisher = await Publisher.open(log, registry, topics, options.partitions ?? 2)
     await publisher.programme({ currency: options.currency ?? 'GBP' })
     const [card] = await listModelCards(models)

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunFile } from '#services/standalone/run-file.ts'
+import { eventually } from '../../../support/eventually.ts'
 
 const root = join(import.meta.dirname, '../../../..')
 const entry = join(root, 'services/cli/main.ts')
@@ -27,11 +28,18 @@ export function cleanEnvironment(settings: Record<string, string> = {}): Record<
   return { ...(Object.fromEntries(inherited) as Record<string, string>), ...settings }
 }
 
-/** Starts `loyalty <args>` as a process of its own. */
+const servers = ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR']
+
+/** Settings by which a platform takes ports that are free: several tests run at the same time. */
+export const freePorts: Readonly<Record<string, string>> = Object.fromEntries(
+  servers.map((name) => [`LOYALTY_${name}_PORT`, '0']),
+)
+
+/** Starts `loyalty <args>` as a process of its own, on free ports where `settings` name none. */
 export function startLoyalty(args: readonly string[], settings: Record<string, string> = {}): RunningCli {
   const child = spawn(process.execPath, [entry, ...args], {
     cwd: root,
-    env: cleanEnvironment(settings),
+    env: cleanEnvironment({ ...freePorts, ...settings }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''
@@ -51,6 +59,23 @@ export function startLoyalty(args: readonly string[], settings: Record<string, s
 /** Runs `loyalty <args>` to its end. */
 export function runLoyalty(args: readonly string[], settings: Record<string, string> = {}): Promise<CliRun> {
   return startLoyalty(args, settings).ended
+}
+
+/** Starts the platform and waits until it serves. */
+export async function startPlatform(dataDir: string, settings: Record<string, string> = {}): Promise<RunningCli> {
+  const running = startLoyalty(['start', '--data-dir', dataDir], settings)
+  const serves = () => {
+    if (running.child.exitCode !== null) throw new Error(`the platform ended: ${running.stderr()}`)
+    return /Ctrl-C stops it/.test(running.stdout())
+  }
+  await eventually(serves, { timeoutMs: 100_000, everyMs: 50, what: 'the start of the platform' })
+  return running
+}
+
+/** SIGTERM, and what it said until its end. */
+export function stopPlatform({ child, ended }: RunningCli): Promise<CliRun> {
+  child.kill('SIGTERM')
+  return ended
 }
 
 /** The JSON object on the last line of what a command printed. */

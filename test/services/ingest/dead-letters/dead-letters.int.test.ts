@@ -1,51 +1,22 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { schemaText } from '#schemas/published.ts'
-import { topicsOf } from '#schemas/topics.ts'
-import type { Log } from '#streams/log/log.ts'
-import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { eventually } from '../../../support/eventually.ts'
-import { MemoryRegistry } from '../../../support/memory-registry.ts'
-import { startPostgres } from '../../../support/postgres.ts'
-import { tempDir } from '../../../support/temp-dir.ts'
-import { clientRows, openIngest, prepareTopics, startStream } from '../support/world.ts'
-import { call, done, saleOf, Tills } from './support.ts'
+import { SharedStage } from '../support/stages.ts'
+import { clientRows } from '../support/world.ts'
+import { call, done, inPounds, saleOf, Tills } from './support.ts'
 
 /** Dead letters of a running stream, over the API of ingestion, on the log of PostgreSQL. */
 
-const topics = topicsOf('loyalty')
-const registry = new MemoryRegistry()
-const closers: (() => Promise<unknown>)[] = []
-let log: Log
+const stage = SharedStage.ofFile('dead-letters')
+const { topics, registry } = stage
 let url: string
 let tills: Tills
 
 beforeAll(async () => {
-  const postgres = await startPostgres()
-  closers.push(() => postgres.stop())
-  const dir = await tempDir('loyalty-dead-letters-')
-  closers.push(() => dir.remove())
-  log = openPostgresLog({ url: postgres.url })
-  closers.push(() => log.close())
-  await prepareTopics(log, registry, topics, 2)
-  tills = await Tills.open(log, registry, topics, 2)
-  const ingest = await openIngest({
-    log,
-    registry,
-    postgresUrl: postgres.url,
-    dataDir: dir.path,
-    changes: {
-      programme: { when: 'configure', profile: null },
-      settings: { monetaryBasis: 'net', partitions: 2, ledgerCap: 4096, currency: 'GBP', timeZone: 'Europe/London' },
-    },
-  })
-  closers.push(() => ingest.close())
-  url = ingest.url
-  const worker = await startStream(log, registry, topics)
-  closers.push(() => worker.close())
-})
-afterAll(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
+  tills = await Tills.open(stage.log, registry, topics, 2)
+  url = (await stage.ingest(inPounds)).url
+  await stage.stream()
 })
 
 interface Letter {
@@ -73,7 +44,7 @@ function untilLetters(query: string, count: number): Promise<Letter[]> {
 }
 
 async function rowOf(clientId: string) {
-  return (await clientRows(log, registry, topics)).find((row) => row.client_id === clientId)
+  return (await clientRows(stage.log, registry, topics)).find((row) => row.client_id === clientId)
 }
 
 function untilGross(clientId: string, grossMinor: number) {
@@ -211,8 +182,8 @@ test('letters of an unknown schema are replayed as they are once it is registere
 /** Value of the newest transaction of a client. */
 async function lastValue(clientId: string): Promise<Buffer | null> {
   let last: Buffer | null = null
-  for (const [partition, end] of (await log.admin.endOffsets(topics.transactions)).entries())
-    for await (const { records } of readRange(log, topics.transactions, partition, 0, end))
+  for (const [partition, end] of (await stage.log.admin.endOffsets(topics.transactions)).entries())
+    for await (const { records } of readRange(stage.log, topics.transactions, partition, 0, end))
       for (const { key, value } of records)
         if (key !== null && value !== null && Buffer.from(key).toString() === clientId) last = Buffer.from(value)
   return last

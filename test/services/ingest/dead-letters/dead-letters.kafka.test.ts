@@ -1,46 +1,24 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { topicsOf } from '#schemas/topics.ts'
 import { openKafkaLog } from '#streams/log/kafka/kafka-log.ts'
-import type { Log } from '#streams/log/log.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { sharedKafka } from '../../../support/kafka/shared-kafka.ts'
-import { MemoryRegistry } from '../../../support/memory-registry.ts'
-import { startPostgres } from '../../../support/postgres.ts'
-import { tempDir } from '../../../support/temp-dir.ts'
-import { clientRows, openIngest, prepareTopics, startStream } from '../support/world.ts'
-import { call, done, saleOf, Tills } from './support.ts'
+import { SharedStage } from '../support/stages.ts'
+import { clientRows } from '../support/world.ts'
+import { call, done, inPounds, saleOf, Tills } from './support.ts'
 
 /** On Kafka the dead letters have marks of transactions between them, and places that hold no letter. */
 
 const topics = topicsOf(`dlq-${randomUUID()}`)
-const registry = new MemoryRegistry()
-const closers: (() => Promise<unknown>)[] = []
-let log: Log
+const onKafka = async () => openKafkaLog({ brokers: await sharedKafka(), clientId: 'dead-letters' })
+const stage = SharedStage.ofFile('dead-letters-kafka', topics, onKafka)
+const { registry } = stage
 let url: string
 
 beforeAll(async () => {
-  const postgres = await startPostgres()
-  closers.push(() => postgres.stop())
-  const dir = await tempDir('loyalty-dead-letters-kafka-')
-  closers.push(() => dir.remove())
-  log = openKafkaLog({ brokers: await sharedKafka(), clientId: 'dead-letters' })
-  closers.push(() => log.close())
-  await prepareTopics(log, registry, topics, 2)
-  const ingest = await openIngest({
-    ...{ log, registry, topics, postgresUrl: postgres.url, dataDir: dir.path },
-    changes: {
-      programme: { when: 'configure', profile: null },
-      settings: { monetaryBasis: 'net', partitions: 2, ledgerCap: 4096, currency: 'GBP', timeZone: 'Europe/London' },
-    },
-  })
-  closers.push(() => ingest.close())
-  url = ingest.url
-  const worker = await startStream(log, registry, topics)
-  closers.push(() => worker.close())
-})
-afterAll(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
+  url = (await stage.ingest(inPounds)).url
+  await stage.stream()
 })
 
 interface Page {
@@ -59,7 +37,7 @@ function untilOpen(count: number): Promise<Page['dead_letters']> {
 }
 
 test('letters are listed by pages, mended, replayed once each and discarded', async () => {
-  const tills = await Tills.open(log, registry, topics, 2)
+  const tills = await Tills.open(stage.log, registry, topics, 2)
   // Several steps, so that marks lie between the letters.
   for (let round = 0; round < 3; round++) {
     const sales = Array.from({ length: 8 }, (_, i) =>
@@ -84,7 +62,7 @@ test('letters are listed by pages, mended, replayed once each and discarded', as
   expect(action.counts).toMatchObject({ selected: 24, replayed: 24 })
   await eventually(
     async () => {
-      const rows = await clientRows(log, registry, topics)
+      const rows = await clientRows(stage.log, registry, topics)
       return rows.reduce((sum, row) => sum + row.monetary_gross_minor, 0) === 24_000
     },
     { timeoutMs: 30_000, everyMs: 100 },

@@ -22,6 +22,12 @@ export function saleOf(changes: Partial<Sale> = {}): Sale {
   }
 }
 
+/** Ingest by which a programme in pounds begins. */
+export const inPounds = {
+  programme: { when: 'configure', profile: null },
+  settings: { monetaryBasis: 'net', partitions: 2, ledgerCap: 4096, currency: 'GBP', timeZone: 'Europe/London' },
+} as const
+
 /** Publishes sales as a till over Kafka would: whatever is in them. */
 export class Tills {
   readonly #log: Log

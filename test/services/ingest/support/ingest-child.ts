@@ -7,7 +7,7 @@ import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { MemoryRegistry } from '../../../support/memory-registry.ts'
 import { openIngest, prepareTopics } from './world.ts'
 
-interface ChildOptions {
+export interface ChildOptions {
   readonly postgresUrl: string
   readonly dataDir: string
   readonly prefix: string

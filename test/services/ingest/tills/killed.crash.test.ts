@@ -1,52 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { decoderOf } from '#schemas/decoder.ts'
-import { topicsOf } from '#schemas/topics.ts'
-import type { Log } from '#streams/log/log.ts'
-import { openPostgresLog } from '#streams/log/postgres/postgres-log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { eventually } from '../../../support/eventually.ts'
-import { MemoryRegistry } from '../../../support/memory-registry.ts'
-import { type RunningPostgres, startPostgres } from '../../../support/postgres.ts'
-import { type TempDir, tempDir } from '../../../support/temp-dir.ts'
-import { clientRows, prepareTopics, startStream } from '../support/world.ts'
+import { SharedStage } from '../support/stages.ts'
+import { clientRows } from '../support/world.ts'
 import { postTransactions, tillSale } from './support.ts'
 
-const topics = topicsOf('loyalty')
-const registry = new MemoryRegistry()
-let postgres: RunningPostgres
-let dir: TempDir
-let log: Log
-const closers: (() => Promise<unknown>)[] = []
-
-beforeAll(async () => {
-  postgres = await startPostgres()
-  closers.push(() => postgres.stop())
-  dir = await tempDir('loyalty-tills-crash-')
-  closers.push(() => dir.remove())
-  log = openPostgresLog({ url: postgres.url })
-  closers.push(() => log.close())
-  await prepareTopics(log, registry, topics, 2)
-})
-afterAll(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
-})
-
-async function startChild(): Promise<{ process: ChildProcess; url: string }> {
-  const script = join(import.meta.dirname, '../support/ingest-child.ts')
-  const options = { postgresUrl: postgres.url, dataDir: dir.path, prefix: 'loyalty', crashAt: null, currency: 'GBP' }
-  const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  closers.push(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  const [url] = (await once(createInterface(child.stdout!), 'line')) as [string]
-  return { process: child, url }
-}
+const stage = SharedStage.ofFile('tills-crash')
+const { topics, registry } = stage
 
 const clients = 7
 const batchOf = (batch: number) =>
@@ -57,9 +19,9 @@ const batchOf = (batch: number) =>
 async function idsInLog(): Promise<Set<string>> {
   const decoder = decoderOf(registry, 'TransactionRecorded')
   const ids = new Set<string>()
-  const ends = await log.admin.endOffsets(topics.transactions)
+  const ends = await stage.log.admin.endOffsets(topics.transactions)
   for (const [partition, end] of ends.entries())
-    for await (const { records } of readRange(log, topics.transactions, partition, 0, end))
+    for await (const { records } of readRange(stage.log, topics.transactions, partition, 0, end))
       for (const { value } of records) {
         const decoded = await decoder.read(value)
         if (decoded.kind === 'ok') ids.add(decoded.event.transaction_id)
@@ -68,7 +30,7 @@ async function idsInLog(): Promise<Set<string>> {
 }
 
 test('ingest is killed while tills send: what was answered is in the log, and sent again all of it counts once', async () => {
-  const first = await startChild()
+  const first = await stage.process()
   const answered: number[] = []
   let next = 0
   const till = async () => {
@@ -89,14 +51,13 @@ test('ingest is killed while tills send: what was answered is in the log, and se
   const ids = await idsInLog()
   for (const batch of answered) for (const item of batchOf(batch)) expect(ids).toContain(`pos:i=${item.transaction_id}`)
 
-  const worker = await startStream(log, registry, topics)
-  closers.push(() => worker.close())
-  const second = await startChild()
+  await stage.stream()
+  const second = await stage.process()
   for (let batch = 0; batch < next; batch++)
     expect((await postTransactions(second.url, batchOf(batch))).status).toBe(202)
   const sums = await eventually(
     async () => {
-      const rows = await clientRows(log, registry, topics)
+      const rows = await clientRows(stage.log, registry, topics)
       const transactions = rows.reduce((sum, row) => sum + row.transactions, 0)
       return (
         transactions >= next * 50 && {

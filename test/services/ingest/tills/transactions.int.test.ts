@@ -331,6 +331,11 @@ test('master data of clients is in its own topic when the answer comes, at the p
   expect(await postClients(url, event, { 'content-type': 'application/cloudevents+json' })).toMatchObject({
     body: { results: [{ client_id: 'boris' }] },
   })
+  const avro = { 'content-type': 'application/cloudevents+avro' }
+  expect(await postClients(url, Buffer.from('no event'), avro)).toMatchObject({
+    status: 400,
+    body: { details: { results: [{ code: 'bad_event' }] } },
+  })
   expect(await postClients(url, [{ name: 'Nobody' }])).toMatchObject({
     status: 400,
     body: { code: 'nothing_accepted' },
