@@ -5,6 +5,8 @@ import { Control } from '../ingest/control.ts'
 import { ActionRunner } from '../ingest/dead-letters/runner.ts'
 import { DeadLetters } from '../ingest/dead-letters/service.ts'
 import { type Action, ActionStore } from '../ingest/dead-letters/store.ts'
+import { UndoStore } from '../ingest/store/undos.ts'
+import { GenerationFence } from '../ingest/undo/fence.ts'
 import { Generations } from '../ingest/undo/generations.ts'
 import type { CliContext, CommonOptions } from './context.ts'
 import { progressBar } from './progress.ts'
@@ -31,7 +33,8 @@ export function withDeadLetters<Result>(
     const control = await Control.open(log, topics, registry)
     const store = new ActionStore(pool)
     const generations = await Generations.open(resolve(session.config.dataDir))
-    const deps = { log, topics, registry, pool, control, store, generations }
+    const fence = new GenerationFence(generations, new UndoStore(pool))
+    const deps = { log, topics, registry, pool, control, store, fence }
     const runner = new ActionRunner({
       job: { ...deps, crash: () => {} },
       onRetry: (_, error) => context.output.note(`tried again: ${error instanceof Error ? error.message : error}`),

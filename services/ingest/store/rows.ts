@@ -26,6 +26,10 @@ export interface Checkpoint {
   readonly dayBefore?: number | null
   /** Batches that were taken back before; of an undo or a replacement only. */
   readonly undone?: readonly string[]
+  /** Of those: offsets of conflicting transactions, by partition, that somebody had discarded before. */
+  readonly putAside?: readonly (readonly number[])[]
+  /** Of those: true once the generations that it ends have ended, for every program. */
+  readonly ended?: boolean
 }
 
 /** The request that a task was ordered by. */
