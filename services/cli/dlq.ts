@@ -20,7 +20,7 @@ export interface DlqParts {
   readonly runner: ActionRunner
 }
 
-/** Errors: those of `withSession`; `database_outdated`. */
+/** Errors: those of `withSession`. */
 export function withDeadLetters<Result>(
   context: CliContext,
   options: CommonOptions,
@@ -39,19 +39,8 @@ export function withDeadLetters<Result>(
       job: { ...deps, crash: () => {} },
       onRetry: (_, error) => context.output.note(`tried again: ${error instanceof Error ? error.message : error}`),
     })
-    try {
-      return await work({ session, letters: new DeadLetters(deps), runner })
-    } catch (cause) {
-      if (!isTableMissing(cause)) throw cause
-      const message =
-        'the database is of an older version; run `loyalty start`, or `loyalty migrate` where you run the programs yourself'
-      throw new LoyaltyError('database_outdated', message, { cause })
-    }
+    return work({ session, letters: new DeadLetters(deps), runner })
   })
-}
-
-function isTableMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === '42P01'
 }
 
 /** What reading and ordering need on a directory at rest. */

@@ -161,8 +161,8 @@ export class DeadLetters {
    * `generations_lost`.
    */
   async orderReplay(selector: LetterSelector, rule: MendingRule | null, orderedBy: string | null): Promise<Action> {
-    const programme = await programmeOf(this.#deps.control)
     await this.#deps.fence?.catchUp()
+    const programme = await programmeOf(this.#deps.control)
     if (rule !== null) await checkRule(rule, programme, this.#deps.registry)
     return this.#order({ kind: 'replay', selector, rule, reason: null, orderedBy })
   }

@@ -160,7 +160,9 @@ test('an undo that failed before it had decided looks anew when it is ordered ag
   await rm(spill, { recursive: true, force: true })
   await writeFile(spill, 'in the way')
   const { body } = await ingest.order(first, 'undo')
-  expect(await ingest.ended(body.task_id)).toMatchObject({ status: 'FAILED' })
+  const refused = { code: 'data_directory_refused', message: expect.stringContaining('ENOTDIR') }
+  expect(await ingest.ended(body.task_id)).toMatchObject({ status: 'FAILED', errorCode: refused.code })
+  expect(await ingest.store.upload(first)).toMatchObject({ undoTaskId: body.task_id, undoError: refused })
   await rm(spill)
   const { batchId: second } = await uploaded(retailFile(6))
   const { report } = await undone(first)
