@@ -135,6 +135,22 @@ describe('an undo', () => {
     expect(await states()).toEqual([])
   })
 
+  test('waits for an upload of the same receipts that is under way, and lets stand what that brought', async () => {
+    // The day stays where the larger file has moved it.
+    const sums = async () => (await states()).map((row) => [row.client_id, row.frequency, row.monetary_net_minor])
+    const first = await uploaded(part(0, 20))
+    const once = await sums()
+    const under = await ingest.upload(retailFile(4_000))
+    const order = await ingest.order(first.batchId, 'undo')
+    const behind = await ingest.upload(part(0, 20))
+    expect((await ingest.order(under.body.batch_id, 'undo')).body.code).toBe('upload_not_ended')
+    expect((await ingest.ended(under.body.task_id)).report).toMatchObject({ accepted: 3_980, duplicates: 20 })
+    expect((await ingest.ended(order.body.task_id)).undo).toMatchObject({ taken_back: 0, standing: { count: 20 } })
+    expect((await ingest.ended(behind.body.task_id)).report).toMatchObject({ accepted: 0, duplicates: 20 })
+    expect((await undone(under.body.batch_id)).report).toMatchObject({ taken_back: 3_980, standing: { count: 20 } })
+    expect(await sums()).toEqual(once)
+  })
+
   test('asked for twice is one task; an undo is not taken back; what has published nothing has nothing to undo', async () => {
     const { batchId } = await uploaded(part(0, 5))
     const { taskId } = await undone(batchId)
