@@ -86,14 +86,16 @@ export const clientDetailsSchema = z
     rfm_score: z.string().nullable(),
     rfm_values: rfmValuesSchema,
     currency: z.string().nullable(),
-    bonus_balance_minor: z.int(),
+    bonus_balance_minor: z.int().nullable().openapi({
+      description: 'Opening balance, and earned less spent after it; null while the store that knows does not answer',
+    }),
     first_purchase: z.iso.date().nullable(),
     last_purchase: z.iso.date().nullable(),
     model: z.object({ model_name: z.string(), version: z.string() }).nullable(),
     as_of: z.iso.date().nullable().openapi({ description: "The programme's date" }),
     transaction_history: z.array(historyEntrySchema).openapi({ description: 'Newest first, at most 100' }),
     degraded: z
-      .array(z.enum(['transaction_history']))
+      .array(z.enum(['transaction_history', 'bonus_balance_minor']))
       .openapi({ description: 'Parts that are missing because a store does not answer' }),
   })
   .openapi('ClientDetails')

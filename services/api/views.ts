@@ -24,10 +24,15 @@ function segmentOf(segmentId: string, row: ClientRow) {
   return { segment_id: segmentId, name: row.segment_name ?? segmentId }
 }
 
-/** `history` null: ClickHouse does not answer. */
+/** What only ClickHouse knows; null where it does not answer. */
+export interface FromTransactions {
+  readonly history: readonly HistoryEntry[] | null
+  readonly bonusMinor: number | null
+}
+
 export function detailsOf(
   row: ClientDetailsRow,
-  history: readonly HistoryEntry[] | null,
+  { history, bonusMinor }: FromTransactions,
   context: Context,
 ): z.input<typeof clientDetailsSchema> {
   const { programme, cutPoints } = context
@@ -63,13 +68,16 @@ export function detailsOf(
       m: row.m_score,
     },
     currency: programme?.currency ?? null,
-    bonus_balance_minor: Number(row.bonus_minor),
+    bonus_balance_minor: bonusMinor,
     first_purchase: row.first_purchase,
     last_purchase: row.last_purchase,
     model: modelOf(context),
     as_of: asOfIso(context),
     transaction_history: (history ?? []).map(entryOf),
-    degraded: history === null ? ['transaction_history'] : [],
+    degraded: [
+      ...(history === null ? (['transaction_history'] as const) : []),
+      ...(bonusMinor === null ? (['bonus_balance_minor'] as const) : []),
+    ],
   }
 }
 

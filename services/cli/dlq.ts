@@ -5,6 +5,8 @@ import { Control } from '../ingest/control.ts'
 import { ActionRunner } from '../ingest/dead-letters/runner.ts'
 import { DeadLetters } from '../ingest/dead-letters/service.ts'
 import { type Action, ActionStore } from '../ingest/dead-letters/store.ts'
+import { UndoStore } from '../ingest/store/undos.ts'
+import { GenerationFence } from '../ingest/undo/fence.ts'
 import { Generations } from '../ingest/undo/generations.ts'
 import type { CliContext, CommonOptions } from './context.ts'
 import { progressBar } from './progress.ts'
@@ -18,7 +20,7 @@ export interface DlqParts {
   readonly runner: ActionRunner
 }
 
-/** Errors: those of `withSession`; `database_outdated`. */
+/** Errors: those of `withSession`. */
 export function withDeadLetters<Result>(
   context: CliContext,
   options: CommonOptions,
@@ -31,24 +33,14 @@ export function withDeadLetters<Result>(
     const control = await Control.open(log, topics, registry)
     const store = new ActionStore(pool)
     const generations = await Generations.open(resolve(session.config.dataDir))
-    const deps = { log, topics, registry, pool, control, store, generations }
+    const fence = new GenerationFence(generations, new UndoStore(pool))
+    const deps = { log, topics, registry, pool, control, store, fence }
     const runner = new ActionRunner({
       job: { ...deps, crash: () => {} },
       onRetry: (_, error) => context.output.note(`tried again: ${error instanceof Error ? error.message : error}`),
     })
-    try {
-      return await work({ session, letters: new DeadLetters(deps), runner })
-    } catch (cause) {
-      if (!isTableMissing(cause)) throw cause
-      const message =
-        'the database is of an older version; run `loyalty start`, or `loyalty migrate` where you run the programs yourself'
-      throw new LoyaltyError('database_outdated', message, { cause })
-    }
+    return work({ session, letters: new DeadLetters(deps), runner })
   })
-}
-
-function isTableMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === '42P01'
 }
 
 /** What reading and ordering need on a directory at rest. */

@@ -45,7 +45,7 @@ export function environmentOf(context: CliContext, options: CommonOptions): Envi
  * Runs `work` with what it needs: that of the running platform where there is one on the data directory, else engines
  * started for this command and stopped after it. A programme that begins here is configured by `basis`.
  *
- * Errors: `config_invalid`, `data_directory_missing`, those of the engines.
+ * Errors: `config_invalid`, `data_directory_missing`, `database_outdated`, those of the engines.
  */
 export async function withSession<Result>(
   context: CliContext,
@@ -58,9 +58,24 @@ export async function withSession<Result>(
   const session = await openSession(context, env, needs, basis)
   try {
     return await work(session)
+  } catch (error) {
+    throw isOfOlderDatabase(error) ? outdated(error) : error
   } finally {
     await session.close()
   }
+}
+
+/** PostgreSQL knows no such table, or no such column. */
+function isOfOlderDatabase(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === '42P01' || error.code === '42703')
+}
+
+function outdated(cause: unknown): LoyaltyError {
+  return new LoyaltyError(
+    'database_outdated',
+    'the database is of an older version; run `loyalty start`, or `loyalty migrate` where you run the programs yourself',
+    { cause },
+  )
 }
 
 async function openSession(

@@ -159,6 +159,7 @@ export function uploadBody(found: UploadView): z.input<typeof upload> {
     clients_report: found.clientsReport,
     undone_at: found.undoneAtMs === null ? null : iso(found.undoneAtMs),
     undo_task_id: found.undoTaskId,
+    undo_error: found.undoError,
   }
 }
 

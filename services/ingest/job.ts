@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Pool } from 'pg'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { ProgrammeConfigured } from '#schemas/events.ts'
 import { type Registry, registerAll } from '#schemas/registry.ts'
@@ -35,6 +36,8 @@ export interface JobDeps {
   readonly control: Control
   readonly store: UploadStore
   readonly undos: UndoStore
+  /** Database with the schema `ingest`. */
+  readonly pool: Pool
   readonly projections: ProjectionProgress
   readonly calibrator: Calibrator
   readonly figures: ProgrammeFigures

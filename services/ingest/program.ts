@@ -29,6 +29,7 @@ import { UploadStore } from './store/uploads.ts'
 import type { StreamWatchDeps } from './stream-watch.ts'
 import { Ticker } from './ticker.ts'
 import { openTills, type TillsDeps, tillStatuses } from './tills/app.ts'
+import { GenerationFence } from './undo/fence.ts'
 import { Generations } from './undo/generations.ts'
 import { UploadWorker } from './worker.ts'
 
@@ -82,6 +83,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const store = new UploadStore(pool)
   const undos = new UndoStore(pool)
   const generations = await Generations.open(dataDir)
+  const fence = new GenerationFence(generations, undos)
   await removeLeftovers(dataDir, store)
   const control = await Control.open(log, topics, registry)
   const programme = {
@@ -101,6 +103,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     control,
     store,
     undos,
+    pool,
     generations,
     projections,
     calibrator,
@@ -133,7 +136,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     log,
     topics,
     control,
-    generations,
+    fence,
     registry,
     encoders,
     profiles,
@@ -142,7 +145,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     limits: deps.tillLimits,
   })
   tills.addRoutes(app)
-  const deadLetters = openDeadLetters({ log, topics, registry, pool, control, generations, crash, logger, metrics })
+  const deadLetters = openDeadLetters({ log, topics, registry, pool, control, fence, crash, logger, metrics })
   deadLetters.addRoutes(app)
   const sources = new Sources({
     sources: deps.sources ?? [],

@@ -64,7 +64,7 @@ function withoutVerdicts({ batchId, status }: UploadView): LoyaltyError {
     })
   return new LoyaltyError(
     'verdicts_missing',
-    `no verdicts are kept of upload ${batchId}: it failed before its rows were judged, or an older version took it in; ` +
+    `no verdicts are kept of upload ${batchId}: it is a file of clients, it failed before its rows were judged, or an older version took it in; ` +
       'upload the file again',
     { details },
   )

@@ -159,6 +159,10 @@ export const upload = z
     clients_report: clientsReport.nullable().describe('in its place, of a file of clients'),
     undone_at: z.string().nullable().describe('when it was taken back; null while it stands'),
     undo_task_id: z.string().nullable().describe('the task that takes it back, or did'),
+    undo_error: z
+      .object({ code: z.string(), message: z.string() })
+      .nullable()
+      .describe('why that failed; it goes on when it is ordered again'),
   })
   .openapi('Upload')
 

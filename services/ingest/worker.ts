@@ -138,7 +138,8 @@ export class UploadWorker {
       else {
         logger.warn({ ...about, error }, `${task.kind} is tried again: ${messageOf(error)}`)
         // The database may be what is away.
-        if (error instanceof LoyaltyError) await deps.store.waiting(task.taskId, error).catch(() => {})
+        const told = coded(error)
+        if (told instanceof LoyaltyError) await deps.store.waiting(task.taskId, told).catch(() => {})
         await this.#pause(Math.min(longestPauseMs, 250 * 2 ** Math.min(10, task.attempts)))
       }
     } finally {
@@ -226,11 +227,12 @@ export class UploadWorker {
   }
 
   async #fail(task: UploadTask, job: { clean(): Promise<void> }, error: unknown): Promise<void> {
-    const code = error instanceof LoyaltyError ? error.code : 'internal_error'
+    const told = coded(error)
+    const code = told instanceof LoyaltyError ? told.code : 'internal_error'
     const about = { task_id: task.taskId, batch_id: task.batchId }
     if (code === 'upload_cancelled') this.#deps.logger.info(about, 'upload cancelled')
     else this.#deps.logger.error({ ...about, error }, `${task.kind} failed: ${messageOf(error)}`)
-    await this.#deps.job.store.fail(task, code, messageOf(error))
+    await this.#deps.job.store.fail(task, code, messageOf(told))
     // What an undo has decided is decided: it goes on with that when it is ordered again.
     if (task.kind === 'upload') await job.clean()
   }
@@ -268,6 +270,13 @@ function onChange(
       failed(error)
     }
   }
+}
+
+/** What the file system refuses has to do with the data directory: there all the work on tasks is. */
+function coded(error: unknown): unknown {
+  if (!(error instanceof Error) || !('syscall' in error) || !('path' in error)) return error
+  const message = `a file or folder of the data directory cannot be used: ${error.message}; mend it and order it again`
+  return new LoyaltyError('data_directory_refused', message, { retriable: true, cause: error })
 }
 
 /** True for an error that trying again will not mend. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { bonusSince } from '#clickhouse/queries/bonus-since.ts'
 import { calibration } from '#clickhouse/queries/calibration.ts'
 import { clientExport } from '#clickhouse/queries/client-export.ts'
 import { clientHistory } from '#clickhouse/queries/client-history.ts'
@@ -14,6 +15,7 @@ describe('queries', () => {
   it('carry values as parameters, never in their text', () => {
     const queries = [
       clientHistory(hostile, 10, 20),
+      bonusSince({ clientId: hostile, sinceMs: 0, asOfDay: null }),
       clientExport({ afterClientId: hostile, limit: 5, asOfDay: 1, model: hostile }),
       factTotals({ batchId: hostile }),
     ]
@@ -28,6 +30,7 @@ describe('queries', () => {
       segmentStats(),
       segmentPopulations({ fromDay: 1, toDay: 2 }),
       clientHistory('c', 1),
+      bonusSince({ clientId: 'c', sinceMs: 0, asOfDay: 1 }),
       calibration({ asOfDay: 1 }),
       salesReport({ fromDay: 1, toDay: 2 }),
       salesReport({ fromDay: 1, toDay: 2, byDay: true, byStore: true }),
@@ -48,6 +51,7 @@ describe('queries', () => {
     const queries = [
       segmentStats(),
       clientHistory('c', 1),
+      bonusSince({ clientId: 'c', sinceMs: 0, asOfDay: 1 }),
       calibration({ asOfDay: 1 }),
       factTotals(),
       dailySalesDifferences(),

@@ -15,7 +15,6 @@ export interface ClientRow {
   readonly frequency: number
   readonly gross_minor: string
   readonly net_minor: string
-  readonly bonus_minor: string
   readonly r_score: number | null
   readonly f_score: number | null
   readonly m_score: number | null
@@ -34,12 +33,16 @@ export interface ClientRow {
 export interface ClientDetailsRow extends ClientRow {
   readonly communication_preferences: Readonly<Record<string, boolean>> | null
   readonly attributes: Readonly<Record<string, string>> | null
+  /** Earned less spent in all transactions. */
+  readonly bonus_minor: string
+  /** The balance at a moment; null where nobody said. */
+  readonly opening_bonus_minor: string | null
+  readonly opening_bonus_at: Date | null
 }
 
 const columns = `c.client_id, c.name, c.email, c.phone, c.gender, c.city, c.birth_date::text, c.registered_at,
   c.first_purchase_day::text AS first_purchase, c.last_purchase_day::text AS last_purchase, c.frequency,
   c.monetary_gross_minor AS gross_minor, c.monetary_net_minor AS net_minor,
-  coalesce(c.opening_bonus_minor, 0) + c.bonus_earned_minor - c.bonus_spent_minor AS bonus_minor,
   c.r_score, c.f_score, c.m_score, c.rfm_score,
   c.segment AS segment_id, s.segment_name, s.description AS segment_description, c.loyalty_score,
   c.model_id, c.model_version, c.version > 0 AS known_to_stream`
@@ -74,7 +77,8 @@ export async function listClients(pool: Pool, query: ClientQuery): Promise<Clien
 
 export async function findClient(pool: Pool, clientId: string): Promise<ClientDetailsRow | null> {
   const { rows } = await pool.query<ClientDetailsRow>(
-    `SELECT ${columns}, c.communication_preferences, c.attributes FROM ${source} WHERE c.client_id = $1`,
+    `SELECT ${columns}, c.communication_preferences, c.attributes, c.bonus_earned_minor - c.bonus_spent_minor AS bonus_minor,
+       c.opening_bonus_minor, c.opening_bonus_at FROM ${source} WHERE c.client_id = $1`,
     [clientId],
   )
   return rows[0] ?? null

@@ -1,7 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { bonusBalance } from '../read-models/bonus.ts'
 import { findClient, listClients } from '../read-models/clients.ts'
-import { type HistoryEntry, readHistory } from '../read-models/history.ts'
+import { readHistory } from '../read-models/history.ts'
 import { askedText, clientDetailsSchema, clientDisplaySchema, errorAnswer, jsonAnswer } from '../schemas.ts'
 import { type ApiState, markDegraded, markFreshness } from '../state.ts'
 import { detailsOf, displayOf } from '../views.ts'
@@ -54,20 +55,24 @@ export function clientRoutes(app: OpenAPIHono, state: ApiState): void {
 
   app.openapi(oneRoute, async (c) => {
     const { client_id } = c.req.valid('param')
-    const [row, history] = await Promise.all([findClient(pool, client_id), historyOf(client_id)])
+    const asked = orNull('history', readHistory(clickhouse, client_id, historyLimit))
+    const row = await findClient(pool, client_id)
     if (row === null)
       throw new LoyaltyError('client_not_found', `there is no client ${client_id}`, { details: { client_id } })
+    const { context } = state.programme
+    const bonusMinor = await orNull('bonus balance', bonusBalance(clickhouse, row, context.asOf.date))
+    const history = await asked
     await markFreshness(c, state, 'postgres')
-    if (history === null) markDegraded(c, 'clickhouse')
-    return c.json(detailsOf(row, history, state.programme.context), 200)
+    if (history === null || bonusMinor === null) markDegraded(c, 'clickhouse')
+    return c.json(detailsOf(row, { history, bonusMinor }, context), 200)
   })
 
-  /** Null while ClickHouse does not answer: the profile is served without it. */
-  async function historyOf(clientId: string): Promise<HistoryEntry[] | null> {
+  /** Null while ClickHouse does not answer: the profile is served without that. */
+  async function orNull<Part>(what: string, part: Promise<Part>): Promise<Part | null> {
     try {
-      return await readHistory(clickhouse, clientId, historyLimit)
+      return await part
     } catch (error) {
-      logger.warn({ error }, `no history: ${messageOf(error)}`)
+      logger.warn({ error }, `no ${what}: ${messageOf(error)}`)
       return null
     }
   }

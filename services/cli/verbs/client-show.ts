@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { bonusBalance } from '../../api/read-models/bonus.ts'
 import { findClient } from '../../api/read-models/clients.ts'
 import { readHistory } from '../../api/read-models/history.ts'
 import { detailsOf } from '../../api/views.ts'
@@ -24,7 +25,10 @@ export function clientShowVerb(client: Command, context: CliContext): void {
         const row = await findClient(session.postgres(), clientId)
         if (row === null)
           throw new LoyaltyError('client_not_found', `there is no client ${clientId}`, { details: { clientId } })
-        return detailsOf(row, await readHistory(session.clickhouse(), clientId, 100), programme)
+        const clickhouse = session.clickhouse()
+        const history = await readHistory(clickhouse, clientId, 100)
+        const bonusMinor = await bonusBalance(clickhouse, row, programme.asOf.date)
+        return detailsOf(row, { history, bonusMinor }, programme)
       })
       if (options.json) return context.output.json(details)
       for (const line of clientLines(details)) context.output.print(line)

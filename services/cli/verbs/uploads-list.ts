@@ -41,8 +41,9 @@ const columns = [
 ]
 
 /** Status, and what became of it since. */
-export function standing({ status, errorCode, undoneAtMs, undoTaskId }: UploadView): string {
+export function standing({ status, errorCode, undoneAtMs, undoTaskId, undoError }: UploadView): string {
   if (undoneAtMs !== null) return `${status}, taken back`
+  if (undoError !== null) return `${status}, not taken back (${undoError.code})`
   if (undoTaskId !== null) return `${status}, being taken back`
   return errorCode === null ? status : `${status} (${errorCode})`
 }

@@ -35,6 +35,7 @@ function uploadLines(upload: UploadView): string[] {
     `  profile       ${upload.profile}`,
     `  uploaded      ${at(upload.uploadedAtMs)}, begun ${at(upload.processingStartMs)}, ended ${at(upload.processingEndMs)}`,
     ...(upload.undoneAtMs === null ? [] : [`  taken back    ${at(upload.undoneAtMs)} by task ${upload.undoTaskId}`]),
+    ...(upload.undoError === null ? [] : [`  not taken back ${upload.undoError.message}`]),
     ...(upload.report === null ? [] : reportLines(inOrder(upload.report))),
     ...(upload.clientsReport === null ? [] : clientsReportLines(upload.clientsReport)),
   ]

@@ -61,6 +61,7 @@ function undoLines(report: UndoReport): string[] {
           `  sums          ${money(report.gross_minor, currency)} sold, ${money(report.refunded_minor, currency)} refunded`,
           `  standing      ${count(standing.count)} that others delivered too`,
           ...standing.first.slice(0, 5).map((each) => `    ${each.transaction_id} of client ${each.client_id}`),
+          `  restored      ${count(report.restored)} receipts of others that had other content`,
         ]
       : [`  replaced      ${count(report.replaced)} receipts`]),
     `  renewed       ${count(report.renewed)} of others that refer to what was voided`,

@@ -10,7 +10,7 @@ import type { Control } from '../control.ts'
 import type { IngestCrashHook } from '../crash.ts'
 import { inTransaction } from '../store/transaction.ts'
 import { UndoStore } from '../store/undos.ts'
-import type { Generations } from '../undo/generations.ts'
+import type { GenerationFence } from '../undo/fence.ts'
 import { Judge, type Verdict } from './judge.ts'
 import { attemptOf, idOf } from './letter.ts'
 import { ActionMarks } from './marks.ts'
@@ -24,7 +24,8 @@ export interface ActionJobDeps extends ScanDeps {
   readonly control: Control
   readonly store: ActionStore
   readonly crash: IngestCrashHook
-  readonly generations?: Generations | undefined
+  /** Of receipts that were taken back; default: none was. */
+  readonly fence?: GenerationFence | undefined
   /** How long processors may hold that a schema is unknown; default: what their decoders do. */
   readonly unknownForMs?: number | undefined
   /** Hears the share done, 0 to 1. */
@@ -67,7 +68,7 @@ export class ActionJob {
     this.#publishedFrom = [...(action.checkpoint?.publishedFrom ?? [])]
   }
 
-  /** Errors: `programme_missing`, those of the log, the registry and the database. */
+  /** Errors: `programme_missing`, `generations_lost`, those of the log, the registry and the database. */
   async run(): Promise<Tally> {
     const { actionId, selector, ends } = this.#action
     const { log, topics, store, pool } = this.#deps
@@ -92,12 +93,13 @@ export class ActionJob {
   async #judge(): Promise<Judge | null> {
     const { kind, rule } = this.#action
     if (kind === 'discard') return null
-    const { log, registry, topics, control, generations, pool } = this.#deps
-    await generations?.refresh()
+    const { log, registry, topics, control, fence, pool } = this.#deps
+    await fence?.catchUp()
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
     const encoder = new EventEncoder('TransactionRecorded', schemaId)
-    const undone = new Set(await new UndoStore(pool).undoneBatches())
-    return new Judge({ log, registry, encoder, programme: await programmeOf(control), rule, generations, undone })
+    const undone = new Set(await new UndoStore(pool).decidedBatches())
+    const programme = await programmeOf(control)
+    return new Judge({ log, registry, encoder, programme, rule, generations: fence?.generations, undone })
   }
 
   /** Letters that an attempt before this one replayed, and was killed before it had marked them: a slice at most. */

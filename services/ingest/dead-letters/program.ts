@@ -4,7 +4,7 @@ import type { Logger } from '../../platform/logging.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Control } from '../control.ts'
 import type { IngestCrashHook } from '../crash.ts'
-import type { Generations } from '../undo/generations.ts'
+import type { GenerationFence } from '../undo/fence.ts'
 import { addDeadLetterRoutes } from './app.ts'
 import { ActionRunner } from './runner.ts'
 import type { ScanDeps } from './scan.ts'
@@ -15,7 +15,7 @@ import { DeadLetterWorker } from './worker.ts'
 export interface DeadLetterProgramDeps extends ScanDeps {
   readonly control: Control
   readonly crash: IngestCrashHook
-  readonly generations: Generations
+  readonly fence: GenerationFence
   readonly logger: Logger
   readonly metrics: Metrics
 }

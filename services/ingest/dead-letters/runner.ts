@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PoolClient } from 'pg'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { hasCode, LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { ActionJob, type ActionJobDeps } from './job.ts'
+import { underActionLock } from './lock.ts'
 import type { Action } from './store.ts'
 
 export interface RunnerDeps {
@@ -26,26 +26,21 @@ export class ActionRunner {
     this.#deps = deps
   }
 
-  /** Works until nothing is left to do. False where another program holds the lock. Errors: of the database. */
+  /**
+   * Works until nothing is left to do. False where another program holds the lock. Errors: of the database;
+   * `generations_lost`: this program cannot do what is next, another may.
+   */
   async work(signal: AbortSignal): Promise<boolean> {
-    const client = await this.#deps.job.pool.connect()
-    const lost = new AbortController()
-    client.on('error', (cause) =>
-      lost.abort(new LoyaltyError('worker_lock_lost', 'the worker lock was lost', { retriable: true, cause })),
-    )
-    try {
-      if (!(await tryLock(client))) return false
-      const held = AbortSignal.any([lost.signal, signal])
+    const worked = await underActionLock(this.#deps.job.pool, async (lost) => {
+      const held = AbortSignal.any([lost, signal])
       for (;;) {
         held.throwIfAborted()
         const action = await this.#deps.job.store.claim()
-        if (action === null) return true
+        if (action === null) return
         await this.#run(action, held)
       }
-    } finally {
-      // The connection is closed, not given back: that is what frees the lock.
-      client.release(true)
-    }
+    })
+    return worked !== null
   }
 
   async #run(action: Action, signal: AbortSignal): Promise<void> {
@@ -54,7 +49,7 @@ export class ActionRunner {
       await new ActionJob(job, action, signal).run()
       await job.store.complete(action.actionId)
     } catch (error) {
-      if (signal.aborted) throw error
+      if (signal.aborted || hasCode(error, 'generations_lost')) throw error
       const lasting = error instanceof LoyaltyError ? !error.retriable : action.attempts >= maxAttempts
       if (lasting) {
         onFailed?.(action, error)
@@ -66,11 +61,4 @@ export class ActionRunner {
       await sleep(Math.min(longestPauseMs, 250 * 2 ** Math.min(10, action.attempts)), undefined, { signal })
     }
   }
-}
-
-async function tryLock(client: PoolClient): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
-    `select pg_try_advisory_lock(hashtextextended('loyalty.ingest.dead-letters', 0)) as locked`,
-  )
-  return rows[0]!.locked
 }

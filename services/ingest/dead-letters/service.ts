@@ -9,7 +9,7 @@ import type { LogRecord } from '#streams/log/log.ts'
 import { readFirst } from '#streams/log/range.ts'
 import type { Control } from '../control.ts'
 import { UndoStore } from '../store/undos.ts'
-import type { Generations } from '../undo/generations.ts'
+import type { GenerationFence } from '../undo/fence.ts'
 import { Grouper, type Grouping } from './groups.ts'
 import { Judge, type LeftReason } from './judge.ts'
 import { idOf, LetterReader, parseId } from './letter.ts'
@@ -26,7 +26,8 @@ import { underSchema, wholeValue } from './value.ts'
 export interface DeadLettersDeps extends ScanDeps {
   readonly control: Control
   readonly store: ActionStore
-  readonly generations?: Generations | undefined
+  /** Of receipts that were taken back; default: none was. */
+  readonly fence?: GenerationFence | undefined
 }
 
 /** A letter that would be left as it is. */
@@ -123,12 +124,13 @@ export class DeadLetters {
 
   /**
    * What a replay would come to, without doing anything; with a rule, after mending. Whether a transaction then counts, or
-   * is known already, only the stream can say. Errors: `rule_invalid`, `programme_missing`; those of `scanLetters`.
+   * is known already, only the stream can say. Errors: `rule_invalid`, `programme_missing`, `generations_lost`; those of
+   * `scanLetters`.
    */
   async preview(selector: LetterSelector, rule: MendingRule | null, options: ReadOptions = {}): Promise<Preview> {
-    const { log, registry, topics, control, generations, pool } = this.#deps
+    const { log, registry, topics, control, fence, pool } = this.#deps
     const programme = await programmeOf(control)
-    await generations?.refresh()
+    await fence?.catchUp()
     if (rule !== null) await checkRule(rule, programme, registry)
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
     const judge = new Judge({
@@ -137,8 +139,8 @@ export class DeadLetters {
       encoder: new EventEncoder('TransactionRecorded', schemaId),
       programme,
       rule,
-      generations,
-      undone: new Set(await new UndoStore(pool).undoneBatches()),
+      generations: fence?.generations,
+      undone: new Set(await new UndoStore(pool).decidedBatches()),
     })
     const tally = emptyTally()
     const examples: LeftExample[] = []
@@ -154,8 +156,12 @@ export class DeadLetters {
     return { tally, examples }
   }
 
-  /** Orders a replay of the open letters that are there now. Errors: `rule_invalid`, `programme_missing`. */
+  /**
+   * Orders a replay of the open letters that are there now. Errors: `rule_invalid`, `programme_missing`,
+   * `generations_lost`.
+   */
   async orderReplay(selector: LetterSelector, rule: MendingRule | null, orderedBy: string | null): Promise<Action> {
+    await this.#deps.fence?.catchUp()
     const programme = await programmeOf(this.#deps.control)
     if (rule !== null) await checkRule(rule, programme, this.#deps.registry)
     return this.#order({ kind: 'replay', selector, rule, reason: null, orderedBy })

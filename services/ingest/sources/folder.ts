@@ -1,5 +1,5 @@
-import { createReadStream, type Stats } from 'node:fs'
-import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { type FolderConfig, patternOf } from './config.ts'
@@ -43,13 +43,22 @@ async function* offersOf(config: FolderConfig, directory: string, nowMs: () => n
       version: versionOf(found),
       profile: pattern.profile ?? null,
       open: async () => ({
-        content: createReadStream(path),
+        content: (await readable(config, fileName, path)).createReadStream(),
         finish: async () => {
           const state = (await versionAt(path)) === versionOf(found) ? 'whole' : 'changed'
           return { state, watermark: null }
         },
       }),
     }
+  }
+}
+
+async function readable({ name, path: folder }: FolderConfig, fileName: string, path: string): Promise<FileHandle> {
+  try {
+    return await open(path)
+  } catch (cause) {
+    const message = `${fileName} in the folder ${folder} of source ${name} cannot be read: ${messageOf(cause)}`
+    throw new LoyaltyError('source_file_unreadable', message, { retriable: true, details: { source: name }, cause })
   }
 }
 

@@ -145,7 +145,7 @@ export class Sources {
         for await (const offer of entry.source.offers(watermark)) {
           if (this.#closed) return
           if (known.has(keyOf(offer))) continue
-          const error = await this.#take(entry, offer)
+          const error = await this.#take(entry, offer).catch(theFileAlone)
           if (error === 'taken') taken.push(offer.fileName)
           else if (error !== null) {
             refusal = error
@@ -256,4 +256,10 @@ function fateOf({ status, errorCode, errorMessage }: TakenFile): Fate | null {
 
 function keyOf({ fileName, version }: { readonly fileName: string; readonly version: string }): string {
   return `${fileName}\0${version}`
+}
+
+/** An error that concerns one file, which stays for the next run; others go on. */
+function theFileAlone(error: unknown): LoyaltyError {
+  if (error instanceof LoyaltyError && error.code === 'source_file_unreadable') return error
+  throw error
 }

@@ -7,6 +7,7 @@ export interface Offer {
   readonly version: string
   /** Name of the file profile; null: chosen by the header. */
   readonly profile: string | null
+  /** Errors: `source_file_unreadable` (retriable): this one cannot be had, others may. */
   open(): Promise<Offered>
 }
 

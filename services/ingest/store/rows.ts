@@ -26,6 +26,10 @@ export interface Checkpoint {
   readonly dayBefore?: number | null
   /** Batches that were taken back before; of an undo or a replacement only. */
   readonly undone?: readonly string[]
+  /** Of those: offsets of conflicting transactions, by partition, that somebody had discarded before. */
+  readonly putAside?: readonly (readonly number[])[]
+  /** Of those: true once the generations that it ends have ended, for every program. */
+  readonly ended?: boolean
 }
 
 /** The request that a task was ordered by. */
@@ -109,6 +113,8 @@ export interface UploadView {
   readonly undoneAtMs: number | null
   /** The task that takes it back or did; null where nobody asked. */
   readonly undoTaskId: string | null
+  /** Why that task failed; null where it did not. It goes on when it is ordered again. */
+  readonly undoError: { readonly code: string; readonly message: string } | null
 }
 
 /** As the database has them. */
@@ -142,6 +148,8 @@ export interface UploadRow
   report: UploadReport | ClientsReport | null
   undone_at: Date | null
   undo_task_id: string | null
+  undo_error_code: string | null
+  undo_error_message: string | null
 }
 
 /** By name: of an error the message would be left out. */
@@ -202,5 +210,7 @@ export function uploadOf(row: UploadRow): UploadView {
     ...reportsOf(row.report),
     undoneAtMs: row.undone_at?.getTime() ?? null,
     undoTaskId: row.undo_task_id,
+    undoError:
+      row.undo_error_code === null ? null : { code: row.undo_error_code, message: row.undo_error_message ?? '' },
   }
 }

@@ -88,6 +88,12 @@ export class UndoStore {
     })
   }
 
+  /** Ids of the uploads that were taken back, or are being so and it is decided: nothing of them may come any more. */
+  async decidedBatches(): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ batch_id: string }>(`select batch_id ${fromEnded} and kind = 'undo'`)
+    return rows.map((row) => row.batch_id)
+  }
+
   /** Ids of the uploads that were taken back. */
   async undoneBatches(): Promise<string[]> {
     const { rows } = await this.#pool.query<{ batch_id: string }>(
@@ -96,12 +102,16 @@ export class UndoStore {
     return rows.map((row) => row.batch_id)
   }
 
-  /** Undos and replacements that are done, each of which has left a file of generations. */
+  /** Undos and replacements whose generations have ended, each of which has left a file of them. Tasks only ever join. */
   async endedTasks(): Promise<string[]> {
-    const { rows } = await this.#pool.query<{ task_id: string }>(
-      `select task_id from ingest.tasks where kind <> 'upload' and status = 'COMPLETED'`,
-    )
+    const { rows } = await this.#pool.query<{ task_id: string }>(`select task_id ${fromEnded}`)
     return rows.map((row) => row.task_id)
+  }
+
+  /** How many `endedTasks` there are. */
+  async countEnded(): Promise<number> {
+    const { rows } = await this.#pool.query<{ count: number }>(`select count(*)::int as count ${fromEnded}`)
+    return rows[0]!.count
   }
 
   /** Where the events of an upload begin in the log; null where nothing of it was published. */
@@ -113,6 +123,10 @@ export class UndoStore {
     return rows[0] === undefined ? null : checkpointOf(rows[0].checkpoint)
   }
 }
+
+/** Tasks of versions before the mark have ended them where they are done. */
+const fromEnded = `from ingest.tasks
+  where kind <> 'upload' and (status = 'COMPLETED' or checkpoint->'ended' = 'true'::jsonb)`
 
 /** The task of an upload, locked. Errors: `upload_not_found`, `undo_of_undo`. */
 async function subjectOf(client: PoolClient, batchId: string): Promise<Subject> {

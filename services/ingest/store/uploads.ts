@@ -247,6 +247,7 @@ export class UploadStore {
   }
 }
 
-const selectUploads = `select b.*, t.task_id, t.report, u.task_id as undo_task_id
+const selectUploads = `select b.*, t.task_id, t.report, u.task_id as undo_task_id,
+    u.error_code as undo_error_code, u.error_message as undo_error_message
   from ingest.data_upload_batches b join ingest.tasks t on t.batch_id = b.batch_id and t.kind = 'upload'
   left join ingest.tasks u on u.batch_id = b.batch_id and u.kind = 'undo'`

@@ -11,7 +11,7 @@ import { clientRecords } from '../clients/records.ts'
 import { clientEventType, postClients } from '../clients/routes.ts'
 import type { Control } from '../control.ts'
 import type { ProfileBook } from '../profile-book.ts'
-import type { Generations } from '../undo/generations.ts'
+import type { GenerationFence } from '../undo/fence.ts'
 import { avroItems } from './avro-items.ts'
 import { transactionEventType } from './cloud-events.ts'
 import { Door, type RecordOf } from './door.ts'
@@ -28,7 +28,7 @@ export interface TillsDeps {
   readonly control: Pick<Control, 'read'>
   readonly registry: Registry
   /** Of receipts that were taken back before; default: none was. */
-  readonly generations?: Generations | undefined
+  readonly fence?: GenerationFence | undefined
   readonly encoders: {
     readonly TransactionRecorded: EventEncoder<'TransactionRecorded'>
     readonly ClientProfileChanged: EventEncoder<'ClientProfileChanged'>
@@ -64,6 +64,8 @@ interface DoorParts {
   readonly kind: ItemKind
   /** Name of an item's id in the answer. */
   readonly idName: string
+  /** Where ids have generations. */
+  readonly fence?: GenerationFence | undefined
 }
 
 /** Serves tills over HTTP until `close`, which waits for what is on its way to the log. */
@@ -77,13 +79,14 @@ export function openTills(deps: TillsDeps) {
     {
       path: postTransactions.getRoutingPath(),
       topic: topics.transactions,
-      recordOf: transactionRecords(encoders.TransactionRecorded, deps.generations),
+      recordOf: transactionRecords(encoders.TransactionRecorded, deps.fence?.generations),
       kind: {
         noun: 'transaction',
         eventType: transactionEventType,
         ofAvro: avroItems(registry, 'TransactionRecorded', ['source', 'batch_id']),
       },
       idName: 'transaction_id',
+      fence: deps.fence,
     },
     {
       path: postClients.getRoutingPath(),
@@ -98,21 +101,24 @@ export function openTills(deps: TillsDeps) {
     },
   ]
   const doors = parts.map((part) => {
-    const commits = new GroupCommit({ writer, topic: part.topic, onCommitted: countCommits(deps, part.topic) })
-    const { recordOf, kind } = part
-    const door = new Door({ control: deps.control, recordOf, commits, commitMs: limits.commitMs })
+    const { recordOf, kind, topic, fence } = part
+    const confirm = fence && (() => fence.catchUp())
+    const commits = new GroupCommit({ writer, topic, confirm, onCommitted: countCommits(deps, topic) })
+    const version = fence && (() => fence.generations.version)
+    const door = new Door({ control: deps.control, recordOf, commits, version, commitMs: limits.commitMs })
     return { ...part, commits, intake: { kind, door, gate, limits: { ...requestLimits, ...limits } } }
   })
   return {
     /** Adds the routes to an app that answers errors by `tillStatuses`. */
     addRoutes(app: OpenAPIHono): void {
       // Not app.openapi: its validator would read the whole body into memory.
-      for (const { path, intake, idName } of doors)
+      for (const { path, intake, idName, fence } of doors)
         app.post(path, async (c) => {
           const header = (name: string) => c.req.header(name)
           const content = c.req.raw.body as ReadableStream | null
           try {
-            await deps.generations?.refreshNowAndThen()
+            // Not needed for what is right, which is found out afterwards, but it seldom comes to that then.
+            await fence?.catchUp()
             const outcome = await takeRequest(intake, { header, content, principal: await principals.of(header) })
             tellRejections(deps, intake.kind, outcome)
             return c.json(answerOf(outcome, intake.kind, idName), 202)

@@ -23,6 +23,8 @@ export interface DoorDeps {
   readonly control: Pick<Control, 'read'>
   readonly recordOf: RecordOf
   readonly commits: GroupCommit
+  /** Changes when records may come out otherwise than before, and is up to date once one is durable; default: never does. */
+  readonly version?: (() => string) | undefined
   /** How long a request waits for the log; default 30 s. */
   readonly commitMs?: number | undefined
 }
@@ -36,12 +38,16 @@ export type ItemVerdict =
   | { readonly status: 'accepted'; readonly id: string }
   | ({ readonly status: 'rejected' } & Rejection)
 
-/** Verdicts on some items, and the moment from which they hold. */
-export interface Admission {
+/** Verdicts on some items. */
+export interface Admitted {
   readonly verdicts: readonly ItemVerdict[]
   readonly accepted: number
+}
+
+/** Items on their way to the log. */
+export interface Admission {
   /** Resolves once the log has every accepted item durably; rejects in time where it does not answer. */
-  readonly durable: Promise<void>
+  readonly durable: Promise<Admitted>
   /** Resolves when nothing of this is under way any more, whatever became of it. */
   readonly settled: Promise<unknown>
 }
@@ -68,18 +74,46 @@ export class Door {
 
   /** `durable` rejects with the errors of the log, among them `log_unavailable` where it does not answer in time. */
   admit(items: readonly unknown[], principal: Principal, programme: Programme): Admission {
-    const records: PartitionedRecord[] = []
-    const verdicts = items.map((item): ItemVerdict => {
-      const taken = item instanceof RefusedItem ? item.rejection : this.#deps.recordOf(item, principal, programme)
-      if ('code' in taken) return { status: 'rejected', ...taken }
-      const { key, value, id } = taken
-      records.push({ partition: partitionOf(key, programme.partitions), record: { key, value } })
-      return { status: 'accepted', id }
-    })
-    const appended = this.#deps.commits.append(records)
-    const settled = appended.catch(() => {})
-    return { verdicts, accepted: records.length, durable: inTime(appended, this.#deps.commitMs ?? 30_000), settled }
+    const admitted = this.#admit(items, principal, programme)
+    return {
+      durable: inTime(admitted, this.#deps.commitMs ?? 30_000),
+      settled: admitted.catch(() => {}),
+    }
   }
+
+  /** Appends what the items become; those that become something else by the time when it is durable, once more. */
+  async #admit(items: readonly unknown[], principal: Principal, programme: Programme): Promise<Admitted> {
+    const { recordOf, commits, version = () => '' } = this.#deps
+    const take = (item: unknown) =>
+      item instanceof RefusedItem ? item.rejection : recordOf(item, principal, programme)
+    for (let before: readonly Taken[] = []; ; ) {
+      const takenBy = version()
+      const taken = items.map(take)
+      await commits.append(recordsOf(taken, before, programme.partitions))
+      if (version() === takenBy) return admittedOf(taken)
+      before = taken
+    }
+  }
+}
+
+type Taken = TakenItem | Rejection
+
+/** Records of the accepted items, without those that are as they were before. */
+function recordsOf(taken: readonly Taken[], before: readonly Taken[], partitions: number): PartitionedRecord[] {
+  return taken.flatMap((item, i) => {
+    if ('code' in item) return []
+    const { key, value } = item
+    const old = before[i]
+    if (old !== undefined && !('code' in old) && Buffer.compare(old.value, value) === 0) return []
+    return [{ partition: partitionOf(key, partitions), record: { key, value } }]
+  })
+}
+
+function admittedOf(taken: readonly Taken[]): Admitted {
+  const verdicts = taken.map(
+    (item): ItemVerdict => ('code' in item ? { status: 'rejected', ...item } : { status: 'accepted', id: item.id }),
+  )
+  return { verdicts, accepted: verdicts.filter(({ status }) => status === 'accepted').length }
 }
 
 function unconfirmed(ms: number): LoyaltyError {
@@ -90,13 +124,13 @@ function unconfirmed(ms: number): LoyaltyError {
   )
 }
 
-async function inTime(work: Promise<void>, ms: number): Promise<void> {
+async function inTime<Result>(work: Promise<Result>, ms: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(unconfirmed(ms)), ms)
   })
   try {
-    await Promise.race([work, late])
+    return await Promise.race([work, late])
   } finally {
     clearTimeout(timer)
   }

@@ -11,6 +11,8 @@ export interface GroupCommitOptions {
   readonly topic: string
   /** How long the first of a group waits for others; default 2 ms. */
   readonly lingerMs?: number
+  /** What is to be found out once a group is durable, before anybody is told; its errors are those of the group. */
+  readonly confirm?: (() => Promise<void>) | undefined
   /** Hears of each durable group. */
   readonly onCommitted?: (records: number, ms: number) => void
 }
@@ -81,10 +83,11 @@ export class GroupCommit {
   }
 
   async #commit(group: Group): Promise<void> {
-    const { writer, topic, onCommitted } = this.#options
+    const { writer, topic, confirm, onCommitted } = this.#options
     const startedMs = performance.now()
     try {
       await writer.appendMany([...group.partitions].map(([partition, records]) => ({ topic, partition, records })))
+      await confirm?.()
     } catch (error) {
       group.failed(error)
       return

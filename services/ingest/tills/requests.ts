@@ -3,7 +3,7 @@ import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { type BodyLimits, readBody, readBytes, readLines, readText } from './body.ts'
 import { itemOfEvent, itemOfHeaders } from './cloud-events.ts'
 import { type AvroEventKind, itemOfAvro } from './cloud-events-avro.ts'
-import type { Admission, Door, ItemVerdict } from './door.ts'
+import type { Admitted, Door, ItemVerdict } from './door.ts'
 import type { Gate, Ticket } from './gate.ts'
 import type { Principal } from './principal.ts'
 import { RefusedItem } from './rejection.ts'
@@ -133,8 +133,7 @@ function takeWhole(itemsOf: (body: AsyncIterable<Buffer>, kind: ItemKind) => Pro
       )
     const admission = door.admit(items, request.principal, await door.programme())
     underWay.push(admission.settled)
-    await admission.durable
-    const { verdicts, accepted } = admission
+    const { verdicts, accepted } = await admission.durable
     const codes: Record<string, number> = {}
     countCodes(verdicts, codes)
     return {
@@ -160,8 +159,7 @@ async function takeLines(
   const flush = async () => {
     const admission = door.admit(slice, request.principal, programme)
     underWay[0] = admission.settled
-    await admission.durable
-    tally.add(admission)
+    tally.add(await admission.durable)
     ticket.give()
     slice = []
     bytes = 0
@@ -194,7 +192,7 @@ class LineTally {
     this.#noun = noun
   }
 
-  add({ verdicts, accepted }: Admission): void {
+  add({ verdicts, accepted }: Admitted): void {
     const first = this.#accepted + this.#rejected
     for (const [i, verdict] of verdicts.entries())
       if (verdict.status === 'rejected' && this.#verdicts.length < this.#most)

@@ -31,7 +31,8 @@ export function addUndoRoutes(app: OpenAPIHono, deps: UndoAppDeps): void {
   const { undos, onTask } = deps
   const answered = ({ taskId, batchId, known }: Ordered, message: string) => {
     if (!known) onTask()
-    return [{ task_id: taskId, batch_id: batchId, message }, known ? 200 : 202] as const
+    const told = known ? 'It was ordered before; the task says how far it is.' : message
+    return [{ task_id: taskId, batch_id: batchId, message: told }, known ? 200 : 202] as const
   }
 
   app.openapi(postUndo, async (c) => {

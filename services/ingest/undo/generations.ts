@@ -21,7 +21,6 @@ export class Generations {
   #hi = new Uint32Array(0)
   #lo = new Uint32Array(0)
   #stamp = ''
-  #lookedMs = Number.NEGATIVE_INFINITY
   #looking: Promise<void> = Promise.resolve()
 
   private constructor(directory: string, except: string | null) {
@@ -39,6 +38,11 @@ export class Generations {
   /** Keys known; 0 as long as nothing was taken back. */
   get size(): number {
     return this.#hi.length
+  }
+
+  /** Changes whenever ids may. */
+  get version(): string {
+    return this.#stamp
   }
 
   /** Reads the files anew where there are others than before: another program may have worked. */
@@ -59,14 +63,6 @@ export class Generations {
     this.#hi = hi
     this.#lo = lo
     this.#stamp = stamp
-  }
-
-  /** As `refresh`, at most once a second. */
-  async refreshNowAndThen(): Promise<void> {
-    const nowMs = performance.now()
-    if (nowMs - this.#lookedMs < 1_000) return
-    this.#lookedMs = nowMs
-    await this.refresh()
   }
 
   /** Makes the keys of an undo count, durably. The same undo again writes the same file. */
@@ -94,7 +90,7 @@ export class Generations {
     if (lost.length === 0) return
     throw new LoyaltyError(
       'generations_lost',
-      `${this.#directory} lacks files of ${lost.length} undos, such as ${lost[0]}${extension}: restore them from a backup`,
+      `${this.#directory} lacks files of ${lost.length} undos, such as ${lost[0]}${extension}: restore them from a backup, or work where the ingest program has its data`,
       { retriable: true, details: { directory: this.#directory, lost: lost.slice(0, 20) } },
     )
   }

@@ -7,6 +7,7 @@ import { registerAll } from '#schemas/registry.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { BatchOutcome } from '../accepted.ts'
+import { onceActionsRest } from '../dead-letters/lock.ts'
 import { syncDirectory } from '../files/buckets.ts'
 import { endsNow, type JobDeps } from '../job.ts'
 import { Passage } from '../passage.ts'
@@ -16,9 +17,18 @@ import type { StreamWatch } from '../stream-watch.ts'
 import { Generations } from './generations.ts'
 import { publishLate } from './late.ts'
 import { keysFile, prepareUndo, standingFile, type UndoManifest } from './prepare.ts'
+import { putAside } from './put-aside.ts'
 import type { UndoReport } from './report.ts'
 
-const formatVersion = 1
+/** Changes when what an older version prepared can no longer be gone on with. */
+const formatVersion = 2
+
+interface Decision {
+  readonly manifest: UndoManifest
+  readonly checkpoint: Checkpoint
+  /** True where an earlier attempt had decided it. */
+  readonly resumed: boolean
+}
 
 /**
  * Takes an upload back, or puts its other contents in force. Like the work on an upload it can be begun again after a crash
@@ -44,18 +54,17 @@ export class UndoJob {
 
   /** Errors: those of the log, the registry and the stores. */
   async run(programme: ProgrammeConfigured): Promise<UndoReport> {
-    const { dataDir, generations, crash } = this.#deps
-    const { taskId, checkpoint: before } = this.#task
-    await generations.refresh()
-    // Until its generations end nothing of it is seen: an attempt before this one may be long ago, and others came or went.
-    const decided = before !== null && generations.has(taskId)
-    const checkpoint = decided ? before : await this.#checkpoint()
-    const manifest = await this.#prepare(programme, checkpoint)
-    crash('after-grouping')
-    await generations.install(taskId, await this.#keys())
-    await this.#keepStanding()
+    const { dataDir, pool, store, crash } = this.#deps
+    const { taskId } = this.#task
+    const { manifest, checkpoint, resumed } = await onceActionsRest(
+      pool,
+      this.#signal,
+      () => store.waiting(taskId, busy()),
+      (held) => this.#decide(programme, held),
+    )
+    await store.waiting(taskId, null)
     crash('after-generations')
-    const task = { taskId, eventBatchId: taskId, checkpoint, resumed: decided }
+    const task = { taskId, eventBatchId: taskId, checkpoint, resumed }
     const passage = new Passage(this.#deps, task, this.#meter, this.#watch, this.#signal)
     const ends = await passage.publish(undoDirectory(dataDir, taskId), manifest.buckets)
     const late = await this.#publishLate(programme, checkpoint)
@@ -65,6 +74,23 @@ export class UndoJob {
     return warnings.length === 0 ? report : { ...report, warnings }
   }
 
+  /** From here on what is taken back is; the rest only carries it out. */
+  async #decide(programme: ProgrammeConfigured, held: AbortSignal): Promise<Decision> {
+    const { generations, store, crash } = this.#deps
+    const { taskId, checkpoint: before } = this.#task
+    await generations.refresh()
+    // Until its generations end nothing of it is seen: an attempt before this one may be long ago, and others came or went.
+    const resumed = before !== null && generations.has(taskId)
+    const checkpoint = { ...(resumed ? before : await this.#checkpoint()), ended: true }
+    const manifest = await this.#prepare(programme, checkpoint)
+    crash('after-grouping')
+    held.throwIfAborted()
+    await generations.install(taskId, await this.#keys())
+    await this.#keepStanding()
+    await store.saveCheckpoint(taskId, checkpoint)
+    return { manifest, checkpoint, resumed }
+  }
+
   /** Deletes what was prepared. */
   async clean(): Promise<void> {
     await rm(undoDirectory(this.#deps.dataDir, this.#task.taskId), { recursive: true, force: true })
@@ -72,7 +98,11 @@ export class UndoJob {
 
   async #checkpoint(): Promise<Checkpoint> {
     const { store, undos, crash } = this.#deps
-    const checkpoint = { ...(await endsNow(this.#deps)), undone: await undos.undoneBatches() }
+    const checkpoint = {
+      ...(await endsNow(this.#deps)),
+      undone: await undos.undoneBatches(),
+      putAside: await putAside(this.#deps),
+    }
     await store.saveCheckpoint(this.#task.taskId, checkpoint)
     crash('after-checkpoint')
     return checkpoint
@@ -88,12 +118,13 @@ export class UndoJob {
     const generations = await Generations.open(dataDir, taskId)
     generations.mustHave(await undos.endedTasks())
     this.#meter.begin('reading')
-    const { transactionsFrom: ends, undone = [] } = checkpoint
+    const { transactionsFrom: ends, undone = [], putAside = [] } = checkpoint
     return prepareUndo({
       purpose: kind,
       taskId,
       batchId,
       undone,
+      putAside,
       ends,
       batchFrom: own.transactionsFrom,
       log,
@@ -103,7 +134,7 @@ export class UndoJob {
       encoder,
       generations,
       directory: undoDirectory(dataDir, taskId),
-      key: digest({ formatVersion, kind, batchId, ends, undone }),
+      key: digest({ formatVersion, kind, batchId, ends, undone, putAside }),
       signal: this.#signal,
       onProgress: (share) => this.#meter.share(share),
     })
@@ -112,11 +143,12 @@ export class UndoJob {
   async #publishLate(programme: ProgrammeConfigured, checkpoint: Checkpoint): Promise<number> {
     const { log, topics, registry, generations } = this.#deps
     const { taskId, batchId } = this.#task
-    const from = checkpoint.transactionsFrom
+    const { transactionsFrom: from, undone = [] } = checkpoint
     const encoder = await this.#encoder()
     const topic = topics.transactions
-    const signal = this.#signal
-    return publishLate({ log, topic, registry, programme, generations, taskId, batchId, from, encoder, signal })
+    const [purpose, signal] = [this.#task.kind, this.#signal]
+    const about = { taskId, batchId, purpose, undone: new Set(undone) }
+    return publishLate({ ...about, log, topic, registry, programme, generations, from, encoder, signal })
   }
 
   async #encoder(): Promise<EventEncoder<'TransactionRecorded'>> {
@@ -162,6 +194,7 @@ export class UndoJob {
       gross_minor: totals.grossMinor,
       refunded_minor: totals.refundedMinor,
       replaced: totals.replaced,
+      restored: totals.restored,
       renewed: totals.renewed + late,
       standing: { count: totals.standing, first: totals.firstStanding },
       events: { accepted: outcome.accepted, duplicates: outcome.duplicates, dead_letters: outcome.dead },
@@ -173,6 +206,12 @@ export class UndoJob {
       seconds: this.#meter.seconds(),
     }
   }
+}
+
+function busy(): LoyaltyError {
+  return new LoyaltyError('dead_letters_busy', 'dead letters are being replayed; it goes on after that', {
+    retriable: true,
+  })
 }
 
 function undoDirectory(dataDir: string, taskId: string): string {

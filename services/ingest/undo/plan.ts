@@ -2,6 +2,7 @@ import { Kind } from '#streams/domain/transaction.ts'
 import type { Generations } from './generations.ts'
 import { KeyTable } from './receipt-key.ts'
 import { Owner, type Seen } from './scan.ts'
+import { Successors } from './successors.ts'
 
 /**
  * What is to be done to the receipts of one partition so that the programme stands as if a batch had never come (`undo`),
@@ -10,18 +11,21 @@ import { Owner, type Seen } from './scan.ts'
  * A receipt *ends* its generation: what stands of it is voided, and whatever comes of it from now on has the next one.
  *
  * - `removed`: delivered by the batch and by nobody else that stands. Not published again.
+ * - `succeeded`: as removed, but somebody who stands brought other content (`Successors`). Published again with that.
  * - `replaced`: the batch brought other content. Published again with that.
  * - `renewed`: others deliver it and it stays, but it refers to a receipt that ends its generation, or a VOID of it is
  *   removed (which nothing else can take back). Published again for those who delivered it.
  * - `bumped`: as renewed, but it never came: when it does, a removed VOID must not find it.
  */
-export type Fate = 'removed' | 'replaced' | 'renewed' | 'bumped'
+export type Fate = 'removed' | 'succeeded' | 'replaced' | 'renewed' | 'bumped'
 
 export type Purpose = 'undo' | 'replace'
 
 export interface PlanOptions {
   readonly purpose: Purpose
   readonly generations: Generations
+  /** Offsets of conflicting transactions that are not to come in force. */
+  readonly putAside?: ReadonlySet<number>
 }
 
 export interface Action {
@@ -46,8 +50,10 @@ export class PartitionPlan {
   readonly #content: number[] = []
   readonly #kind: number[] = []
   readonly #delivered: number[] = []
-  /** Offset of what the batch brought with other content, -1 for nothing. */
-  readonly #conflict: number[] = []
+  /** The last record of the batch, of whatever generation: -1 for none. */
+  readonly #brought: number[] = []
+  readonly #broughtContent: number[] = []
+  readonly #successors = new Successors()
   readonly #ref: number[] = []
   readonly #refGeneration: number[] = []
   /** True for keys of which every record was seen in this pass. */
@@ -68,6 +74,7 @@ export class PartitionPlan {
   begin(): void {
     this.#corrections = []
     this.fates.clear()
+    this.#successors.forget()
     for (let i = 0; i < this.keys.size; i++) {
       this.#forget(i)
       this.#whole[i] = true
@@ -83,7 +90,16 @@ export class PartitionPlan {
       item = this.#add(seen.key)
       this.#whole[item] = true
     }
-    if (seen.generation !== this.#generation[item]) return
+    if (owner === Owner.subject) {
+      this.#brought[item] = record.offset
+      this.#broughtContent[item] = entry.content
+    }
+    const stands = owner === Owner.standing && this.#options.putAside?.has(record.offset) !== true
+    if (seen.generation !== this.#generation[item]) {
+      if (seen.generation < this.#generation[item]!)
+        this.#successors.earlier(item, seen.generation, entry.content, record.offset, stands)
+      return
+    }
     if (this.#offset[item]! < 0) {
       this.#offset[item] = record.offset
       this.#content[item] = entry.content
@@ -95,7 +111,7 @@ export class PartitionPlan {
       }
     }
     if (this.#content[item] === entry.content) this.#delivered[item]! |= 1 << owner
-    else if (owner === Owner.subject) this.#conflict[item] = record.offset
+    else if (stands) this.#successors.conflicting(item, record.offset)
   }
 
   /** Settles the fates. False where another pass is needed first: records of receipts were passed over before they mattered. */
@@ -127,20 +143,22 @@ export class PartitionPlan {
   /** What becomes of a transaction that was seen before; null for nothing. */
   actionOf(seen: Seen): Action | null {
     const item = this.keys.find(seen.key)
-    if (item < 0 || seen.generation !== this.#generation[item]) return null
     const fate = this.fates.get(item)
     if (fate === undefined) return null
-    const { offset } = seen.record
-    const first = offset === this.#offset[item]
-    const same = seen.entry.content === this.#content[item]
-    const again =
-      fate === 'renewed' ? same && this.#counts(seen.owner) : fate === 'replaced' && offset === this.#conflict[item]
+    const first = seen.record.offset === this.#offset[item]
     return {
       item,
-      removes: first && fate === 'removed',
+      removes: first && (fate === 'removed' || fate === 'succeeded'),
       voids: first && this.#kind[item] !== Kind.void,
-      publishesAgain: again,
+      publishesAgain: this.#comesAgain(item, fate, seen),
     }
+  }
+
+  #comesAgain(item: number, fate: Fate, { record: { offset }, generation, entry, owner }: Seen): boolean {
+    if (fate === 'replaced') return offset === this.#brought[item]
+    if (fate === 'succeeded') return offset === this.#successors.of(item)
+    if (fate !== 'renewed' || generation !== this.#generation[item]) return false
+    return entry.content === this.#content[item] && this.#counts(owner)
   }
 
   /** True for the record of a transaction of the batch that stays because others delivered it too. */
@@ -172,16 +190,23 @@ export class PartitionPlan {
     this.#content[item] = 0
     this.#kind[item] = Kind.unknown
     this.#delivered[item] = 0
-    this.#conflict[item] = none
+    this.#brought[item] = none
+    this.#broughtContent[item] = 0
     this.#ref[item] = none
     this.#refGeneration[item] = 0
   }
 
   #ownFate(item: number): Fate | null {
     if (this.#offset[item]! < 0) return null
-    if (this.#options.purpose === 'replace') return this.#conflict[item]! >= 0 ? 'replaced' : null
+    if (this.#options.purpose === 'replace') return this.#isInConflict(item) ? 'replaced' : null
     const mine = (this.#delivered[item]! & (1 << Owner.subject)) !== 0
-    return mine && !this.#stays(item) ? 'removed' : null
+    if (!mine || this.#stays(item)) return null
+    return this.#successors.of(item) < 0 ? 'removed' : 'succeeded'
+  }
+
+  /** True where the batch brought other content than is in force. */
+  #isInConflict(item: number): boolean {
+    return this.#brought[item]! >= 0 && this.#broughtContent[item] !== this.#content[item]
   }
 
   /** True where somebody who stands delivered what stands. */

@@ -29,6 +29,8 @@ export interface UndoTotals {
   renewed: number
   /** Receipts published again with other content. */
   replaced: number
+  /** Receipts taken back of which others that stand brought other content, published again with that. */
+  restored: number
   /** Transactions of the batch that stay because others that stand delivered them too, and the first of them. */
   standing: number
   readonly firstStanding: StandingTransaction[]
@@ -44,6 +46,8 @@ export interface PrepareUndoOptions extends Omit<ScanOptions, 'undone'> {
   /** Id of the task, and of the batch that its events are of. */
   readonly taskId: string
   readonly undone: readonly string[]
+  /** Offsets of conflicting transactions, by partition, that are not to come in force. */
+  readonly putAside: readonly (readonly number[])[]
   /** Ends of the log that the plan is made for. */
   readonly ends: readonly number[]
   /** Where the batch's own records begin. */
@@ -79,7 +83,8 @@ export async function prepareUndo(options: PrepareUndoOptions): Promise<UndoMani
 
 class Preparation {
   readonly totals: UndoTotals = {
-    ...{ sales: 0, refunds: 0, voids: 0, grossMinor: 0, refundedMinor: 0, renewed: 0, replaced: 0, standing: 0 },
+    ...{ sales: 0, refunds: 0, voids: 0, grossMinor: 0, refundedMinor: 0, renewed: 0, replaced: 0 },
+    ...{ restored: 0, standing: 0 },
     firstStanding: [],
   }
   readonly #options: PrepareUndoOptions
@@ -97,7 +102,8 @@ class Preparation {
 
   async partition(partition: number, end: number): Promise<void> {
     const { batchFrom, purpose, generations, log, topic } = this.#options
-    const plan = new PartitionPlan({ purpose, generations })
+    const putAside = new Set(this.#options.putAside[partition])
+    const plan = new PartitionPlan({ purpose, generations, putAside })
     const start = (await log.admin.startOffsets(topic))[partition] ?? 0
     await this.#scan.run(partition, { from: batchFrom[partition] ?? start, to: end }, (seen) => plan.collect(seen))
     if (plan.keys.size === 0) return
@@ -128,6 +134,7 @@ class Preparation {
       ended[at++] = (BigInt(keys.hiOf(item)) << 32n) | BigInt(keys.loOf(item))
       if (fate === 'renewed') this.totals.renewed++
       if (fate === 'replaced') this.totals.replaced++
+      if (fate === 'succeeded') this.totals.restored++
     }
     this.#ended.push(ended)
   }

@@ -17,6 +17,8 @@ export interface UndoReport {
   readonly refunded_minor: number
   /** Receipts now in force with the content that this upload brought. */
   readonly replaced: number
+  /** Receipts now in force with content of others: it was in conflict with that of this upload, or replaced by it. */
+  readonly restored: number
   /** Transactions of others published again under a new id, because they refer to what was taken back. */
   readonly renewed: number
   /** Transactions of the upload that stay: another upload that stands, or a till, delivered them too. */

@@ -17,6 +17,12 @@ export const undoReport = z
     gross_minor: z.number().int(),
     refunded_minor: z.number().int(),
     replaced: z.number().int().describe('receipts now in force with the content of this upload'),
+    restored: z
+      .number()
+      .int()
+      .describe(
+        'receipts now in force with content of others, which was in conflict with this upload or replaced by it',
+      ),
     renewed: z.number().int().describe('transactions of others published again, because they refer to what was voided'),
     standing: z
       .object({

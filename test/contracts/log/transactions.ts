@@ -179,6 +179,21 @@ export function transactionsContract(context: () => LogContext): void {
       await writer.close()
     })
 
+    test('leaves what others append meanwhile among the written ends as soon as that is confirmed', async () => {
+      const { log } = context()
+      const topic = await context().topic('beside')
+      const [writer, plain] = [await fencedWriter(context().id('beside')), log.writer()]
+      for (let round = 1; round <= 20; round++) {
+        await writer.append(topic, 0, [record('open')])
+        const offset = await plain.append(topic, 0, [record('plain')])
+        const [written] = await log.admin.writtenEnds(topic)
+        expect(written).toBeGreaterThan(offset)
+        await writer.commit()
+        await eventually(async () => (await log.admin.endOffsets(topic))[0]! >= written!)
+      }
+      await Promise.all([writer.close(), plain.close()])
+    })
+
     test('can be read in every partition once the end offsets have reached what was written when it was committed', async () => {
       const [a, b] = [await context().topic('decided-a', { partitions: 2 }), await context().topic('decided-b')]
       const { admin } = context().log

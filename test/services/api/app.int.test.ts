@@ -32,6 +32,7 @@ interface Answer {
   readonly parts?: unknown
   readonly lags?: readonly { name: string; lag_records: number; lag_seconds: number | null }[] | null
   readonly rfm_values?: unknown
+  readonly bonus_balance_minor?: number | null
 }
 
 describe('the API over its read models', () => {
@@ -178,12 +179,24 @@ describe('the API over its read models', () => {
     expect(body).toContainEqual({ segment_id: 'new', segment_name: 'Новички', client_count: 0, percentage: 0 })
   })
 
+  it('counts from an opening balance what came after its moment, and from none all there is', async () => {
+    const balance = async (client: string) => (await get(api(), `/api/v1/clients/${client}`)).body.bonus_balance_minor
+    expect(await balance('14911')).toBe(300)
+    // 900 by the sale before the opening balance of 1,250, 30 and -5 by those after it.
+    expect(await balance('late_1')).toBe(1_275)
+  })
+
   it('serves a profile without history, and says so, while ClickHouse is down', async () => {
     const app = api({ clickhouse: deadClickHouse })
     const { status, body, headers } = await get(app, '/api/v1/clients/12347')
     expect(status).toBe(200)
     expect(body).toMatchObject({ client_id: '12347', transaction_history: [], degraded: ['transaction_history'] })
     expect(headers.get('loyalty-degraded')).toBe('clickhouse')
+    // Where no opening balance is known the whole is: the sum is among the profiles.
+    expect(body).toMatchObject({ bonus_balance_minor: 0 })
+    expect((await get(app, '/api/v1/clients/late_1')).body).toMatchObject({
+      ...{ bonus_balance_minor: null, degraded: ['transaction_history', 'bonus_balance_minor'] },
+    })
     expect((await get(app, '/api/v1/segments/stats')).body).toContainEqual(
       expect.objectContaining({ segment_id: 'champions', client_count: 2 }),
     )
@@ -298,6 +311,20 @@ async function fillStores(pool: Pool, clickhouse: ClickHouseClient): Promise<voi
      'champions', 88, 2, '{"email": true, "sms": false}', '{"card": "gold"}'),
     ('14911', NULL, NULL, 201, 14382506, 13257262, '2010-12-01', '2011-12-08', 5, 5, 5, '555', 'champions', 96, 9, NULL, NULL),
     ('late_1', NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL)`)
+  await pool.query(`UPDATE projector.clients SET bonus_earned_minor = 930, bonus_spent_minor = 5,
+    opening_bonus_minor = 1250, opening_bonus_at = '2011-01-01T00:00:00Z' WHERE client_id = 'late_1'`)
+  await pool.query(
+    `UPDATE projector.clients SET bonus_earned_minor = 400, bonus_spent_minor = 100 WHERE client_id = '14911'`,
+  )
+  const bonus = (transaction_key: number, day: string, earned: number, spent: number) => ({
+    ...{ client_id: 'late_1', transaction_key, transaction_id: `bonus-${transaction_key}`, kind: 'sale', day },
+    ...{ occurred_at: `${day} 00:00:00.000`, amount_minor: 100, bonus_earned_minor: earned, bonus_spent_minor: spent },
+  })
+  await clickhouse.insert({
+    table: 'transactions',
+    format: 'JSONEachRow',
+    values: [bonus(1, '2011-01-01', 900, 0), bonus(2, '2011-01-02', 30, 0), bonus(3, '2011-01-03', 0, 5)],
+  })
   await pool.query(`INSERT INTO projector.projection_offset VALUES
     ('postgres-profiles', 'api.client-state', 0, 0, 1, 0), ('clickhouse-state', 'api.client-state', 0, 0, 1, 0)`)
   const state = (client_id: string, segment: string) => ({ client_id, segment, frequency: 1, version: 1 })

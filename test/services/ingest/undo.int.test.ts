@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { decoderOf } from '#schemas/decoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
 import { topicsOf } from '#schemas/topics.ts'
+import type { LogWriter } from '#streams/log/log.ts'
 import { readRange } from '#streams/log/range.ts'
 import { eventually } from '../../support/eventually.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
@@ -69,6 +70,17 @@ async function undone(batchId: string) {
   return { taskId: body.task_id, report: task.undo! }
 }
 
+async function discard(selector: object) {
+  const answer = await fetch(`${ingest.url}/api/v1/management/dead-letters/discard`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ selector, reason: 'typed twice' }),
+  })
+  const { action_id } = (await answer.json()) as { action_id: string }
+  const asked = `${ingest.url}/api/v1/management/dead-letters/actions/${action_id}`
+  await eventually(async () => ((await (await fetch(asked)).json()) as { status: string }).status === 'COMPLETED')
+}
+
 /** What is said of the clients, without what counts events: voids are events too. */
 async function states() {
   const rows = (await clientRows(log, registry, topics)).filter((row) => row.frequency > 0)
@@ -123,6 +135,22 @@ describe('an undo', () => {
     expect(await states()).toEqual([])
   })
 
+  test('waits for an upload of the same receipts that is under way, and lets stand what that brought', async () => {
+    // The day stays where the larger file has moved it.
+    const sums = async () => (await states()).map((row) => [row.client_id, row.frequency, row.monetary_net_minor])
+    const first = await uploaded(part(0, 20))
+    const once = await sums()
+    const under = await ingest.upload(retailFile(4_000))
+    const order = await ingest.order(first.batchId, 'undo')
+    const behind = await ingest.upload(part(0, 20))
+    expect((await ingest.order(under.body.batch_id, 'undo')).body.code).toBe('upload_not_ended')
+    expect((await ingest.ended(under.body.task_id)).report).toMatchObject({ accepted: 3_980, duplicates: 20 })
+    expect((await ingest.ended(order.body.task_id)).undo).toMatchObject({ taken_back: 0, standing: { count: 20 } })
+    expect((await ingest.ended(behind.body.task_id)).report).toMatchObject({ accepted: 0, duplicates: 20 })
+    expect((await undone(under.body.batch_id)).report).toMatchObject({ taken_back: 3_980, standing: { count: 20 } })
+    expect(await sums()).toEqual(once)
+  })
+
   test('asked for twice is one task; an undo is not taken back; what has published nothing has nothing to undo', async () => {
     const { batchId } = await uploaded(part(0, 5))
     const { taskId } = await undone(batchId)
@@ -148,7 +176,9 @@ test('an undo that failed before it had decided looks anew when it is ordered ag
   await rm(spill, { recursive: true, force: true })
   await writeFile(spill, 'in the way')
   const { body } = await ingest.order(first, 'undo')
-  expect(await ingest.ended(body.task_id)).toMatchObject({ status: 'FAILED' })
+  const refused = { code: 'data_directory_refused', message: expect.stringContaining('ENOTDIR') }
+  expect(await ingest.ended(body.task_id)).toMatchObject({ status: 'FAILED', errorCode: refused.code })
+  expect(await ingest.store.upload(first)).toMatchObject({ undoTaskId: body.task_id, undoError: refused })
   await rm(spill)
   const { batchId: second } = await uploaded(retailFile(6))
   const { report } = await undone(first)
@@ -191,6 +221,34 @@ describe('a receipt that comes again with other content', () => {
     expect((await uploaded(part(0, 10))).report).toMatchObject({ duplicates: 5, conflicts: { count: 5 } })
     expect((await undone(first.batchId)).report).toMatchObject({ taken_back: 0, standing: { count: 5 } })
   })
+
+  test('comes in force when the one before is taken back, unless it was discarded', async () => {
+    const first = await uploaded(part(0, 10))
+    const changed = part(5, 10).replaceAll(',1.25,', ',2.50,')
+    const second = await uploaded(changed)
+    expect(second.report).toMatchObject({ conflicts: { count: 5 } })
+    const discarded = second.report.conflicts!.first[0]!
+    await discard({ client_id: [discarded.client_id] })
+    const { report } = await undone(first.batchId)
+    expect(report).toMatchObject({ taken_back: 10, restored: 4, events: { accepted: 10 } })
+    const after = await states()
+    expect(after.reduce((sum, { frequency }) => sum + frequency, 0)).toBe(4)
+    expect(after.map((row) => row.client_id)).not.toContain(discarded.client_id)
+    // They are the second upload's now, and go with it.
+    expect((await undone(second.batchId)).report).toMatchObject({ taken_back: 4, restored: 0 })
+    expect(await states()).toEqual([])
+  })
+
+  test('gives way again to the one that it replaced when it is taken back', async () => {
+    await uploaded(part(0, 10))
+    const before = await states()
+    const second = await uploaded(part(5, 10).replaceAll(',1.25,', ',2.50,'))
+    const { body } = await ingest.order(second.batchId, 'replace-conflicts')
+    expect((await ingest.ended(body.task_id)).undo).toMatchObject({ replaced: 5, restored: 0 })
+    expect(await states()).not.toEqual(before)
+    expect((await undone(second.batchId)).report).toMatchObject({ taken_back: 5, restored: 5 })
+    expect(await states()).toEqual(before)
+  })
 })
 
 describe('a cancel', () => {
@@ -214,6 +272,71 @@ describe('a cancel', () => {
     expect((await uploaded(part(5, 10))).report).toMatchObject({ accepted: 5, duplicates: 0 })
     expect(await events()).toHaveLength(10)
     expect(await ingest.store.task(large.body.task_id)).toMatchObject({ errorCode: 'upload_cancelled', report: null })
+  })
+})
+
+describe('a till at another program', () => {
+  /** A second program on the same log, database and data directory, whose appends wait for `gate`. */
+  async function openSecond(gate: Promise<unknown>) {
+    const appending = Promise.withResolvers<void>()
+    const waiting = (writer: LogWriter): LogWriter => ({
+      append: writer.append.bind(writer),
+      close: writer.close.bind(writer),
+      appendMany: async (batches) => {
+        appending.resolve()
+        await gate
+        return writer.appendMany(batches)
+      },
+    })
+    const held = new Proxy(log, {
+      get: (target, name) => {
+        if (name === 'writer') return () => waiting(target.writer())
+        const value = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const second = await openIngest({ log: held, registry, postgresUrl: ingest.postgresUrl, dataDir: dir.path })
+    closers.push(() => second.close())
+    return { url: second.url, appending: appending.promise }
+  }
+
+  async function send(url: string, { client_id, occurred_at, receipt_number, amount_minor }: TransactionRecorded) {
+    const item = { client_id, occurred_at, receipt_number, kind: 'SALE', amount_minor, currency: 'GBP' }
+    const answer = await fetch(`${url}/api/v1/transactions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'loyalty-system': 'online-retail' },
+      body: JSON.stringify(item),
+    })
+    return { status: answer.status, body: await answer.json() }
+  }
+
+  test('is told the id in force, and the receipt counts, though an undo ended its id between the look and the commit', async () => {
+    const gate = Promise.withResolvers<void>()
+    const second = await openSecond(gate.promise)
+    const { batchId } = await uploaded(part(0, 2))
+    const [sale] = (await events()).filter(({ kind }) => kind === 'SALE')
+    const sent = send(second.url, sale!)
+    await second.appending
+    await undone(batchId)
+    gate.resolve()
+    const id = `${sale!.transaction_id}:g=1`
+    expect(await sent).toMatchObject({ status: 202, body: { accepted: 1, results: [{ transaction_id: id }] } })
+    await eventually(async () => (await states()).length === 1)
+    expect(await states()).toMatchObject([{ client_id: sale!.client_id, frequency: 1 }])
+    // What it had sent under the old id is there as well, and counts nothing.
+    expect((await events()).filter(({ kind, batch_id }) => kind === 'SALE' && batch_id === null)).toHaveLength(2)
+  })
+
+  test('is asked to send again while this program lacks what an undo has ended', async () => {
+    const second = await openSecond(Promise.resolve())
+    const { batchId } = await uploaded(part(0, 2))
+    const [sale] = (await events()).filter(({ kind }) => kind === 'SALE')
+    const { taskId } = await undone(batchId)
+    const [file, aside] = [join(dir.path, 'generations', `${taskId}.keys`), join(dir.path, 'aside')]
+    await rename(file, aside)
+    expect(await send(second.url, sale!)).toMatchObject({ status: 503, body: { code: 'generations_lost' } })
+    await rename(aside, file)
+    expect(await send(second.url, sale!)).toMatchObject({ status: 202 })
   })
 })
 

@@ -1,21 +1,30 @@
+import type { Pool } from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { decodeReplayHeaders } from '#schemas/dead-letter.ts'
 import { schemaText } from '#schemas/published.ts'
+import { Control } from '#services/ingest/control.ts'
+import { underActionLock } from '#services/ingest/dead-letters/lock.ts'
+import { ActionRunner } from '#services/ingest/dead-letters/runner.ts'
+import { ActionStore } from '#services/ingest/dead-letters/store.ts'
 import { readRange } from '#streams/log/range.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { SharedStage } from '../support/stages.ts'
 import { clientRows } from '../support/world.ts'
-import { call, done, inPounds, saleOf, Tills } from './support.ts'
+import { type ActionAnswer, call, done, ended, inPounds, saleOf, Tills } from './support.ts'
 
 /** Dead letters of a running stream, over the API of ingestion, on the log of PostgreSQL. */
 
 const stage = SharedStage.ofFile('dead-letters')
 const { topics, registry } = stage
 let url: string
+let pool: Pool
 let tills: Tills
 
 beforeAll(async () => {
   tills = await Tills.open(stage.log, registry, topics, 2)
-  url = (await stage.ingest(inPounds)).url
+  const ingest = await stage.ingest(inPounds)
+  url = ingest.url
+  pool = ingest.pool
   await stage.stream()
 })
 
@@ -242,6 +251,70 @@ test.each([
   ['/discard', { selector: { all: true }, reason: ' ' }, 'request_invalid'],
 ])('%s refuses %j', async (path, body, code) => {
   expect(await call(url, path, body)).toMatchObject({ status: 400, body: { code } })
+})
+
+describe('two replays at once', () => {
+  const selector = { source: ['pos:rivals'] }
+
+  async function refused(count: number, from = 0) {
+    const wrong = Array.from({ length: count }, (_, i) =>
+      saleOf({ transaction_id: `pos:i=r${from + i}`, client_id: 'rivals', currency: 'EUR', source: 'pos:rivals' }),
+    )
+    await tills.send(...wrong)
+    await untilLetters('source=pos:rivals', count)
+  }
+
+  async function runnerElsewhere() {
+    const store = new ActionStore(pool)
+    const control = await Control.open(stage.log, topics, registry)
+    return new ActionRunner({ job: { log: stage.log, topics, registry, pool, control, store, crash: () => {} } })
+  }
+
+  test('replay every letter once, whichever program works on them', async () => {
+    await refused(40)
+    const order = { selector, rule: { set: { currency: 'GBP' } } }
+    const [elsewhere, further] = [await runnerElsewhere(), await runnerElsewhere()]
+    const orders = await Promise.all([1, 2].map(() => call<ActionAnswer>(url, '/replay', order)))
+    const { signal } = new AbortController()
+    await Promise.all([elsewhere.work(signal), further.work(signal)])
+    const [first, second] = await Promise.all([
+      ended(url, orders[0]!.body.action_id),
+      ended(url, orders[1]!.body.action_id),
+    ])
+    expect(first.counts.replayed + second.counts.replayed).toBe(40)
+    expect([first.counts.selected, second.counts.selected].sort()).toEqual([0, 40])
+    await untilGross('rivals', 40_000)
+    expect(await replayedRecords()).toBe(40)
+  })
+
+  test('wait for whoever holds the lock, as an undo does while it decides', async () => {
+    await refused(1, 40)
+    const held = Promise.withResolvers<void>()
+    const holding = Promise.withResolvers<void>()
+    const holder = underActionLock(pool, () => {
+      holding.resolve()
+      return held.promise
+    })
+    await holding.promise
+    const ordered = await call<ActionAnswer>(url, '/replay', { selector, rule: { set: { currency: 'GBP' } } })
+    expect(await (await runnerElsewhere()).work(new AbortController().signal)).toBe(false)
+    expect(await underActionLock(pool, async () => 'worked')).toBeNull()
+    expect((await call<ActionAnswer>(url, `/actions/${ordered.body.action_id}`)).body).toMatchObject({
+      ...{ status: 'PENDING', counts: { replayed: 0 } },
+    })
+    held.resolve()
+    await holder
+    expect((await ended(url, ordered.body.action_id)).counts).toMatchObject({ selected: 1, replayed: 1 })
+  })
+
+  async function replayedRecords(): Promise<number> {
+    let count = 0
+    for (const [partition, end] of (await stage.log.admin.endOffsets(topics.transactions)).entries())
+      for await (const { records } of readRange(stage.log, topics.transactions, partition, 0, end))
+        for (const { headers, key } of records)
+          if (Buffer.from(key!).toString() === 'rivals' && decodeReplayHeaders(headers) !== null) count++
+    return count
+  }
 })
 
 test('an order has a largest size', async () => {

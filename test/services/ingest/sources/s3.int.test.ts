@@ -78,6 +78,24 @@ test('more objects than one page lists are all offered', async () => {
   expect(await Array.fromAsync(s3Source({ ...config, prefix: 'many/' }, 5).offers(null))).toHaveLength(12)
 })
 
+test('credentials that the server refuses are told', async () => {
+  const auth = (actions: string) =>
+    fetch(new URL('/moto-api/reset-auth', s3.endpoint), { method: 'POST', body: actions })
+  await s3.bucket.putObject('drop/locked.csv', 'x')
+  await auth('0')
+  try {
+    await expect(offersOf()).rejects.toMatchObject({
+      code: 'source_unavailable',
+      message: expect.stringMatching(/403/),
+    })
+    const put = s3Source(config).putAway('locked.csv', 'any', { kind: 'processed' })
+    await expect(put).rejects.toMatchObject({ code: 'source_unavailable' })
+  } finally {
+    await auth('1000000000')
+  }
+  expect((await offersOf()).map(({ fileName }) => fileName)).toContain('locked.csv')
+})
+
 test('a server or a bucket that is not there is told', async () => {
   for (const endpoint of ['http://127.0.0.1:9/none', s3.endpoint.replace('loyalty-test', 'nothing-here')])
     await expect(offersOf({ endpoint })).rejects.toMatchObject({ code: 'source_unavailable' })

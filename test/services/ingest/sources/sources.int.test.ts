@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -45,6 +45,17 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
   await dir.remove()
 })
+
+/** Modes of files mean nothing to root. */
+async function asNobody(work: () => Promise<void>): Promise<void> {
+  const root = process.geteuid!() === 0
+  if (root) process.seteuid!(65_534)
+  try {
+    await work()
+  } finally {
+    if (root) process.seteuid!(0)
+  }
+}
 
 const never = '0 0 1 1 *'
 const folder = (changes: Record<string, unknown> = {}) => ({
@@ -160,6 +171,35 @@ describe('a folder', () => {
     expect(await ingest.list()).toMatchObject([{ error: null }])
     expect(await ingest.run('other')).toMatchObject({ status: 404, body: { code: 'source_not_found' } })
   })
+
+  test('whose place a file has, or the place of its sub-folders, is told, and nothing is taken twice', async () => {
+    const ingest = await start(folder({ path: join(inbox, 'a.csv') }), folder({ name: 'writeless' }))
+    await writeFile(join(inbox, 'a.csv'), retailFile(5))
+    expect(await ingest.run('nightly')).toMatchObject({ status: 503, body: { code: 'source_unavailable' } })
+    await writeFile(join(inbox, 'processed'), 'in the way')
+    expect((await ingest.run('writeless')).body).toEqual({ taken: ['a.csv'], refused: [] })
+    await eventually(async () => (await uploads())[0]?.status === 'COMPLETED', { timeoutMs: 20_000 })
+    expect(await ingest.run('writeless')).toMatchObject({ status: 503, body: { code: 'source_unavailable' } })
+    expect(await ingest.list()).toMatchObject([{}, { error: { message: expect.stringMatching(/EEXIST|ENOTDIR/) } }])
+    await rm(join(inbox, 'processed'))
+    expect((await ingest.run('writeless')).body).toEqual({ taken: [], refused: [] })
+    expect(await processed()).toEqual(['a.csv'])
+    expect(await uploads()).toHaveLength(1)
+  }, 40_000)
+
+  test('with a file that may not be read is looked through all the same; that one stays, and is taken later', async () => {
+    const ingest = await start(folder())
+    for (const name of ['a.csv', 'b.csv']) await writeFile(join(inbox, name), retailFile(5))
+    await chmod(join(inbox, 'a.csv'), 0o200)
+    for (const path of [dir.path, inbox, join(inbox, 'b.csv')]) await chmod(path, 0o777)
+    await asNobody(async () => {
+      expect((await ingest.run('nightly')).body).toEqual({ taken: ['b.csv'], refused: ['a.csv'] })
+      expect(await ingest.list()).toMatchObject([{ error: { code: 'source_file_unreadable' } }])
+      await eventually(async () => (await processed()).length === 1, { timeoutMs: 20_000 })
+    })
+    await chmod(join(inbox, 'a.csv'), 0o644)
+    expect((await ingest.run('nightly')).body).toEqual({ taken: ['a.csv'], refused: [] })
+  }, 40_000)
 
   test('is looked through by its schedule, and what a stopped program took is put away by the next', async () => {
     const first = await start(folder({ schedule: '* * * * * *' }))

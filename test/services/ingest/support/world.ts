@@ -182,6 +182,7 @@ export async function openIngest(options: IngestOptions) {
   })
   return {
     url: ingest.url,
+    postgresUrl: options.postgresUrl,
     pool,
     store,
     upload: (text: string | Blob, profile = 'online-retail', name = 'file.csv', headers = {}) =>
