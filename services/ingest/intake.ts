@@ -8,12 +8,11 @@ import type { PoolClient } from 'pg'
 import { currentTrace } from '../platform/trace.ts'
 import { syncDirectory } from './files/buckets.ts'
 import { fileEmpty } from './files/empty.ts'
-import { firstRows } from './files/rows.ts'
 import type { AnyProfile } from './profile.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { ProposalContext } from './proposal/proposal.ts'
 import { settledProfile } from './proposal/propose.ts'
-import { type Reading, type ReadingWish, readingOf } from './reading.ts'
+import { firstRows, type Reading, type ReadingWish, readingOf } from './reading.ts'
 import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
 
 /** How a file comes in: it is stored durably, looked at, and its batch and task are written; the worker does the rest. */

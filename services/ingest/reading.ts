@@ -3,14 +3,13 @@ import { findClientColumns } from './clients/columns.ts'
 import { type ClientsProfile, isOfClients } from './clients/profile.ts'
 import { findColumns, headerOf } from './files/columns.ts'
 import { fileEmpty } from './files/empty.ts'
-import { firstRows } from './files/rows.ts'
+import { type FileInput, readRows, unknownInput } from './files/rows.ts'
 import { isCurrency } from './parse/currency.ts'
 import { isTimeZone } from './parse/zone.ts'
-import { type AnyProfile, parseAnyProfile } from './profile.ts'
+import { type AnyProfile, type FileProfile, parseAnyProfile } from './profile.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { Proposal, ProposalContext } from './proposal/proposal.ts'
 import { proposeProfile } from './proposal/propose.ts'
-import { type Beginning, beginningOf } from './proposal/sample.ts'
 import type { UploadStore } from './store/uploads.ts'
 
 /** By which profile a file is read: the one that was given, or the one proposed. One way for uploads and previews. */
@@ -51,13 +50,11 @@ export async function readingOf(deps: ReadingDeps, path: string, wish: ReadingWi
     throw invalid(`currency takes an ISO 4217 code in capitals, such as RUB, not '${wish.currency}'`)
   if (wish.timeZone !== undefined && !isTimeZone(wish.timeZone))
     throw invalid(`time_zone takes an IANA time zone, such as Europe/Moscow, not '${wish.timeZone}'`)
-  const beginning = await beginningOf(path)
-  const isUnsaid = wish.currency === undefined && wish.timeZone === undefined
-  const before = isUnsaid ? await profileBefore(deps, beginning) : null
+  const before = wish.currency === undefined && wish.timeZone === undefined ? await profileBefore(deps, path) : null
   if (before !== null) return readBy(before, path)
   const known = await context()
   const own = { currency: wish.currency ?? known.currency, timeZone: wish.timeZone ?? known.timeZone }
-  const proposal = said(await proposeProfile(path, await profiles.all(), own, beginning), wish)
+  const proposal = said(await proposeProfile(path, await profiles.all(), own), wish)
   return { basis: proposal.basis, profile: null, proposal }
 }
 
@@ -68,9 +65,20 @@ async function readBy(profile: AnyProfile, path: string): Promise<Reading> {
   return { basis: 'given', profile, proposal: null }
 }
 
+const anyTable = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
+
 /** The profile by which rejected rows were read that come back with this file; null for any other file. */
-async function profileBefore({ store }: ReadingDeps, { input }: Beginning): Promise<AnyProfile | null> {
-  return store === undefined || input.rejected_of === undefined ? null : store.profileOf(input.rejected_of)
+async function profileBefore({ store }: ReadingDeps, path: string): Promise<AnyProfile | null> {
+  if (store === undefined) return null
+  const input = unknownInput()
+  try {
+    await firstRows(path, anyTable, 2, input)
+  } catch (error) {
+    // Why it cannot be read is told by whoever proposes how to.
+    if (error instanceof LoyaltyError) return null
+    throw error
+  }
+  return input.rejected_of === undefined ? null : store.profileOf(input.rejected_of)
 }
 
 /** A known profile with the currency and the zone that the sender says of this file. */
@@ -124,4 +132,19 @@ export function checkedProfile(value: unknown): AnyProfile {
 
 function invalid(message: string, cause?: unknown): LoyaltyError {
   return new LoyaltyError('request_invalid', message, { cause, details: { faults: [message] } })
+}
+
+/** `count` rows from the beginning, fewer where the file has no more. Errors: those of `readRows`. */
+export async function firstRows(
+  path: string,
+  format: FileProfile['format'],
+  count: number,
+  input?: FileInput,
+): Promise<string[][]> {
+  const rows: string[][] = []
+  for await (const batch of readRows(path, format, { input })) {
+    rows.push(...batch.slice(0, count - rows.length))
+    if (rows.length >= count) break
+  }
+  return rows
 }

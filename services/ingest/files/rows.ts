@@ -92,21 +92,6 @@ export async function* readRows(
   }
 }
 
-/** `count` rows from the beginning, fewer where the file has no more. Errors: those of `readRows`. */
-export async function firstRows(
-  path: string,
-  format: FileProfile['format'],
-  count: number,
-  input?: FileInput,
-): Promise<string[][]> {
-  const rows: string[][] = []
-  for await (const batch of readRows(path, format, { input })) {
-    for (const row of batch.slice(0, count - rows.length)) rows.push(row)
-    if (rows.length >= count) break
-  }
-  return rows
-}
-
 async function* numbered(batches: AsyncGenerator<SheetRow[]>): AsyncGenerator<RowBatch> {
   for await (const rows of batches)
     yield Object.assign(

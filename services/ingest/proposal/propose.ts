@@ -4,12 +4,11 @@ import type { KnownProfile } from '../profile-book.ts'
 import { proposeByContent } from './draft.ts'
 import { isOfProfile, proposeKnown } from './known.ts'
 import { type Proposal, type ProposalContext, proposalForError } from './proposal.ts'
-import { type Beginning, beginningOf, readSampleBy, type Sample } from './sample.ts'
+import { readSample, readSampleBy, type Sample } from './sample.ts'
 
 /**
  * How to read a file that nobody named a profile for: by the known profile whose columns it has (a saved one rather than
- * one that ships), with the file's own formats; else by a profile made from its header and its first rows. `beginning`: of
- * the file, where that was read before.
+ * one that ships), with the file's own formats; else by a profile made from its header and its first rows.
  *
  * Errors: `profile_needed` (several known profiles fit), `file_empty`, and those of `readRows`.
  */
@@ -17,9 +16,8 @@ export async function proposeProfile(
   path: string,
   known: readonly KnownProfile[],
   context: ProposalContext,
-  beginning?: Beginning,
 ): Promise<Proposal> {
-  const { sample, failure } = beginning ?? (await beginningOf(path))
+  const { sample, failure } = await sampleOf(path)
   for (const saved of [true, false]) {
     const fitting: { profile: AnyProfile; sample: Sample }[] = []
     for (const { profile } of known.filter((each) => each.saved === saved)) {
@@ -32,6 +30,16 @@ export async function proposeProfile(
   }
   if (sample === null) throw failure
   return proposeByContent(path, sample, context)
+}
+
+/** What the file is by itself, or why it cannot be read without a word of a profile. */
+async function sampleOf(path: string): Promise<{ sample: Sample; failure: null } | { sample: null; failure: unknown }> {
+  try {
+    return { sample: await readSample(path), failure: null }
+  } catch (failure) {
+    if (!(failure instanceof LoyaltyError)) throw failure
+    return { sample: null, failure }
+  }
 }
 
 /** The sample by which a file is of a profile; null where it is not. */

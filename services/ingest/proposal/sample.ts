@@ -1,7 +1,6 @@
-import { LoyaltyError } from '#streams/core/error.ts'
 import { headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
-import { type FileInput, firstRows, unknownInput } from '../files/rows.ts'
+import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import { isDateBy, shareOfTimes } from './dates.ts'
 import { isKnownName } from './names.ts'
@@ -18,31 +17,14 @@ export interface Sample {
 }
 
 export const sampleRows = 1_000
-/** With the header. */
-const rowsRead = sampleRows + 1
-
-/** The beginning of a file by itself, or why that cannot be read without a word of a profile. */
-export type Beginning = {
-  /** As far as it was found out. */
-  readonly input: FileInput
-} & ({ readonly sample: Sample; readonly failure: null } | { readonly sample: null; readonly failure: LoyaltyError })
-
-export async function beginningOf(path: string): Promise<Beginning> {
-  const input = unknownInput()
-  try {
-    return { input, sample: await readSample(path, input), failure: null }
-  } catch (failure) {
-    if (!(failure instanceof LoyaltyError)) throw failure
-    return { input, sample: null, failure }
-  }
-}
 
 /**
  * Reads the first rows. Errors: `file_empty` (nothing, or nothing below the header), and those of `readRows`.
  */
-async function readSample(path: string, input: FileInput): Promise<Sample> {
+export async function readSample(path: string): Promise<Sample> {
+  const input = unknownInput()
   const open = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
-  const divided = await firstRows(path, open, rowsRead, input)
+  const divided = await firstRows(path, open, input)
   if (divided.length === 0) throw fileEmpty('nothing')
   const found = { ...open, delimiter: input.delimiter ?? ',' }
   const spaced = isDivided(divided) || input.sheet !== undefined ? null : await spacedRows(path)
@@ -58,11 +40,20 @@ async function readSample(path: string, input: FileInput): Promise<Sample> {
 /** The first rows by a format that is known, without its header. Errors: as those of `readSample`. */
 export async function readSampleBy(path: string, format: FileProfile['format']): Promise<Sample> {
   const input = unknownInput()
-  const all = await firstRows(path, format, rowsRead, input)
+  const all = await firstRows(path, format, input)
   if (all.length === 0) throw fileEmpty('nothing')
   const rows = format.header ? all.slice(1) : all
   if (rows.length === 0) throw fileEmpty('header')
   return { format, input, header: headerOf(format, all[0]!), rows: rows.slice(0, sampleRows) }
+}
+
+async function firstRows(path: string, format: FileProfile['format'], input: FileInput): Promise<string[][]> {
+  const rows: string[][] = []
+  for await (const batch of readRows(path, format, { input })) {
+    for (const row of batch) rows.push(row)
+    if (rows.length > sampleRows) break
+  }
+  return rows
 }
 
 /** True where the first row has more than one cell. */
@@ -72,7 +63,7 @@ function isDivided(rows: readonly (readonly string[])[]): boolean {
 
 /** The file as columns between spaces, where that gives every row as many of them, three at least; else null. */
 async function spacedRows(path: string): Promise<string[][] | null> {
-  const rows = await firstRows(path, { kind: 'whitespace', encoding: 'auto', header: true }, rowsRead)
+  const rows = await firstRows(path, { kind: 'whitespace', encoding: 'auto', header: true }, unknownInput())
   const width = rows[0]?.length ?? 0
   return width >= 3 && rows.every((row) => row.length === width) ? rows : null
 }
