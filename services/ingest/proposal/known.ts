@@ -9,7 +9,8 @@ import type { ProposedField } from './names.ts'
 import { numbersOf, shareOfNumbers } from './numbers.ts'
 import type { Proposal, ProposedColumn } from './proposal.ts'
 import { type Question, question } from './receipts.ts'
-import type { Sample } from './sample.ts'
+import { readSampleBy, type Sample } from './sample.ts'
+import { standsBelowTitles } from './titles.ts'
 
 /** Profiles whose columns a file has, and what of them this file writes in its own way. */
 
@@ -27,6 +28,18 @@ export function isOfProfile(profile: AnyProfile, { header }: Sample): boolean {
   } catch {
     return false
   }
+}
+
+/** The sample as it is where the names of the profile's columns stand below titles that nothing else tells; else null. */
+export async function sampleBelowTitles(profile: AnyProfile, path: string, sample: Sample): Promise<Sample | null> {
+  const { format, head } = sample
+  if (format.kind !== 'csv' || profile.format.kind !== 'csv') return null
+  for (let at = 1; at < head.length - 1; at++) {
+    const below = { ...format, header: true, skip_rows: at }
+    if (!standsBelowTitles(head, at) || !isOfProfile(profile, { ...sample, format: below, header: head[at]! })) continue
+    return readSampleBy(path, below)
+  }
+  return null
 }
 
 /** So many values have to be read by the formats of the profile for them to be this file's. */
@@ -77,13 +90,20 @@ function formatFor({ format }: Pick<FileProfile, 'format'>, sample: Sample): Fil
   if (format.kind === 'fixed') return { ...format, encoding }
   if (format.kind !== sample.format.kind) return sample.format
   if (format.kind !== 'csv') return { ...format, encoding }
-  const { delimiter } = sample.format as typeof format
-  return { ...format, delimiter, encoding }
+  const { delimiter, skip_rows, sheet = format.sheet } = sample.format as typeof format
+  const { skip_rows: _, sheet: __, ...own } = format
+  return {
+    ...{ ...own, delimiter, encoding },
+    ...(skip_rows === undefined ? {} : { skip_rows }),
+    ...(sheet === undefined ? {} : { sheet }),
+  }
 }
 
 function isSameFormat(a: FileProfile['format'], b: FileProfile['format']): boolean {
   if (a.kind !== b.kind) return false
-  return a.kind !== 'csv' || b.kind !== 'csv' || a.delimiter === b.delimiter || a.delimiter === 'auto'
+  if (a.kind !== 'csv' || b.kind !== 'csv') return true
+  const isSamePlace = a.skip_rows === b.skip_rows && a.sheet === b.sheet
+  return isSamePlace && (a.delimiter === b.delimiter || a.delimiter === 'auto')
 }
 
 function columnOf(columns: readonly ColumnSeen[], reference: string | number | undefined): ColumnSeen | undefined {

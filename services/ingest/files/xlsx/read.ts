@@ -25,6 +25,8 @@ export interface SheetOptions extends BytesOptions {
   readonly sheet?: string | undefined
   /** True where the first row has the names of the columns. */
   readonly header: boolean
+  /** Rows above the header, or above the data, that are left out; rows without any value do not count. */
+  readonly skipRows?: number | undefined
   /** How typed cells are written; numbers with a point and dates in ISO 8601 where it is not given. */
   readonly notation?: Notation | undefined
   /** Size of the whole file, for `onBytes`. */
@@ -85,8 +87,11 @@ class SheetReading {
   async *rows(): AsyncGenerator<SheetRow[]> {
     /** The first rows, until they are enough to find the header in. */
     let head: SheetRow[] | null = []
-    for await (const batch of this.#batches()) {
+    let skip = this.#options.skipRows ?? 0
+    for await (const read of this.#batches()) {
       this.#tell()
+      const batch = skip === 0 ? read : read.slice(skip)
+      skip -= Math.min(skip, read.length)
       if (head === null) {
         yield this.#filled(batch)
         continue
