@@ -85,5 +85,5 @@ export const dateFormats = z
   .array(z.string().min(3).refine(isDateFormat, 'is no date format'))
   .min(1)
   .describe(
-    'iso, excel, excel-1904, or tokens yyyy MM dd M d HH H hh h mm ss SSS a Z with [optional parts]; tried in order',
+    'iso, excel, excel-1904, or tokens yyyy (yy: 2000 to 2099) MM dd M d HH H hh h mm ss SSS a Z with [optional parts]; tried in order',
   )

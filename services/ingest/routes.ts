@@ -73,6 +73,10 @@ export const uploadReport = z
             others: z.array(z.string()).describe('visible sheets that were not read'),
             error_cells: z.number().int().describe('cells such as #N/A, read as empty'),
             formulas_without_value: z.number().int().describe('formulas that were never computed, read as empty'),
+            units: z
+              .array(z.object({ column: z.number().int(), unit: z.string(), cells: z.number().int() }))
+              .optional()
+              .describe('numbers that their cells show in a currency or in %, by column from 0'),
           })
           .optional()
           .describe('of a workbook'),

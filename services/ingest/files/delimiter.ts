@@ -1,3 +1,4 @@
+import { hasCode } from '#streams/core/error.ts'
 import { CsvReader } from './csv.ts'
 
 const candidates = [',', ';', '\t', '|'] as const
@@ -15,15 +16,22 @@ interface Found {
 /**
  * The delimiter of the first rows of a text: the one by which most rows have as many cells as the first, and the more
  * cells the better; where titles stand above the table, by which most have as many as each other. A comma where none
- * divides them: a file of one column. `skipRows` are not looked at.
+ * divides them: a file of one column. `skipRows` are not looked at. Errors: `too_many_columns`.
  */
 export function delimiterOf(text: string, quote: string | null, skipRows = 0): string {
-  const samples = candidates.map((delimiter) => ({ delimiter, rows: rowsOf(text, delimiter, quote).slice(skipRows) }))
+  const refused: unknown[] = []
+  const samples = candidates.map((delimiter) => ({
+    delimiter,
+    rows: rowsOf(text, delimiter, quote, (error) => refused.push(error)).slice(skipRows),
+  }))
   const byFirst = bestOf(samples.map(({ delimiter, rows }) => foundOf(delimiter, rows, rows[0]?.length ?? 0)))
   if (byFirst !== null && byFirst.share >= 0.9) return byFirst.delimiter
   const byMost = bestOf(samples.map(({ delimiter, rows }) => foundOf(delimiter, rows, usualCells(rows))))
   const isTable = byMost !== null && byMost.share >= 0.5 && (byFirst === null || isBetter(byMost, byFirst))
-  return (isTable ? byMost : byFirst)?.delimiter ?? ','
+  const found = isTable ? byMost : byFirst
+  const tooMany = refused.find((error) => hasCode(error, 'too_many_columns'))
+  if (found === null && tooMany !== undefined) throw tooMany
+  return found?.delimiter ?? ','
 }
 
 function foundOf(delimiter: string, rows: readonly (readonly string[])[], cells: number): Found {
@@ -51,13 +59,14 @@ function usualCells(rows: readonly (readonly string[])[]): number {
   return [...counts].reduce((most, each) => (each[1] > most[1] ? each : most), [0, 0])[0]
 }
 
-function rowsOf(text: string, delimiter: string, quote: string | null): string[][] {
+function rowsOf(text: string, delimiter: string, quote: string | null, refuse: (error: unknown) => void): string[][] {
   const reader = new CsvReader({ delimiter, quote })
   try {
     const rows = reader.push(text)
     return (rows.length > 0 ? rows : reader.end()).slice(0, sampleRows)
-  } catch {
+  } catch (error) {
     // By this delimiter it is no CSV.
+    refuse(error)
     return []
   }
 }

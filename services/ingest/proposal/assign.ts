@@ -1,4 +1,5 @@
 import { isCurrency } from '../parse/currency.ts'
+import { isCutShort } from '../parse/cut-short.ts'
 import type { ColumnSeen } from './column.ts'
 import { kindNamed, meaningsOf, type ProposedField, proposedFields } from './names.ts'
 
@@ -160,7 +161,7 @@ function identifiersFit(column: ColumnSeen): Fit {
 /** A number that lost digits in a spreadsheet, such as `4.60701E+14`, or all of 16 digits with zeros at their end; else null. */
 function cutShort({ distinct }: ColumnSeen): string | null {
   const all = [...distinct]
-  const scientific = all.find((value) => /^\d([.,]\d+)?E\+\d+$/i.test(value))
+  const scientific = all.find(isCutShort)
   if (scientific !== undefined) return scientific
   const long = all.filter((value) => /^[1-9]\d{15,}$/.test(value))
   return long.length >= 5 && long.every((value) => /^\d{15}0+$/.test(value)) ? long[0]! : null

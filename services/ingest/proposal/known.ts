@@ -2,15 +2,17 @@ import { findClientColumns } from '../clients/columns.ts'
 import { type ClientsProfile, isOfClients } from '../clients/profile.ts'
 import { findColumns } from '../files/columns.ts'
 import type { AnyProfile, FileProfile } from '../profile.ts'
+import { shownValue } from '../verdicts.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
-import { datesOf, shareOfDates } from './dates.ts'
+import { askYears, datesOf, shareOfDates } from './dates.ts'
 import type { ProposedField } from './names.ts'
 import { numbersOf, shareOfNumbers } from './numbers.ts'
 import type { Proposal, ProposedColumn } from './proposal.ts'
-import { type Question, question } from './receipts.ts'
+import { type Question, question } from './question.ts'
 import { readSampleBy, type Sample } from './sample.ts'
 import { standsBelowTitles } from './titles.ts'
+import { shownOtherwise } from './units.ts'
 
 /** Profiles whose columns a file has, and what of them this file writes in its own way. */
 
@@ -56,6 +58,8 @@ export async function proposeKnown(profile: AnyProfile, path: string, sample: Sa
   const format = formatFor(profile, sample)
   const numbers = numbersFor(profile, columns, confirm)
   const dates = await datesFor(profile, path, sample, columns, confirm)
+  const { amount, unit_price } = profile.columns
+  confirm.push(...shownOtherwise(sample, [columnOf(columns, amount), columnOf(columns, unit_price)], profile.currency))
   const own = { ...profile, format, numbers, dates }
   const isVariant = numbers !== profile.numbers || dates !== profile.dates || !isSameFormat(profile.format, format)
   return {
@@ -136,6 +140,7 @@ async function datesFor(
     confirm.push(question('dates.formats', `how are the dates in "${column.name}" written ("${example}")?`))
     return profile.dates
   }
+  if (found.hasShortYears) confirm.push(askYears(found, column.values[0]!))
   if (found.rival === null) return { formats: [...found.formats] }
   const settled = await settledOrder(path, sample.format, column.index, [found.formats[0]!, found.rival])
   if (settled === null)
@@ -162,7 +167,7 @@ function mappedColumn(column: ColumnSeen, profile: AnyProfile): ProposedColumn {
       is(reference) ? [`attributes.${name}` as const] : [],
     )[0] ??
     null
-  const examples = [...column.distinct].slice(0, 3)
+  const examples = [...column.distinct].slice(0, 3).map(shownValue)
   const why = field === null ? 'not read' : `profile ${profile.name}`
   return { index: column.index, name: column.name, field, confidence: field === null ? 0 : 1, why, examples }
 }

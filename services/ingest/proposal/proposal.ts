@@ -1,7 +1,7 @@
 import type { FileInput } from '../files/rows.ts'
 import type { AnyProfile } from '../profile.ts'
 import type { ProposedField } from './names.ts'
-import type { Question } from './receipts.ts'
+import type { Question } from './question.ts'
 
 /** How a file would be read, and what of that is certain. */
 export interface Proposal<Profile extends AnyProfile = AnyProfile> {
@@ -27,7 +27,7 @@ export interface ProposedColumn {
   /** 0 to 1; 0 where the column is not read. */
   readonly confidence: number
   readonly why: string
-  /** The first different values. */
+  /** The first different values, each cut at 100 characters. */
   readonly examples: readonly string[]
 }
 

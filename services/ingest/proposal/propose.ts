@@ -5,7 +5,7 @@ import type { KnownProfile } from '../profile-book.ts'
 import { proposeByContent } from './draft.ts'
 import { isOfProfile, proposeKnown, sampleBelowTitles } from './known.ts'
 import { type Proposal, type ProposalContext, proposalForError } from './proposal.ts'
-import { question } from './receipts.ts'
+import { question } from './question.ts'
 import { readSample, readSampleBy, type Sample } from './sample.ts'
 
 /**

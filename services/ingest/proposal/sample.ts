@@ -20,6 +20,8 @@ export interface Sample {
 }
 
 export const sampleRows = 1_000
+/** Fewer rows are enough where they are so long. */
+const sampleChars = 4 * 1024 * 1024
 
 const open = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
 
@@ -72,10 +74,13 @@ export async function readSampleBy(path: string, format: FileProfile['format']):
 
 async function firstRows(path: string, format: FileProfile['format'], input: FileInput): Promise<string[][]> {
   const rows: string[][] = []
-  for await (const batch of readRows(path, format, { input })) {
-    for (const row of batch) rows.push(row)
-    if (rows.length > sampleRows) break
-  }
+  let chars = 0
+  for await (const batch of readRows(path, format, { input }))
+    for (const row of batch) {
+      rows.push(row)
+      for (const cell of row) chars += cell.length
+      if (rows.length > sampleRows || chars > sampleChars) return rows
+    }
   return rows
 }
 

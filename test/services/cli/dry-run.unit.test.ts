@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { FilePreview } from '#services/ingest/preview.ts'
 import { listProfiles } from '#services/ingest/profile.ts'
 import { runHere } from './support/run-here.ts'
@@ -70,6 +70,23 @@ describe('a dry run without any platform', () => {
   ])('%s ends with %i', async (error, code, args) => {
     expect(await dryRun('--json', ...(args as string[]))).toMatchObject({ code, lastJson: { error: { code: error } } })
   })
+})
+
+it('is stopped by a signal: it says so without a stack, and leaves nothing behind', async () => {
+  mkdirSync(path('tmp'))
+  vi.stubEnv('TMPDIR', path('tmp'))
+  const args = ['ingest', path('sales.csv'), '--dry-run', '--json', '--data-dir', path('data'), ...inRussia]
+  const { code, err, lastJson } = await runHere(args, {}, AbortSignal.abort())
+  expect([code, lastJson]).toMatchObject([1, { error: { code: 'interrupted' } }])
+  expect(err.trim()).toBe('error: the dry run was stopped; nothing was published or kept (interrupted)')
+  vi.unstubAllEnvs()
+  expect(readdirSync(path('tmp'))).toEqual([])
+})
+
+it('--write-profile of an upload is a wrong call: an upload would not write it', async () => {
+  const args = ['ingest', path('sales.csv'), '--write-profile', path('x.json'), '--json', '--data-dir', path('data')]
+  expect(await runHere(args)).toMatchObject({ code: 2, lastJson: { error: { code: 'option_invalid' } } })
+  expect([existsSync(path('x.json')), existsSync(path('data'))]).toEqual([false, false])
 })
 
 describe('file profiles without any platform', () => {

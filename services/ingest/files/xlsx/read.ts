@@ -3,7 +3,7 @@ import { CellWriter, type Notation, plainNotation } from './cells.ts'
 import { headerOfSheet, headRows, mayBeMerged } from './header.ts'
 import { readMerges } from './merges.ts'
 import { SharedStrings } from './shared-strings.ts'
-import { SheetHandler, type SheetRow } from './sheet.ts'
+import { SheetHandler, type SheetRow, type ShownUnit } from './sheet.ts'
 import { type Sheet, sheetsToRead, type Workbook } from './workbook.ts'
 import { XmlReader } from './xml.ts'
 
@@ -18,6 +18,8 @@ export interface SheetInput {
   error_cells: number
   /** Formulas that were never computed, read as empty. */
   formulas_without_value: number
+  /** Numbers that their cells show in a currency or in hundredths; missing where none are. */
+  units?: ShownUnit[]
 }
 
 export interface SheetOptions extends BytesOptions {
@@ -159,5 +161,7 @@ class SheetReading {
     }
     this.input.error_cells = this.#handler.errorCells
     this.input.formulas_without_value = this.#handler.formulasWithoutValue
+    const units = this.#handler.units.list()
+    if (units.length > 0) this.input.units = units
   }
 }
