@@ -145,7 +145,10 @@ export const upload = z
   .object({
     batch_id: z.string(),
     file_name: z.string(),
-    original_file_path: z.string().describe('relative to the data directory'),
+    original_file_path: z
+      .string()
+      .nullable()
+      .describe('relative to the data directory; null of a file of clients once its upload has ended: it is deleted'),
     uploaded_by_user_id: z.string().nullable(),
     upload_timestamp: z.string(),
     status: z.enum(statuses),

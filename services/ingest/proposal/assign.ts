@@ -84,7 +84,7 @@ function haveSameValues(a: ColumnSeen, b: ColumnSeen): boolean {
   return a.cells.every((cell, at) => cell === b.cells[at])
 }
 
-interface Fit {
+export interface Fit {
   /** 0 to 1: how well the values are what the field holds. */
   readonly fit: number
   readonly what: string
@@ -140,7 +140,8 @@ function kindsFit({ distinct }: ColumnSeen): Fit {
   return bad(`only ${known} of its ${distinct.size} values are kinds that are known`, 0.6)
 }
 
-function clientsFit(column: ColumnSeen): Fit {
+/** How well values identify clients. */
+export function clientsFit(column: ColumnSeen): Fit {
   const persons = column.values.filter((value) => /^\p{L}[\p{L}.'-]*(\s+\p{L}[\p{L}.'-]*)+$/u.test(value)).length
   if (persons > column.values.length / 2)
     return bad('its values read like names of persons, which are no identifiers', 0.5)

@@ -47,13 +47,19 @@ function parserOf(format: string): (text: string) => number {
   return known
 }
 
-/** Days that a transaction can be of, so that numbers which happen to have eight digits are no dates. */
-const earliestMs = Date.UTC(1980, 0, 1)
-const latestMs = Date.UTC(2080, 0, 1)
+interface Days {
+  readonly fromMs: number
+  readonly beforeMs: number
+}
 
-export function isDateBy(format: string, text: string): boolean {
+/** Days that a transaction can be of, so that numbers which happen to have eight digits are no dates. */
+const transactionDays: Days = { fromMs: Date.UTC(1980, 0, 1), beforeMs: Date.UTC(2080, 0, 1) }
+/** Days of which somebody alive may be born. */
+export const lifeDays: Days = { fromMs: Date.UTC(1900, 0, 1), beforeMs: Date.UTC(2080, 0, 1) }
+
+export function isDateBy(format: string, text: string, days = transactionDays): boolean {
   const ms = parserOf(format)(text)
-  return ms >= earliestMs && ms < latestMs
+  return ms >= days.fromMs && ms < days.beforeMs
 }
 
 /** What is asked where years have two digits. */
@@ -66,20 +72,20 @@ export function askYears({ formats }: DatesFound, example: string): Question {
 }
 
 /** Share of values that are dates by one of the formats, 0 to 1; 0 where there are none. */
-export function shareOfDates(values: readonly string[], formats: readonly string[]): number {
+export function shareOfDates(values: readonly string[], formats: readonly string[], days = transactionDays): number {
   if (values.length === 0) return 0
-  return values.filter((value) => formats.some((format) => isDateBy(format, value))).length / values.length
+  return values.filter((value) => formats.some((format) => isDateBy(format, value, days))).length / values.length
 }
 
 /** The format by which most values are dates; null where hardly any is one. */
-export function datesOf(values: readonly string[]): DatesFound | null {
+export function datesOf(values: readonly string[], days = transactionDays): DatesFound | null {
   if (values.length === 0) return null
   const separators = /^\d{1,2}([./-])\d{1,2}[./-]\d{4}/
   const separator = values.map((value) => separators.exec(value)?.[1]).find((mark) => mark !== undefined)
   const order = separator === undefined ? undefined : bySeparator.get(separator)
   const found = { rival: null, hasShortYears: false }
-  const first = bestOf(values, order?.dayFirst ?? yearFirst)
-  const other = order === undefined ? null : bestOf(values, order.monthFirst)
+  const first = bestOf(values, order?.dayFirst ?? yearFirst, days)
+  const other = order === undefined ? null : bestOf(values, order.monthFirst, days)
   if (other !== null && other.share > first.share) return { ...found, formats: [other.format], share: other.share }
   if (first.share < 0.5) return shortYearsOf(values)
   // With points the day comes first wherever dates are written so.
@@ -108,10 +114,10 @@ interface Best {
   readonly share: number
 }
 
-function bestOf(values: readonly string[], formats: readonly string[]): Best {
+function bestOf(values: readonly string[], formats: readonly string[], days = transactionDays): Best {
   let best: Best = { format: formats[0]!, share: 0 }
   for (const format of formats) {
-    const share = shareOfDates(values, [format])
+    const share = shareOfDates(values, [format], days)
     if (share > best.share) best = { format, share }
     if (share === 1) break
   }

@@ -160,14 +160,22 @@ export function mappingOf(profile: AnyProfile, sample: Sample): ProposedColumn[]
 
 function mappedColumn(column: ColumnSeen, profile: AnyProfile): ProposedColumn {
   const { attributes, ...fields } = profile.columns
+  const { consent = {}, ...plain } = 'consent' in fields ? fields : { ...fields, consent: {} }
   const is = (reference: unknown) => reference === column.index || reference === column.name
   const field =
-    (Object.entries(fields).find(([, reference]) => is(reference))?.[0] as ProposedField | undefined) ??
-    Object.entries(attributes).flatMap(([name, reference]) =>
-      is(reference) ? [`attributes.${name}` as const] : [],
-    )[0] ??
-    null
-  const examples = [...column.distinct].slice(0, 3).map(shownValue)
+    (Object.entries(plain).find(([, reference]) => is(reference))?.[0] as ProposedField | undefined) ??
+    namedBy('consent', consent, is) ??
+    namedBy('attributes', attributes, is)
+  const examples = isOfClients(profile) ? [] : [...column.distinct].slice(0, 3).map(shownValue)
   const why = field === null ? 'not read' : `profile ${profile.name}`
   return { index: column.index, name: column.name, field, confidence: field === null ? 0 : 1, why, examples }
+}
+
+function namedBy<Group extends 'attributes' | 'consent'>(
+  group: Group,
+  columns: Readonly<Record<string, string | number>>,
+  is: (reference: unknown) => boolean,
+): `${Group}.${string}` | null {
+  const name = Object.keys(columns).find((each) => is(columns[each]))
+  return name === undefined ? null : `${group}.${name}`
 }

@@ -2,6 +2,7 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import { visibleSheets } from '../files/sheets.ts'
 import type { AnyProfile, FileProfile } from '../profile.ts'
 import type { KnownProfile } from '../profile-book.ts'
+import { proposeClientsByContent } from './clients.ts'
 import { proposeByContent } from './draft.ts'
 import { isOfProfile, proposeKnown, sampleBelowTitles } from './known.ts'
 import { type Proposal, type ProposalContext, proposalForError } from './proposal.ts'
@@ -93,7 +94,7 @@ async function proposeSheet(
     if (fitting.length > 1) throw severalFit(fitting.map(({ profile }) => profile.name))
   }
   if (sample === null) throw failure
-  return proposeByContent(path, sample, context)
+  return (await proposeClientsByContent(path, sample, context)) ?? proposeByContent(path, sample, context)
 }
 
 /** What the file is by itself, or why it cannot be read without a word of a profile. */

@@ -2,6 +2,7 @@ import { headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
 import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
+import { isNameOfClients } from './client-names.ts'
 import { isDateBy, shareOfTimes } from './dates.ts'
 import { isKnownName } from './names.ts'
 import { looksLikeNumber } from './numbers.ts'
@@ -100,7 +101,7 @@ async function spacedRows(path: string): Promise<string[][] | null> {
 function isHeader(rows: readonly (readonly string[])[]): boolean {
   const [first = [], ...others] = rows
   const data = first.filter((cell) => looksLikeData(cell.trim())).length
-  if (first.some((cell) => isKnownName(cell)) && data * 4 <= first.length) return true
+  if (first.some((cell) => isKnownName(cell) || isNameOfClients(cell)) && data * 4 <= first.length) return true
   if (data > 0) return false
   // Texts above texts: a name does not come again below itself.
   return others.length > 0 && first.every((name, at) => name.trim() !== '' && others.every((row) => row[at] !== name))

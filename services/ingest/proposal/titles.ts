@@ -1,3 +1,4 @@
+import { isNameOfClients } from './client-names.ts'
 import { isKnownName } from './names.ts'
 
 /** Rows above the names of a table's columns, as reports have: a title, a period, a shop. */
@@ -25,7 +26,7 @@ export function standsBelowTitles(rows: readonly (readonly string[])[], at: numb
 }
 
 function namesIn(row: readonly string[] = []): number {
-  return row.filter((cell) => isKnownName(cell)).length
+  return row.filter((cell) => isKnownName(cell) || isNameOfClients(cell)).length
 }
 
 function filledIn(row: readonly string[]): number {
