@@ -72,6 +72,31 @@ describe('a dry run without any platform', () => {
   })
 })
 
+it('of a file of clients shows what each column is and what would be rejected, and no value', async () => {
+  const rows = ['7;Анна Ли;anna@example.org;29.02.1980;да', '8;Борис;boris;;нет'].concat(
+    Array.from({ length: 40 }, (_, at) => `${at + 9};;;;`),
+  )
+  writeFileSync(path('crm.csv'), ['Карта;ФИО;E-mail;Дата рождения;Рассылка', ...rows].join('\n'))
+  const args = ['ingest', path('crm.csv'), '--dry-run', '--data-dir', path('data'), ...inRussia]
+  const { code, out } = await runHere([...args, '--write-profile', path('crm.json')])
+  expect(code).toBe(0)
+  expect(out).toMatch(/kind +clients: a row is the whole/)
+  expect(out).toMatch(/Карта +client +100 %/)
+  expect(out).toMatch(/Рассылка +consent\.marketing/)
+  expect(out).toMatch(/rows +42, of them 41 accepted and 1 rejected/)
+  expect(out).toMatch(/clients +41/)
+  expect(out).toMatch(/2 +bad_field +email/)
+  expect(out).not.toMatch(/Анна|anna|boris|1980/)
+  const given = await runHere(['ingest', path('crm.csv'), '--dry-run', '--json', '--profile', path('crm.json')])
+  expect(given.lastJson).toMatchObject({ basis: 'given', totals: { kind: 'clients', clients: 41 } })
+})
+
+it('tells of titles that it leaves out', async () => {
+  writeFileSync(path('titled.csv'), `Отчёт за март\n${sales}`)
+  const args = ['ingest', path('titled.csv'), '--dry-run', '--data-dir', path('data'), ...inRussia]
+  expect((await runHere(args)).out).toMatch(/left out +1 rows above the header/)
+})
+
 it('is stopped by a signal: it says so without a stack, and leaves nothing behind', async () => {
   mkdirSync(path('tmp'))
   vi.stubEnv('TMPDIR', path('tmp'))

@@ -187,3 +187,17 @@ test('without a programme it fails, says what to do and forgets the file; a prev
   const lacking = await ingest.upload('client_id,name\n1,Anna\n', 'clients')
   expect(lacking).toMatchObject({ status: 400, body: { code: 'columns_missing' } })
 })
+
+test('one that is cancelled is forgotten as well', async () => {
+  const ingest = await open({
+    ...configured,
+    crash: (point) => {
+      if (point === 'after-rows') throw new LoyaltyError('broken_off', 'the test holds it up', { retriable: true })
+    },
+  })
+  const { task_id, batch_id } = await sent(ingest.url, `${header}\n1;Анна;;;;;;;;;\n`)
+  await eventually(async () => (await ingest.store.task(task_id))?.waiting?.code === 'broken_off')
+  expect(readdirSync(join(dir.path, 'uploads'))).toHaveLength(1)
+  expect(await ingest.order(batch_id, 'cancel')).toMatchObject({ status: 200 })
+  expect(readdirSync(join(dir.path, 'uploads'))).toEqual([])
+})
