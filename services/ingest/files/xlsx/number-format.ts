@@ -48,18 +48,23 @@ function numberIn(unit: string | null): CellFormat {
   return unit === null ? plainNumber : { kind: 'number', unit }
 }
 
+const maxUnitChars = 20
+
 /** What a format of numbers writes beside them where it is a currency or `%`; null for all else, such as `"pcs"`. */
 function unitOf(code: string): string | null {
   const [positive = ''] = code.split(';')
   const declared = /\[\$([^\]-]+)[^\]]*\]/.exec(positive)?.[1]?.trim()
-  if (declared !== undefined && declared !== '') return declared
+  if (declared !== undefined && declared !== '') return declared.slice(0, maxUnitChars)
   if (withoutLiterals(positive).includes('%')) return '%'
   const shown = positive
     .replace(/\[[^\]]*\]|[_*]./g, '')
     .replace(/\\(.)/gs, '$1')
     .replaceAll('"', '')
   const word = /\p{L}[\p{L}.]*/u.exec(shown)?.[0] ?? ''
-  return /\p{Sc}/u.exec(shown)?.[0] ?? (isCurrency(word) || /^(руб|р\.|грн|тг)/i.test(word) ? word : null)
+  return (
+    /\p{Sc}/u.exec(shown)?.[0] ??
+    (isCurrency(word) || /^(руб|р\.|грн|тг)/i.test(word) ? word.slice(0, maxUnitChars) : null)
+  )
 }
 
 /** Without quoted texts, escaped characters, and the signs that a space is as wide as or filled with. */

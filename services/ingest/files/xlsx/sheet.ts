@@ -217,19 +217,23 @@ export interface ShownUnit {
   readonly cells: number
 }
 
+/** A sheet says few units; of one that says more nobody needs to know all. */
+const maxUnits = 100
+
 class CellUnits {
   readonly #counts = new Map<number, Map<string, number>>()
 
   add(column: number, unit: string): void {
+    if (this.#counts.size >= maxUnits && !this.#counts.has(column)) return
     const counts = this.#counts.get(column) ?? new Map<string, number>()
     if (counts.size === 0) this.#counts.set(column, counts)
-    counts.set(unit, (counts.get(unit) ?? 0) + 1)
+    if (counts.size < maxUnits || counts.has(unit)) counts.set(unit, (counts.get(unit) ?? 0) + 1)
   }
 
   list(): ShownUnit[] {
-    return [...this.#counts].flatMap(([column, counts]) =>
-      [...counts].map(([unit, cells]) => ({ column, unit, cells })),
-    )
+    return [...this.#counts]
+      .flatMap(([column, counts]) => [...counts].map(([unit, cells]) => ({ column, unit, cells })))
+      .slice(0, maxUnits)
   }
 }
 
