@@ -12,7 +12,7 @@ import { readSample, readSampleBy, type Sample } from './sample.ts'
 /**
  * How to read a file that nobody named a profile for: by the known profile whose columns it has (a saved one rather than
  * one that ships), with the file's own formats; else by a profile made from its header and its first rows. Of a workbook
- * whose first sheet leaves something to be asked, by the one sheet that does not.
+ * whose first sheet is no such table, by the one sheet that is.
  *
  * Errors: `profile_needed` (several known profiles fit), `file_empty`, and those of `readRows`.
  */
@@ -55,11 +55,14 @@ function taken({ proposal, failure }: Attempt): Proposal {
 
 const sheetsLookedAt = 20
 
-/** The proposal for the only sheet that needs no question; else the one that needs fewest, and which sheet it is, is asked. */
+/**
+ * The proposal for the sheet that needs no question where no other can be meant; else the one that needs fewest, and which
+ * sheet it is, is asked.
+ */
 function ofSheets(proposals: readonly Proposal[]): Proposal | null {
   const settled = proposals.filter(isSettled)
   const [only] = settled
-  if (only !== undefined && settled.length === 1) return only
+  if (only !== undefined && proposals.every((each) => each === only || !mayBeMeant(each))) return only
   const [best] = [...proposals].sort((a, b) => a.confirm.length - b.confirm.length)
   if (best === undefined) return null
   const { name = '', others = [] } = best.input.sheet ?? {}
@@ -70,6 +73,13 @@ function ofSheets(proposals: readonly Proposal[]): Proposal | null {
   const which = `the workbook has the sheets ${names.map((each) => `"${each}"`).join(', ')}`
   const why = settled.length > 1 ? `${which}, which can all be read` : which
   return { ...best, confirm: [question('format.sheet', `${why}; this is "${name}": is it the one?`), ...best.confirm] }
+}
+
+const tellingFields = ['client', 'occurred_at', 'amount', 'unit_price', 'name', 'email', 'birth_date']
+
+/** True where a sheet has columns of transactions or of clients, and only something of them is open; a cover has none. */
+function mayBeMeant({ known, columns }: Proposal): boolean {
+  return known !== null || columns.filter(({ field }) => field !== null && tellingFields.includes(field)).length >= 2
 }
 
 function isSettled({ profile, confirm }: Proposal): boolean {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { lineProfile } from '../support/prepare.ts'
 import { type Cell, xlsx } from '../support/xlsx.ts'
-import { askedBy, fieldsOf, proposalFor, table } from './support.ts'
+import { askedBy, fieldsOf, proposalFor, proposalOf, table } from './support.ts'
 
 /** Where in a file its table is: below titles, on another sheet than the first. */
 
@@ -88,6 +88,17 @@ describe('the sheet of a workbook', () => {
     const none = await proposalFor(book(['Обложка', cover], ['Продажи', unclear]))
     expect(askedBy(none)).toEqual(['columns.client', 'format.sheet'])
     expect(none.profile ?? none.draft).toMatchObject({ format: { sheet: 'Продажи' } })
+  })
+
+  test('is not another than the first only because that leaves something open', async () => {
+    const open = sales.map((cells, row) => (row === 0 ? cells : cells.with(0, '01/02/2024')))
+    const clients: Cell[][] = [
+      ['Карта', 'ФИО', 'E-mail'],
+      ['7', 'Анна Ли', 'anna@example.org'],
+    ]
+    expect((await proposalOf(book(['Клиенты', clients]))).confirm).toEqual([])
+    const proposal = await proposalOf(book(['Продажи', open], ['Клиенты', clients]))
+    expect(askedBy(proposal)).toContain('format.sheet')
   })
 
   test('named by a saved profile is known by its header', async () => {
