@@ -158,7 +158,7 @@ describe('the demo on a fresh data directory', () => {
         await platform.ended
       }
     },
-    6 * minutes,
+    8 * minutes,
   )
 
   it(
