@@ -59,7 +59,7 @@ export function programmeBasis(file: string, wish: ReadingWish): ProgrammeBasis 
   }
 }
 
-/** What an upload of a file would come to. Errors: those of `previewFile`. */
+/** What an upload of a file would come to. Errors: `interrupted`, those of `previewFile`. */
 export async function dryRun(
   context: CliContext,
   options: CommonOptions,
@@ -72,6 +72,9 @@ export async function dryRun(
     const directory = await mkdtemp(join(tmpdir(), 'loyalty-dry-run-'))
     try {
       return await previewFile(known, file, wish, { directory, signal: context.interrupted, onProgress })
+    } catch (error) {
+      if (!context.interrupted.aborted) throw error
+      throw new LoyaltyError('interrupted', 'the dry run was stopped; nothing was published or kept', { cause: error })
     } finally {
       await rm(directory, { recursive: true, force: true })
     }

@@ -1,3 +1,6 @@
+import type { ClientsTotals } from '../ingest/clients/preview.ts'
+import type { ClientsProfile } from '../ingest/clients/profile.ts'
+import { type ClientReason, clientSentences } from '../ingest/clients/verdicts.ts'
 import type { FilePreview } from '../ingest/preview.ts'
 import type { FileProfile } from '../ingest/profile.ts'
 import { sentences, type VerdictCode } from '../ingest/verdicts.ts'
@@ -6,11 +9,12 @@ import { readAs, verdictTable } from './report.ts'
 
 /** What a dry run found, for people. */
 export function previewLines(preview: FilePreview): string[] {
-  const { basis, known, input, totals, confirm } = preview
+  const { basis, known, input, totals, confirm, profile } = preview
+  const assumed = profile.kind === 'clients' ? clientsLines(profile) : assumedLines(profile)
   return [
     `  read as       ${readAs(input)}`,
     `  profile       ${basisText(basis, known)}`,
-    ...assumedLines(preview.profile),
+    ...[...placeLines(profile), ...assumed].map(([title, text]) => `  ${title.padEnd(14)}${text}`),
     '',
     ...mappingTable(preview).map((line) => `  ${line}`),
     '',
@@ -45,8 +49,10 @@ function mappingTable({ columns }: FilePreview): string[] {
   )
 }
 
+const count = (value: number) => value.toLocaleString('en')
+
 function totalLines(totals: NonNullable<FilePreview['totals']>): string[] {
-  const count = (value: number) => value.toLocaleString('en')
+  if ('kind' in totals) return clientsTotalLines(totals)
   const { lines, rows, rejected, currency } = totals
   return [
     `  rows          ${count(lines)}, of them ${count(rows.accepted)} accepted and ${count(rows.rejected)} rejected`,
@@ -60,12 +66,52 @@ function totalLines(totals: NonNullable<FilePreview['totals']>): string[] {
   ]
 }
 
+function clientsTotalLines({ lines, rows, rejected, clients, seconds }: ClientsTotals): string[] {
+  return [
+    `  rows          ${count(lines)}, of them ${count(rows.accepted)} accepted and ${count(rows.rejected)} rejected`,
+    ...Object.entries(rejected).map(
+      ([reason, times]) => `    ${clientSentences[reason as ClientReason]?.en ?? reason}: ${count(times)}`,
+    ),
+    `  clients       ${count(clients)}`,
+    `  time          ${seconds.toFixed(1)} s`,
+  ]
+}
+
+type Line = readonly [title: string, text: string]
+
+/** Where in the file the table is, if not at its beginning. */
+function placeLines({ format }: Draft): Line[] {
+  const above = format?.skip_rows
+  const sheet = format?.kind === 'csv' ? format.sheet : undefined
+  return [
+    ...(sheet === undefined ? [] : [['sheet', sheet] as const]),
+    ...(above === undefined ? [] : [['left out', `${above} rows above the header`] as const]),
+  ]
+}
+
+/** What a profile of clients says beside columns. */
+function clientsLines(profile: { readonly [Part in keyof ClientsProfile]?: ClientsProfile[Part] }): Line[] {
+  const { numbers, dates, time_zone, consent, columns, bonus_at } = profile
+  const words = consent && `${consent.yes.join(', ')} for yes; ${consent.no.join(', ')} for no`
+  const bonus = columns?.bonus === undefined ? undefined : `balances of ${bonus_at ?? columns.bonus_at ?? '?'}`
+  return told([
+    ['kind', 'clients: a row is the whole of what is known of one'],
+    ['dates', dates?.formats.length ? `${dates.formats.join(', ')}, in ${time_zone ?? '?'}` : undefined],
+    ['consent', Object.keys(columns?.consent ?? {}).length === 0 ? undefined : words],
+    ['bonus', bonus && `${bonus}, decimal ${numbers?.decimal === ',' ? 'comma' : 'point'}`],
+  ])
+}
+
+function told(lines: readonly (readonly [string, string | undefined])[]): Line[] {
+  return lines.flatMap(([title, text]) => (text === undefined ? [] : [[title, text] as const]))
+}
+
 type Draft = {
   readonly [Part in keyof FileProfile]?: FileProfile[Part]
 }
 
 /** What the profile says beside columns, so that nothing is assumed unseen. */
-function assumedLines(profile: Draft): string[] {
+function assumedLines(profile: Draft): Line[] {
   const { system, grain, numbers, dates, time_zone, currency, columns, missing } = profile
   const { amount, unit_price, quantity } = columns ?? {}
   const sum = amount ?? (unit_price === undefined ? undefined : `${unit_price} × ${quantity ?? 1}`)
@@ -74,7 +120,7 @@ function assumedLines(profile: Draft): string[] {
   const identity = system?.identity ?? []
   const without = missing?.client ?? 'reject'
   const rows = grain === 'line' ? 'a row is a line of a receipt' : 'a row is a receipt'
-  return [
+  return told([
     ['sums', sum === undefined ? undefined : `${sum}, in ${currency ?? '?'}`],
     ['numbers', numbers && `decimal ${mark}${groups === '' ? '' : `, thousands divided by ${groups}`}`],
     ['dates', dates?.formats.length ? `${dates.formats.join(', ')}, in ${time_zone ?? '?'}` : undefined],
@@ -88,7 +134,7 @@ function assumedLines(profile: Draft): string[] {
         ? `${without === 'reject' ? 'rejected' : 'left empty'}`
         : `taken for ${without.default}`,
     ],
-  ].flatMap(([title, text]) => (text === undefined ? [] : [`  ${title!.padEnd(14)}${text}`]))
+  ])
 }
 
 function marksText({ kinds }: Draft, kind: 'refund' | 'void'): string | undefined {

@@ -1,10 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EventEncoder } from '#schemas/encoder.ts'
-import { LoyaltyError } from '#streams/core/error.ts'
+import { type ClientsTotals, dryRunClients } from './clients/preview.ts'
 import { isOfClients } from './clients/profile.ts'
+import type { ClientVerdict } from './clients/verdicts.ts'
 import { type FileInput, unknownInput } from './files/rows.ts'
-import { type FileProfile, ofTransactions } from './profile.ts'
+import type { AnyProfile, FileProfile } from './profile.ts'
 import { mappingOf } from './proposal/known.ts'
 import { type ProposedColumn, proposalBody } from './proposal/proposal.ts'
 import { readSampleBy } from './proposal/sample.ts'
@@ -27,9 +28,9 @@ export interface FilePreview {
   /** As far as it is known. */
   readonly profile: Readonly<Record<string, unknown>>
   /** Null where something is missing that the rows cannot be read without. */
-  readonly totals: PreviewTotals | null
+  readonly totals: PreviewTotals | ClientsTotals | null
   /** Of the first rows that would be rejected or flagged; a receipt's at its first row. */
-  readonly verdicts: readonly ReportVerdict[]
+  readonly verdicts: readonly (ReportVerdict | ClientVerdict)[]
   readonly input: FileInput
 }
 
@@ -57,7 +58,7 @@ export interface PreviewOptions {
   readonly onProgress?: (share: number) => void
 }
 
-/** Errors: `clients_not_previewed`, those of `readingOf` and `spillRows`. */
+/** Errors: those of `readingOf`, `spillRows` and `prepareClients`. */
 export async function previewFile(
   deps: ReadingDeps,
   path: string,
@@ -66,23 +67,30 @@ export async function previewFile(
 ): Promise<FilePreview> {
   const reading = await readingOf(deps, path, wish)
   const profile = reading.profile ?? reading.proposal.profile
-  if (profile !== null && isOfClients(profile)) throw notPreviewed(profile.name)
-  const run = profile === null ? null : await dryRun(path, profile, options)
-  const about =
-    reading.proposal === null ? await aboutGiven(path, ofTransactions(reading.profile)) : proposalBody(reading.proposal)
+  const run = profile === null ? null : await runOf(deps, path, profile, wish, options)
+  const about = reading.proposal === null ? await aboutGiven(path, reading.profile) : proposalBody(reading.proposal)
   const input = run?.input ?? reading.proposal?.input ?? unknownInput()
   return { ...about, basis: reading.basis, totals: run?.totals ?? null, verdicts: run?.verdicts ?? [], input }
 }
 
-function notPreviewed(profile: string): LoyaltyError {
-  return new LoyaltyError(
-    'clients_not_previewed',
-    `the file is one of clients, by its profile ${profile}: such files have no preview; upload it, the report tells what was rejected`,
-    { details: { profile } },
-  )
+async function runOf(
+  { context }: ReadingDeps,
+  path: string,
+  profile: AnyProfile,
+  wish: ReadingWish,
+  options: PreviewOptions,
+): Promise<Pick<FilePreview, 'totals' | 'verdicts' | 'input'>> {
+  if (!isOfClients(profile)) return dryRun(path, profile, options)
+  const { directory, signal = new AbortController().signal, onProgress = () => {} } = options
+  const currency = wish.currency ?? (await context()).currency
+  try {
+    return await dryRunClients({ path, profile, directory, currency, signal, onProgress })
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
 }
 
-async function aboutGiven(path: string, profile: FileProfile) {
+async function aboutGiven(path: string, profile: AnyProfile) {
   const columns = mappingOf(profile, await readSampleBy(path, profile.format))
   return { known: profile.name, good_enough: true, confirm: [], columns, profile }
 }

@@ -16,6 +16,13 @@ const encoding = z
   .refine(isEncoding, 'must be auto or the name of an encoding, such as utf-8, utf-16, windows-1251, koi8-r')
   .default('auto')
   .describe('auto: by its mark, or by its bytes')
+const skip_rows = z
+  .number()
+  .int()
+  .positive()
+  .max(100)
+  .optional()
+  .describe('rows above the header, or above the data where there is none, that are left out; empty ones do not count')
 const header = z.boolean().default(true).describe('true where the first line has no data')
 
 export const fileFormat = z.discriminatedUnion('kind', [
@@ -34,6 +41,7 @@ export const fileFormat = z.discriminatedUnion('kind', [
       .describe('of a workbook (.xlsx): the sheet to read; else the first visible one with data'),
     encoding,
     header,
+    skip_rows,
   }),
   z.strictObject({
     kind: z.literal('fixed'),
@@ -50,8 +58,9 @@ export const fileFormat = z.discriminatedUnion('kind', [
       .describe('columns by their place in the line; their names are used in columns'),
     encoding,
     header,
+    skip_rows,
   }),
-  z.strictObject({ kind: z.literal('whitespace'), encoding, header }),
+  z.strictObject({ kind: z.literal('whitespace'), encoding, header, skip_rows }),
 ])
 
 export const clientIdRule = z
@@ -76,5 +85,5 @@ export const dateFormats = z
   .array(z.string().min(3).refine(isDateFormat, 'is no date format'))
   .min(1)
   .describe(
-    'iso, excel, excel-1904, or tokens yyyy MM dd M d HH H hh h mm ss SSS a Z with [optional parts]; tried in order',
+    'iso, excel, excel-1904, or tokens yyyy (yy: 2000 to 2099) MM dd M d HH H hh h mm ss SSS a Z with [optional parts]; tried in order',
   )

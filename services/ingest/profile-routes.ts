@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import { clientsTotals, clientVerdict } from './clients/report-schema.ts'
 import { failure, rejectedByReason, rowVerdict, success } from './route-parts.ts'
 
 /** Route definitions of file profiles and of previews of files. */
@@ -8,7 +9,6 @@ export const profileStatuses: Readonly<Record<string, number>> = {
   profile_not_found: 404,
   profile_shipped: 409,
   profile_key_differs: 409,
-  clients_not_previewed: 400,
   too_busy: 429,
 }
 
@@ -66,10 +66,11 @@ export const preview = z
         currency: z.string(),
         seconds: z.number(),
       })
+      .or(clientsTotals)
       .nullable()
       .describe('of the whole file; null where the profile lacks something'),
     verdicts: z
-      .array(rowVerdict)
+      .array(rowVerdict.or(clientVerdict))
       .readonly()
       .describe('the first 20 by row of what would be rejected or flagged, those on a receipt at its first row'),
     input: z.object({
@@ -100,7 +101,7 @@ export const postPreview = createRoute({
   request: { body: fileBody },
   responses: {
     200: success('the mapping, the first verdicts and the totals', preview),
-    400: failure('no file, an unknown profile, a file that cannot be read, or one of clients'),
+    400: failure('no file, an unknown profile, or a file that cannot be read'),
     429: failure('as many previews are under way as are taken'),
   },
 })

@@ -11,6 +11,7 @@ import { listen, type ReadinessCheck } from '../platform/http.ts'
 import type { Logger } from '../platform/logging.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { createIngestApp } from './app.ts'
+import { removeEndedClientFiles } from './clients/originals.ts'
 import { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
 import { deadLetterStatuses } from './dead-letters/app.ts'
@@ -190,13 +191,14 @@ async function check(name: string, work: () => Promise<unknown>): Promise<Readin
   }
 }
 
-/** What a killed program left: half-stored files, and prepared files of uploads that have ended. */
+/** What a killed program left: half-stored files, and of uploads that have ended prepared files and files of clients. */
 async function removeLeftovers(dataDir: string, store: UploadStore): Promise<void> {
   for (const name of await namesIn(join(dataDir, 'uploads')))
     if (name.endsWith('.part')) await rm(join(dataDir, 'uploads', name), { force: true })
   const open = new Set(await store.openIds())
   for (const name of await namesIn(join(dataDir, 'spill')))
     if (!open.has(name)) await rm(join(dataDir, 'spill', name), { recursive: true, force: true })
+  await removeEndedClientFiles(dataDir, store)
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -73,6 +73,10 @@ export const uploadReport = z
             others: z.array(z.string()).describe('visible sheets that were not read'),
             error_cells: z.number().int().describe('cells such as #N/A, read as empty'),
             formulas_without_value: z.number().int().describe('formulas that were never computed, read as empty'),
+            units: z
+              .array(z.object({ column: z.number().int(), unit: z.string(), cells: z.number().int() }))
+              .optional()
+              .describe('numbers that their cells show in a currency or in %, by column from 0'),
           })
           .optional()
           .describe('of a workbook'),
@@ -141,7 +145,10 @@ export const upload = z
   .object({
     batch_id: z.string(),
     file_name: z.string(),
-    original_file_path: z.string().describe('relative to the data directory'),
+    original_file_path: z
+      .string()
+      .nullable()
+      .describe('relative to the data directory; null of a file of clients once its upload has ended: it is deleted'),
     uploaded_by_user_id: z.string().nullable(),
     upload_timestamp: z.string(),
     status: z.enum(statuses),

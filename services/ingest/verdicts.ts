@@ -51,12 +51,12 @@ export const sentences: Readonly<Record<VerdictCode, Sentence>> = {
     ru: 'в строке не указан клиент',
   },
   bad_client_id: {
-    en: 'the client id is not written as the profile says, or is longer than 256 bytes',
-    ru: 'номер клиента записан не так, как сказано в профиле, или длиннее 256 байт',
+    en: 'the client id is not written as the profile says, has lost digits in a spreadsheet, or is longer than 256 bytes',
+    ru: 'номер клиента записан не так, как сказано в профиле, потерял цифры в электронной таблице или длиннее 256 байт',
   },
   missing_receipt: {
-    en: 'the row lacks a part of what identifies its receipt',
-    ru: 'в строке нет части того, по чему опознаётся чек',
+    en: 'the row lacks a part of what identifies its receipt, or its number has lost digits in a spreadsheet',
+    ru: 'в строке нет части того, по чему опознаётся чек, или номер чека потерял цифры в электронной таблице',
   },
   missing_field: {
     en: 'a field is empty that the profile asks for',
@@ -123,8 +123,8 @@ export const sentences: Readonly<Record<VerdictCode, Sentence>> = {
     ru: 'такой чек уже был с другим содержанием, и в силе остался тот (его можно заменить этим)',
   },
   outlier: {
-    en: 'taken in, but the amount is far above the usual: see that it is right',
-    ru: 'принято, но сумма намного выше обычной: проверьте, верна ли она',
+    en: 'taken in, but the amount is above the bound that the profile sets or the amounts of the file give: see that it is right',
+    ru: 'принято, но сумма выше границы, которую задаёт профиль или дают суммы самого файла: проверьте, верна ли она',
   },
   unknown_original: {
     en: 'taken in without effect: the receipt that it refunds or voids is not known yet for this client',

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { LoyaltyError } from '#streams/core/error.ts'
 import { clientsReportLines } from '../clients-report.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { dryRun, programmeBasis, wishFrom } from '../dry-run.ts'
@@ -8,7 +9,7 @@ import { progressBar } from '../progress.ts'
 import { reportLines } from '../report.ts'
 import { withSession } from '../session.ts'
 import { awaitTask, awaitUpload, sendFile, type TaskProgress } from '../upload.ts'
-import { asUsage } from '../usage.ts'
+import { asUsage, UsageError } from '../usage.ts'
 import { stageOf, waitingNotes } from '../waiting.ts'
 
 interface Options extends CommonOptions {
@@ -37,9 +38,16 @@ export function ingestVerb(program: Command, context: CliContext): void {
       'after',
       '\nAn upload that cannot go on (a processor is away) says why and is waited for; Ctrl-C ends the waiting.\n\nExamples:\n  npm run -s loyalty -- ingest samples/online_retail.csv.gz --wait\n  npm run -s loyalty -- ingest sales.csv --dry-run --write-profile sales.json\n  npm run -s loyalty -- ingest sales.csv --profile sales.json --wait\n',
     )
-    .action((file: string, options: Options) =>
-      options.dryRun ? showDryRun(context, file, options) : ingest(context, file, options),
-    )
+    .action((file: string, options: Options) => {
+      if (options.dryRun) return showDryRun(context, file, options)
+      if (options.writeProfile !== undefined) throw onlyBesideDryRun(options.writeProfile)
+      return ingest(context, file, options)
+    })
+}
+
+function onlyBesideDryRun(given: string): UsageError {
+  const message = '--write-profile takes --dry-run beside it: it writes the proposal, and uploads nothing'
+  return new UsageError(new LoyaltyError('option_invalid', message, { details: { name: '--write-profile', given } }))
 }
 
 async function ingest(context: CliContext, file: string, options: Options): Promise<void> {

@@ -53,9 +53,10 @@ export class ClientsJob {
     }
   }
 
-  /** Deletes what was prepared: the stored original is enough to begin again. */
+  /** Deletes what was prepared and, now that the upload has ended, the original: it is personal data, which is kept in the topic alone. */
   async clean(): Promise<void> {
     await rm(this.#directory(), { recursive: true, force: true })
+    await rm(join(this.#deps.dataDir, this.#task.storedPath), { force: true })
   }
 
   #directory(): string {

@@ -1,5 +1,6 @@
 import type { ClientProfileChanged } from '#schemas/events.ts'
 import { dayMs, dayOfIso } from '#streams/domain/calendar.ts'
+import { isCutShort } from '../parse/cut-short.ts'
 import { compileDateFormats, type TimeParser } from '../parse/date-format.ts'
 import { type Decimal, type NumberFormat, parseDecimal, withAlikeMarks } from '../parse/decimal.ts'
 import { wallTimeToUtc, zoneOffsets } from '../parse/zone.ts'
@@ -80,6 +81,7 @@ export class ClientMapper {
 
   #clientId(text: string): string | ClientFault {
     if (text === '') return { code: 'missing_client', field: 'client' }
+    if (isCutShort(text)) return { code: 'bad_client_id', field: 'client' }
     if (this.#profile.client_id.written_as === 'text') return text
     const digits = integerDigits(text)
     return digits < 0 ? { code: 'bad_client_id', field: 'client' } : text.slice(0, digits)

@@ -51,6 +51,7 @@ export type ClientsProfile = z.output<typeof clientsProfileSchema>
 function faultsBetweenFields(profile: {
   columns: { bonus?: unknown; bonus_at?: unknown }
   bonus_at?: string | undefined
+  dates: { formats: readonly string[] }
   consent: { yes: readonly string[]; no: readonly string[] }
 }): string[] {
   const { columns, consent } = profile
@@ -59,6 +60,8 @@ function faultsBetweenFields(profile: {
   if (columns.bonus !== undefined && moments !== 1)
     faults.push('columns.bonus needs its moment: give either columns.bonus_at or bonus_at')
   if (columns.bonus === undefined && moments > 0) faults.push('bonus_at needs columns.bonus')
+  if (profile.dates.formats.some((format) => /(?<!y)yy(?!y)/.test(format)))
+    faults.push('dates.formats: years need four digits (yyyy), since dates of birth are of either century')
   for (const word of consent.yes) if (consent.no.includes(word)) faults.push(`consent: "${word}" cannot be both`)
   return faults
 }

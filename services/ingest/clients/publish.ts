@@ -50,6 +50,13 @@ export async function publishClients(options: PublishClientsOptions): Promise<nu
   return clients
 }
 
+/** How many clients there are among prepared events. */
+export async function countClients(directory: string, buckets: number): Promise<number> {
+  let clients = 0
+  for (let bucket = 0; bucket < buckets; bucket++) clients += lastOfEach(await readEvents(directory, bucket)).length
+  return clients
+}
+
 function lastOfEach(events: readonly PreparedEvent[]): PreparedEvent[] {
   return [...new Map(events.map((event) => [textOf(event.key), event])).values()]
 }

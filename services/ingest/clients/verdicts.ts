@@ -20,8 +20,8 @@ export type ClientReason = (typeof clientReasons)[number]
 export const clientSentences: Readonly<Record<ClientReason, Sentence>> = {
   missing_client: { en: 'the row names no client', ru: 'в строке не указан клиент' },
   bad_client_id: {
-    en: 'the client id is not written as the profile says, or is longer than 256 bytes',
-    ru: 'номер клиента записан не так, как сказано в профиле, или длиннее 256 байт',
+    en: 'the client id is not written as the profile says, has lost digits in a spreadsheet, or is longer than 256 bytes',
+    ru: 'номер клиента записан не так, как сказано в профиле, потерял цифры в электронной таблице или длиннее 256 байт',
   },
   missing_field: {
     en: 'a bonus balance without its date: it cannot be gone on with',

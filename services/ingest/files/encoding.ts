@@ -42,12 +42,16 @@ export function encodingOf(sample: Uint8Array): 'utf-8' | 'windows-1251' | 'koi8
   if (isAscii(sample) || isUtf8(sample)) return 'utf-8'
   const windows = likelihoodOf(sample, 'windows-1251')
   const koi = likelihoodOf(sample, 'koi8-r')
-  const better = koi.score > windows.score ? koi : windows
+  const isKoi = koi.score > windows.score + windowsLead
+  const better = isKoi ? koi : windows
   // In Western texts a letter or sign above 127 stands alone, in Russian ones few letters do.
   if (better.lone * 2 > better.letters) return null
   if (better.odd * 2 > better.letters + better.signs) return null
-  return koi.score > windows.score ? 'koi8-r' : 'windows-1251'
+  return isKoi ? 'koi8-r' : 'windows-1251'
 }
+
+/** Of two readings of a word or two that are as likely, the encoding is meant that nearly all such files are in. */
+const windowsLead = Math.log(2)
 
 /** Also where a few bytes are wrong in what is UTF-8 otherwise: the error then names the place. */
 function isUtf8(sample: Uint8Array): boolean {
@@ -78,6 +82,16 @@ const signLog = Math.log(0.005)
 const oddLog = Math.log(0.000_1)
 /** A small letter before a capital one inside a word. */
 const flipLog = Math.log(0.02)
+const vowels = new Set('аеёиоуыэюяіїє')
+/**
+ * What follows a vowel, a consonant, two of them or more: a vowel, or a consonant. The letters of one encoding are in the
+ * other as frequent, but not in such an order.
+ */
+const followingLog = [
+  { vowel: Math.log(0.15), consonant: Math.log(0.85) },
+  { vowel: Math.log(0.6), consonant: Math.log(0.4) },
+  { vowel: Math.log(0.85), consonant: Math.log(0.15) },
+] as const
 
 interface Likelihood {
   readonly score: number
@@ -94,6 +108,7 @@ function likelihoodOf(sample: Uint8Array, encoding: 'windows-1251' | 'koi8-r'): 
   const text = new TextDecoder(encoding).decode(sample)
   let [score, letters, lone, signCount, odd] = [0, 0, 0, 0, 0]
   for (const word of new Set(text.match(/[\u0080-\uffff]+/g))) {
+    score += orderScore(word)
     for (let at = 0; at < word.length; at++) {
       const char = word[at]!
       const small = char.toLowerCase()
@@ -114,6 +129,22 @@ function likelihoodOf(sample: Uint8Array, encoding: 'windows-1251' | 'koi8-r'): 
     }
   }
   return { score, letters, lone, signs: signCount, odd }
+}
+
+function orderScore(word: string): number {
+  let score = 0
+  /** Consonants just before; null where no letter is. */
+  let consonants: number | null = null
+  for (const char of word.toLowerCase()) {
+    if (!(char in frequencies)) consonants = null
+    // Signs that soften or part sounds are none.
+    else if (char !== 'ь' && char !== 'ъ') {
+      const kind = vowels.has(char) ? 'vowel' : 'consonant'
+      if (consonants !== null) score += followingLog[Math.min(2, consonants) as 0 | 1 | 2][kind]
+      consonants = kind === 'vowel' ? 0 : (consonants ?? 0) + 1
+    }
+  }
+  return score
 }
 
 function isLone(before: string, after: string): boolean {

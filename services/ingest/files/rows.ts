@@ -11,7 +11,7 @@ import { readText, type TextOptions } from './text.ts'
 import type { Notation } from './xlsx/cells.ts'
 import { readWorkbook, type SheetInput } from './xlsx/read.ts'
 import type { SheetRow } from './xlsx/sheet.ts'
-import { openWorkbook } from './xlsx/workbook.ts'
+import { openWorkbook, type Workbook } from './xlsx/workbook.ts'
 
 /** A file as rows of cells, by the format of its profile and by what the file itself shows where that says `auto`. */
 
@@ -42,6 +42,8 @@ export interface RowsOptions extends Omit<TextOptions, 'onDecoding' | 'onContain
    */
   readonly notation?: Notation | undefined
 }
+
+type CsvFormat = Extract<FileProfile['format'], { kind: 'csv' }>
 
 interface RowReader {
   push(chunk: string): string[][]
@@ -77,10 +79,11 @@ export async function* readRows(
     input.container = 'xlsx'
     input.encoding_by = 'container'
     const { size: fileBytes } = await file.stat()
+    const skipRows = (await comesBack(workbook, format, fileBytes)) ? 0 : format.skip_rows
     const onSheet = (sheet: SheetInput) => {
       input.sheet = sheet
     }
-    const rows = numbered(readWorkbook(workbook, { ...options, ...format, fileBytes, onSheet }))
+    const rows = numbered(readWorkbook(workbook, { ...options, ...format, skipRows, fileBytes, onSheet }))
     const first = await rows.next()
     if (first.done) return
     // Rejected rows are mended in a spreadsheet program, which may save them as its own.
@@ -90,6 +93,14 @@ export async function* readRows(
   } finally {
     await file.close()
   }
+}
+
+/** True for a workbook of rejected rows: nothing stands above its header, whatever stood above that of the original. */
+async function comesBack(workbook: Workbook, { sheet, skip_rows }: CsvFormat, fileBytes: number): Promise<boolean> {
+  if (skip_rows === undefined) return false
+  for await (const [first] of readWorkbook(workbook, { sheet, header: true, fileBytes }))
+    return isRejectedHeader(first?.cells ?? [])
+  return false
 }
 
 async function* numbered(batches: AsyncGenerator<SheetRow[]>): AsyncGenerator<RowBatch> {
@@ -113,7 +124,16 @@ async function* readTextRows(
   if (await holdsRejectedRows(path)) {
     input.rejected_rows = true
     yield* originalRows(readAsItIs(path, rejectedFormat, { ...options, input }), format.header, input)
-  } else yield* readAsItIs(path, format, { ...options, input })
+  } else yield* without(format.skip_rows ?? 0, readAsItIs(path, format, { ...options, input }))
+}
+
+/** Rows after the first `count`. */
+async function* without(count: number, batches: AsyncGenerator<string[][]>): AsyncGenerator<string[][]> {
+  let left = count
+  for await (const batch of batches) {
+    yield left === 0 ? batch : batch.slice(left)
+    left -= Math.min(left, batch.length)
+  }
 }
 
 const rejectedFormat = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
@@ -198,7 +218,9 @@ function readerOf(format: FileProfile['format'], sample: string, input: FileInpu
   if (format.kind === 'whitespace') return new LineReader(cutAtSpaces)
   const { quote } = format
   const stated = statementOf(format, sample).replace('"', '')[4]
-  const found = isOpen(format) ? (stated ?? delimiterOf(sample.slice(0, sampleChars), quote)) : format.delimiter
+  const found = isOpen(format)
+    ? (stated ?? delimiterOf(sample.slice(0, sampleChars), quote, format.skip_rows))
+    : format.delimiter
   input.delimiter = found
   return new CsvReader({ delimiter: found, quote })
 }

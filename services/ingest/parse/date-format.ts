@@ -13,6 +13,7 @@ export type TimeParser = (text: string) => number
 export type WallTimeReader = (wallMs: number) => number
 
 const tokens: Record<string, { field: number; least: number; most: number }> = {
+  yy: { field: 8, least: 2, most: 2 },
   yyyy: { field: 0, least: 4, most: 4 },
   MM: { field: 1, least: 2, most: 2 },
   M: { field: 1, least: 1, most: 2 },
@@ -113,7 +114,7 @@ function partsOf(variant: string, format: string): Part[] {
     for (const run of /[A-Za-z]/.test(piece) ? piece.matchAll(/([A-Za-z])\1*/g) : [[piece]]) parts.push(partOf(run[0]!))
   }
   const present = new Set(parts.map((part) => ('field' in part ? part.field : -1)))
-  if (![0, 1, 2].every((field) => present.has(field)))
+  if (present.has(0) === present.has(8) || ![1, 2].every((field) => present.has(field)))
     throw new LoyaltyError('profile_invalid', `date format "${format}" needs year, month and day`)
   if (present.has(7) !== parts.some((part) => 'mark' in part && part.mark === 'half'))
     throw new LoyaltyError('profile_invalid', `date format "${format}": h and a (AM, PM) go together`)
@@ -134,7 +135,7 @@ function partOf(run: string): Part {
 }
 
 function parseWith(parts: readonly Part[], text: string, toUtc: WallTimeReader): number {
-  const value = [1970, 1, 1, 0, 0, 0, 0, -1]
+  const value = [1970, 1, 1, 0, 0, 0, 0, -1, -1]
   let at = 0
   let offsetMs = Number.NaN
   let zoned = false
@@ -168,6 +169,8 @@ function parseWith(parts: readonly Part[], text: string, toUtc: WallTimeReader):
     value[part.field] = number
   }
   if (at !== text.length) return Number.NaN
+  // Files of earlier centuries have four digits: `99` becomes a date that nobody takes for a past one.
+  if (value[8]! >= 0) value[0] = 2000 + value[8]!
   const wall = wallTime(value)
   // NaN, where the zone is none, stays NaN.
   return zoned ? wall - offsetMs : toUtc(wall)

@@ -32,6 +32,7 @@ function writeWith(parts: readonly Part[], wallMs: number): string | null {
   const hour = date.getUTCHours()
   const values = [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), hour, date.getUTCMinutes()]
   values.push(date.getUTCSeconds(), date.getUTCMilliseconds(), hour % 12 === 0 ? 12 : hour % 12)
+  values.push(date.getUTCFullYear() % 100)
   let text = ''
   for (const part of parts) {
     if ('literal' in part) text += part.literal

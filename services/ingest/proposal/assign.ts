@@ -1,4 +1,5 @@
 import { isCurrency } from '../parse/currency.ts'
+import { isCutShort } from '../parse/cut-short.ts'
 import type { ColumnSeen } from './column.ts'
 import { kindNamed, meaningsOf, type ProposedField, proposedFields } from './names.ts'
 
@@ -83,7 +84,7 @@ function haveSameValues(a: ColumnSeen, b: ColumnSeen): boolean {
   return a.cells.every((cell, at) => cell === b.cells[at])
 }
 
-interface Fit {
+export interface Fit {
   /** 0 to 1: how well the values are what the field holds. */
   readonly fit: number
   readonly what: string
@@ -139,7 +140,8 @@ function kindsFit({ distinct }: ColumnSeen): Fit {
   return bad(`only ${known} of its ${distinct.size} values are kinds that are known`, 0.6)
 }
 
-function clientsFit(column: ColumnSeen): Fit {
+/** How well values identify clients. */
+export function clientsFit(column: ColumnSeen): Fit {
   const persons = column.values.filter((value) => /^\p{L}[\p{L}.'-]*(\s+\p{L}[\p{L}.'-]*)+$/u.test(value)).length
   if (persons > column.values.length / 2)
     return bad('its values read like names of persons, which are no identifiers', 0.5)
@@ -160,7 +162,7 @@ function identifiersFit(column: ColumnSeen): Fit {
 /** A number that lost digits in a spreadsheet, such as `4.60701E+14`, or all of 16 digits with zeros at their end; else null. */
 function cutShort({ distinct }: ColumnSeen): string | null {
   const all = [...distinct]
-  const scientific = all.find((value) => /^\d([.,]\d+)?E\+\d+$/i.test(value))
+  const scientific = all.find(isCutShort)
   if (scientific !== undefined) return scientific
   const long = all.filter((value) => /^[1-9]\d{15,}$/.test(value))
   return long.length >= 5 && long.every((value) => /^\d{15}0+$/.test(value)) ? long[0]! : null

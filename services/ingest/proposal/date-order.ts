@@ -14,12 +14,13 @@ export async function settledOrder(
   format: FileProfile['format'],
   index: number,
   rivals: readonly [string, string],
+  days?: Parameters<typeof isDateBy>[2],
 ): Promise<string | null> {
   let rows = 0
   for await (const batch of readRows(path, format)) {
     for (const row of batch) {
       const text = row[index]?.trim() ?? ''
-      const [first, second] = rivals.map((rival) => isDateBy(rival, text))
+      const [first, second] = rivals.map((rival) => isDateBy(rival, text, days))
       if (first !== second) return first ? rivals[0] : rivals[1]
     }
     rows += batch.length

@@ -1,4 +1,5 @@
 import { compileDateFormat } from '../parse/date-format.ts'
+import { type Question, question } from './question.ts'
 
 /** How dates are written, by looking at them. */
 
@@ -8,6 +9,8 @@ export interface DatesFound {
   readonly share: number
   /** The other order of day and month by which as many values are dates; null where the values or custom settle it. */
   readonly rival: string | null
+  /** Years have two digits, so that neither their century is known nor for certain which number is the year. */
+  readonly hasShortYears: boolean
 }
 
 const times = ['[ HH:mm[:ss]]', '[ H:mm[:ss]]', '[ h:mm[:ss] a]']
@@ -44,40 +47,77 @@ function parserOf(format: string): (text: string) => number {
   return known
 }
 
-/** Days that a transaction can be of, so that numbers which happen to have eight digits are no dates. */
-const earliestMs = Date.UTC(1980, 0, 1)
-const latestMs = Date.UTC(2080, 0, 1)
+interface Days {
+  readonly fromMs: number
+  readonly beforeMs: number
+}
 
-export function isDateBy(format: string, text: string): boolean {
+/** Days that a transaction can be of, so that numbers which happen to have eight digits are no dates. */
+const transactionDays: Days = { fromMs: Date.UTC(1980, 0, 1), beforeMs: Date.UTC(2080, 0, 1) }
+/** Days of which somebody alive may be born. */
+export const lifeDays: Days = { fromMs: Date.UTC(1900, 0, 1), beforeMs: Date.UTC(2080, 0, 1) }
+
+export function isDateBy(format: string, text: string, days = transactionDays): boolean {
   const ms = parserOf(format)(text)
-  return ms >= earliestMs && ms < latestMs
+  return ms >= days.fromMs && ms < days.beforeMs
+}
+
+/** What is asked where years have two digits. */
+export function askYears({ formats }: DatesFound, example: string): Question {
+  const [format = ''] = formats
+  return question(
+    'dates.formats',
+    `years have two digits ("${example}"): ${format} takes the last ones for years from 2000 to 2099; is it so?`,
+  )
 }
 
 /** Share of values that are dates by one of the formats, 0 to 1; 0 where there are none. */
-export function shareOfDates(values: readonly string[], formats: readonly string[]): number {
+export function shareOfDates(values: readonly string[], formats: readonly string[], days = transactionDays): number {
   if (values.length === 0) return 0
-  return values.filter((value) => formats.some((format) => isDateBy(format, value))).length / values.length
+  return values.filter((value) => formats.some((format) => isDateBy(format, value, days))).length / values.length
 }
 
 /** The format by which most values are dates; null where hardly any is one. */
-export function datesOf(values: readonly string[]): DatesFound | null {
+export function datesOf(values: readonly string[], days = transactionDays): DatesFound | null {
   if (values.length === 0) return null
   const separators = /^\d{1,2}([./-])\d{1,2}[./-]\d{4}/
   const separator = values.map((value) => separators.exec(value)?.[1]).find((mark) => mark !== undefined)
   const order = separator === undefined ? undefined : bySeparator.get(separator)
-  const first = bestOf(values, order?.dayFirst ?? yearFirst)
-  const other = order === undefined ? null : bestOf(values, order.monthFirst)
-  if (other !== null && other.share > first.share) return { formats: [other.format], share: other.share, rival: null }
-  if (first.share < 0.5) return null
+  const found = { rival: null, hasShortYears: false }
+  const first = bestOf(values, order?.dayFirst ?? yearFirst, days)
+  const other = order === undefined ? null : bestOf(values, order.monthFirst, days)
+  if (other !== null && other.share > first.share) return { ...found, formats: [other.format], share: other.share }
+  if (first.share < 0.5) return shortYearsOf(values)
   // With points the day comes first wherever dates are written so.
   const isOpen = separator !== '.' && other !== null && other.share === first.share
-  return { formats: [first.format], share: first.share, rival: isOpen ? other.format : null }
+  return { ...found, formats: [first.format], share: first.share, rival: isOpen ? other.format : null }
 }
 
-function bestOf(values: readonly string[], formats: readonly string[]): { format: string; share: number } {
-  let best = { format: formats[0]!, share: 0 }
+/** Dates such as 13.03.24, as they are mostly meant: days first, but with slashes where only months first fit. */
+function shortYearsOf(values: readonly string[]): DatesFound | null {
+  const separators = /^\d{1,2}([./-])\d{1,2}\1\d{2}(?!\d)/
+  const separator = values.map((value) => separators.exec(value)?.[1]).find((mark) => mark !== undefined)
+  const order = separator === undefined ? undefined : bySeparator.get(separator)
+  if (order === undefined) return null
+  const [dayFirst, monthFirst] = [order.dayFirst, order.monthFirst].map((formats) =>
+    bestOf(
+      values,
+      formats.map((format) => format.replace('yyyy', 'yy')),
+    ),
+  ) as [Best, Best]
+  const { format, share } = monthFirst.share > dayFirst.share ? monthFirst : dayFirst
+  return share < 0.5 ? null : { formats: [format], share, rival: null, hasShortYears: true }
+}
+
+interface Best {
+  readonly format: string
+  readonly share: number
+}
+
+function bestOf(values: readonly string[], formats: readonly string[], days = transactionDays): Best {
+  let best: Best = { format: formats[0]!, share: 0 }
   for (const format of formats) {
-    const share = shareOfDates(values, [format])
+    const share = shareOfDates(values, [format], days)
     if (share > best.share) best = { format, share }
     if (share === 1) break
   }

@@ -3,15 +3,18 @@ import { findColumns } from '../files/columns.ts'
 import { isCurrency } from '../parse/currency.ts'
 import { type FileProfile, parseProfile, profileSchema } from '../profile.ts'
 import { RowMapper } from '../receipts/map-row.ts'
+import { shownValue } from '../verdicts.ts'
 import { type Assigned, type Assignment, assignColumns, confident } from './assign.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
-import { timeFormatOf } from './dates.ts'
+import { askYears, timeFormatOf } from './dates.ts'
 import { isOtherUnit, meaningsOf, normalName, type ProposedField } from './names.ts'
 import { numbersOf } from './numbers.ts'
 import type { Proposal, ProposalContext, ProposedColumn } from './proposal.ts'
-import { type Found, kindsOf, moneyOf, type Question, question, receiptsOf } from './receipts.ts'
+import { type Question, question } from './question.ts'
+import { type Found, kindsOf, moneyOf, receiptsOf } from './receipts.ts'
 import type { Sample } from './sample.ts'
+import { shownOtherwise } from './units.ts'
 
 /** A profile made from what a file shows, for a header that nobody has described yet. */
 export async function proposeByContent(path: string, sample: Sample, context: ProposalContext): Promise<Proposal> {
@@ -33,7 +36,7 @@ export async function proposeByContent(path: string, sample: Sample, context: Pr
     title: `proposed for columns ${columns.map((column) => column.name).join(', ')}`.slice(0, 300),
     system: { name, identity },
     grain,
-    ...take(currencyFound(assigned, context)),
+    ...take(currencyFound(sample, assigned, context)),
     ...(context.timeZone === null ? {} : { time_zone: context.timeZone }),
     format: sample.format,
     columns: { ...plainColumns(assigned), ...money.part },
@@ -83,6 +86,7 @@ async function datesFound(path: string, sample: Sample, assigned: Assignment): P
   const time = assigned.get('time')?.column
   const combined = (format: string) => (time === undefined ? format : withTime(format, values, time))
   const [format = 'iso'] = dates.formats
+  if (dates.hasShortYears) return { part: [combined(format)], open: [askYears(dates, values[0]!)] }
   if (dates.rival === null) return { part: [combined(format)], open: [] }
   const settled = await settledOrder(path, sample.format, index, [format, dates.rival])
   if (settled !== null) return { part: [combined(settled)], open: [] }
@@ -101,7 +105,7 @@ function withTime(format: string, values: readonly string[], time: ColumnSeen): 
   return `${day}${tail} ${timeFormatOf(time.values)}`
 }
 
-function currencyFound(assigned: Assignment, context: ProposalContext): Found<{ currency?: string }> {
+function currencyFound(sample: Sample, assigned: Assignment, context: ProposalContext): Found<{ currency?: string }> {
   const column = assigned.get('currency')?.column
   const own = column === undefined ? [] : [...column.distinct].filter(isCurrency)
   const currency = context.currency ?? (own.length === 1 ? own[0]! : null)
@@ -119,7 +123,8 @@ function currencyFound(assigned: Assignment, context: ProposalContext): Found<{ 
     if (name !== undefined && isOtherUnit(name, currency))
       open.push(question('currency', `sums are read in ${currency}, but the name "${name}" says another unit`))
   }
-  return { part: { currency }, open }
+  const sums = [assigned.get('amount')?.column, assigned.get('unit_price')?.column]
+  return { part: { currency }, open: [...open, ...shownOtherwise(sample, sums, currency)] }
 }
 
 /** Fields whose columns stand in the profile as they were found. */
@@ -228,7 +233,7 @@ const doubted: Readonly<Partial<Record<string, readonly ProposedField[]>>> = {
 
 function proposedColumn(column: ColumnSeen, assigned: Assignment, confirm: readonly Question[]): ProposedColumn {
   const found = [...assigned].find(([, { column: own }]) => own.index === column.index)
-  const examples = [...column.distinct].slice(0, 3)
+  const examples = [...column.distinct].slice(0, 3).map(shownValue)
   const { index, name } = column
   if (found === undefined) return { index, name, field: null, confidence: 0, why: 'not read', examples }
   const [field, { confidence, why }] = found

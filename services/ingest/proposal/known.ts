@@ -2,14 +2,17 @@ import { findClientColumns } from '../clients/columns.ts'
 import { type ClientsProfile, isOfClients } from '../clients/profile.ts'
 import { findColumns } from '../files/columns.ts'
 import type { AnyProfile, FileProfile } from '../profile.ts'
+import { shownValue } from '../verdicts.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
-import { datesOf, shareOfDates } from './dates.ts'
+import { askYears, datesOf, shareOfDates } from './dates.ts'
 import type { ProposedField } from './names.ts'
 import { numbersOf, shareOfNumbers } from './numbers.ts'
 import type { Proposal, ProposedColumn } from './proposal.ts'
-import { type Question, question } from './receipts.ts'
-import type { Sample } from './sample.ts'
+import { type Question, question } from './question.ts'
+import { readSampleBy, type Sample } from './sample.ts'
+import { standsBelowTitles } from './titles.ts'
+import { shownOtherwise } from './units.ts'
 
 /** Profiles whose columns a file has, and what of them this file writes in its own way. */
 
@@ -29,6 +32,18 @@ export function isOfProfile(profile: AnyProfile, { header }: Sample): boolean {
   }
 }
 
+/** The sample as it is where the names of the profile's columns stand below titles that nothing else tells; else null. */
+export async function sampleBelowTitles(profile: AnyProfile, path: string, sample: Sample): Promise<Sample | null> {
+  const { format, head } = sample
+  if (format.kind !== 'csv' || profile.format.kind !== 'csv') return null
+  for (let at = 1; at < head.length - 1; at++) {
+    const below = { ...format, header: true, skip_rows: at }
+    if (!standsBelowTitles(head, at) || !isOfProfile(profile, { ...sample, format: below, header: head[at]! })) continue
+    return readSampleBy(path, below)
+  }
+  return null
+}
+
 /** So many values have to be read by the formats of the profile for them to be this file's. */
 const enough = 0.95
 
@@ -43,6 +58,8 @@ export async function proposeKnown(profile: AnyProfile, path: string, sample: Sa
   const format = formatFor(profile, sample)
   const numbers = numbersFor(profile, columns, confirm)
   const dates = await datesFor(profile, path, sample, columns, confirm)
+  const { amount, unit_price } = profile.columns
+  confirm.push(...shownOtherwise(sample, [columnOf(columns, amount), columnOf(columns, unit_price)], profile.currency))
   const own = { ...profile, format, numbers, dates }
   const isVariant = numbers !== profile.numbers || dates !== profile.dates || !isSameFormat(profile.format, format)
   return {
@@ -77,13 +94,20 @@ function formatFor({ format }: Pick<FileProfile, 'format'>, sample: Sample): Fil
   if (format.kind === 'fixed') return { ...format, encoding }
   if (format.kind !== sample.format.kind) return sample.format
   if (format.kind !== 'csv') return { ...format, encoding }
-  const { delimiter } = sample.format as typeof format
-  return { ...format, delimiter, encoding }
+  const { delimiter, skip_rows, sheet = format.sheet } = sample.format as typeof format
+  const { skip_rows: _, sheet: __, ...own } = format
+  return {
+    ...{ ...own, delimiter, encoding },
+    ...(skip_rows === undefined ? {} : { skip_rows }),
+    ...(sheet === undefined ? {} : { sheet }),
+  }
 }
 
 function isSameFormat(a: FileProfile['format'], b: FileProfile['format']): boolean {
   if (a.kind !== b.kind) return false
-  return a.kind !== 'csv' || b.kind !== 'csv' || a.delimiter === b.delimiter || a.delimiter === 'auto'
+  if (a.kind !== 'csv' || b.kind !== 'csv') return true
+  const isSamePlace = a.skip_rows === b.skip_rows && a.sheet === b.sheet
+  return isSamePlace && (a.delimiter === b.delimiter || a.delimiter === 'auto')
 }
 
 function columnOf(columns: readonly ColumnSeen[], reference: string | number | undefined): ColumnSeen | undefined {
@@ -116,6 +140,7 @@ async function datesFor(
     confirm.push(question('dates.formats', `how are the dates in "${column.name}" written ("${example}")?`))
     return profile.dates
   }
+  if (found.hasShortYears) confirm.push(askYears(found, column.values[0]!))
   if (found.rival === null) return { formats: [...found.formats] }
   const settled = await settledOrder(path, sample.format, column.index, [found.formats[0]!, found.rival])
   if (settled === null)
@@ -135,14 +160,22 @@ export function mappingOf(profile: AnyProfile, sample: Sample): ProposedColumn[]
 
 function mappedColumn(column: ColumnSeen, profile: AnyProfile): ProposedColumn {
   const { attributes, ...fields } = profile.columns
+  const { consent = {}, ...plain } = 'consent' in fields ? fields : { ...fields, consent: {} }
   const is = (reference: unknown) => reference === column.index || reference === column.name
   const field =
-    (Object.entries(fields).find(([, reference]) => is(reference))?.[0] as ProposedField | undefined) ??
-    Object.entries(attributes).flatMap(([name, reference]) =>
-      is(reference) ? [`attributes.${name}` as const] : [],
-    )[0] ??
-    null
-  const examples = [...column.distinct].slice(0, 3)
+    (Object.entries(plain).find(([, reference]) => is(reference))?.[0] as ProposedField | undefined) ??
+    namedBy('consent', consent, is) ??
+    namedBy('attributes', attributes, is)
+  const examples = isOfClients(profile) ? [] : [...column.distinct].slice(0, 3).map(shownValue)
   const why = field === null ? 'not read' : `profile ${profile.name}`
   return { index: column.index, name: column.name, field, confidence: field === null ? 0 : 1, why, examples }
+}
+
+function namedBy<Group extends 'attributes' | 'consent'>(
+  group: Group,
+  columns: Readonly<Record<string, string | number>>,
+  is: (reference: unknown) => boolean,
+): `${Group}.${string}` | null {
+  const name = Object.keys(columns).find((each) => is(columns[each]))
+  return name === undefined ? null : `${group}.${name}`
 }

@@ -1,7 +1,8 @@
 import type { FileInput } from '../files/rows.ts'
 import type { AnyProfile } from '../profile.ts'
+import type { ClientField } from './client-names.ts'
 import type { ProposedField } from './names.ts'
-import type { Question } from './receipts.ts'
+import type { Question } from './question.ts'
 
 /** How a file would be read, and what of that is certain. */
 export interface Proposal<Profile extends AnyProfile = AnyProfile> {
@@ -22,12 +23,12 @@ export interface Proposal<Profile extends AnyProfile = AnyProfile> {
 export interface ProposedColumn {
   readonly index: number
   readonly name: string
-  /** Field of the profile, or `attributes.NAME`; null where the column is not read. */
-  readonly field: ProposedField | `attributes.${string}` | null
+  /** Field of the profile, `attributes.NAME` or `consent.CHANNEL`; null where the column is not read. */
+  readonly field: ProposedField | ClientField | `${'attributes' | 'consent'}.${string}` | null
   /** 0 to 1; 0 where the column is not read. */
   readonly confidence: number
   readonly why: string
-  /** The first different values. */
+  /** The first different values, each cut at 100 characters; none of a file of clients, which are personal data. */
   readonly examples: readonly string[]
 }
 

@@ -3,6 +3,7 @@ import type { FileProfile } from '../profile.ts'
 import { type Assignment, confident } from './assign.ts'
 import { type ColumnSeen, numbersIn } from './column.ts'
 import { kindNamed } from './names.ts'
+import { type Question, question } from './question.ts'
 
 /** What rows are and come to: receipts or their lines, sums or prices, sales or refunds. */
 
@@ -11,15 +12,6 @@ export interface Found<Part> {
   readonly part: Part
   readonly open: readonly Question[]
 }
-
-/** Something that the file does not tell beyond doubt. */
-export interface Question {
-  /** Place in the profile, such as `columns.client`. */
-  readonly field: string
-  readonly message: string
-}
-
-export const question = (field: string, message: string): Question => ({ field, message })
 
 /** Row numbers, from 0, of each receipt number that stands in the sample. */
 function receiptsIn(keys: readonly (ColumnSeen | undefined)[]): Map<string, number[]> {

@@ -2,9 +2,11 @@ import { headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
 import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
+import { isNameOfClients } from './client-names.ts'
 import { isDateBy, shareOfTimes } from './dates.ts'
 import { isKnownName } from './names.ts'
 import { looksLikeNumber } from './numbers.ts'
+import { headRows, rowsAboveNames } from './titles.ts'
 
 /** The beginning of a file, as rows of cells by a format that was found out. */
 export interface Sample {
@@ -14,27 +16,50 @@ export interface Sample {
   readonly header: readonly string[] | null
   /** Rows with data, without the header. */
   readonly rows: readonly (readonly string[])[]
+  /** The first rows as they stand in the file, titles and header included. */
+  readonly head: readonly (readonly string[])[]
 }
 
 export const sampleRows = 1_000
+/** Fewer rows are enough where they are so long. */
+const sampleChars = 4 * 1024 * 1024
+
+const open = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
 
 /**
- * Reads the first rows. Errors: `file_empty` (nothing, or nothing below the header), and those of `readRows`.
+ * Reads the first rows; of a workbook those of `sheet`, or of its first visible sheet with data. Errors: `file_empty`
+ * (nothing, or nothing below the header), and those of `readRows`.
  */
-export async function readSample(path: string): Promise<Sample> {
+export async function readSample(path: string, sheet?: string): Promise<Sample> {
   const input = unknownInput()
-  const open = { kind: 'csv', delimiter: 'auto', quote: '"', encoding: 'auto', header: true } as const
-  const divided = await firstRows(path, open, input)
+  const asked = sheet === undefined ? open : { ...open, sheet }
+  const divided = await firstRows(path, asked, input)
   if (divided.length === 0) throw fileEmpty('nothing')
-  const found = { ...open, delimiter: input.delimiter ?? ',' }
+  const found = { ...asked, delimiter: input.delimiter ?? ',' }
+  // In a sheet the header has been found already: rows as they stand are needed.
+  const raw = input.sheet === undefined ? divided : await firstRows(path, { ...asked, header: false }, unknownInput())
+  const head = raw.slice(0, headRows)
+  const above = rowsAboveNames(raw)
+  if (above > 0) {
+    const format = { ...found, skip_rows: above }
+    return sampleOf({ format, input, head }, await firstRows(path, format, unknownInput()), true)
+  }
   const spaced = isDivided(divided) || input.sheet !== undefined ? null : await spacedRows(path)
-  const [format, all] =
-    spaced === null ? [found, divided] : ([{ kind: 'whitespace', encoding: 'auto', header: true }, spaced] as const)
-  if (spaced !== null) input.delimiter = null
-  const header = isHeader(all) ? all[0]! : null
-  const rows = header === null ? all : all.slice(1)
+  if (spaced === null) return sampleOf({ format: found, input, head }, divided, isHeader(divided))
+  input.delimiter = null
+  const format = { kind: 'whitespace', encoding: 'auto', header: true } as const
+  return sampleOf({ format, input, head }, spaced, isHeader(spaced))
+}
+
+function sampleOf(
+  { format, ...about }: Pick<Sample, 'format' | 'input' | 'head'>,
+  all: readonly string[][],
+  hasHeader: boolean,
+): Sample {
+  const header = hasHeader ? all[0]! : null
+  const rows = hasHeader ? all.slice(1) : all
   if (rows.length === 0) throw fileEmpty('header')
-  return { format: { ...format, header: header !== null }, input, header, rows: rows.slice(0, sampleRows) }
+  return { ...about, format: { ...format, header: hasHeader }, header, rows: rows.slice(0, sampleRows) }
 }
 
 /** The first rows by a format that is known, without its header. Errors: as those of `readSample`. */
@@ -44,15 +69,19 @@ export async function readSampleBy(path: string, format: FileProfile['format']):
   if (all.length === 0) throw fileEmpty('nothing')
   const rows = format.header ? all.slice(1) : all
   if (rows.length === 0) throw fileEmpty('header')
-  return { format, input, header: headerOf(format, all[0]!), rows: rows.slice(0, sampleRows) }
+  const header = headerOf(format, all[0]!)
+  return { format, input, header, rows: rows.slice(0, sampleRows), head: all.slice(0, headRows) }
 }
 
 async function firstRows(path: string, format: FileProfile['format'], input: FileInput): Promise<string[][]> {
   const rows: string[][] = []
-  for await (const batch of readRows(path, format, { input })) {
-    for (const row of batch) rows.push(row)
-    if (rows.length > sampleRows) break
-  }
+  let chars = 0
+  for await (const batch of readRows(path, format, { input }))
+    for (const row of batch) {
+      rows.push(row)
+      for (const cell of row) chars += cell.length
+      if (rows.length > sampleRows || chars > sampleChars) return rows
+    }
   return rows
 }
 
@@ -72,7 +101,7 @@ async function spacedRows(path: string): Promise<string[][] | null> {
 function isHeader(rows: readonly (readonly string[])[]): boolean {
   const [first = [], ...others] = rows
   const data = first.filter((cell) => looksLikeData(cell.trim())).length
-  if (first.some((cell) => isKnownName(cell)) && data * 4 <= first.length) return true
+  if (first.some((cell) => isKnownName(cell) || isNameOfClients(cell)) && data * 4 <= first.length) return true
   if (data > 0) return false
   // Texts above texts: a name does not come again below itself.
   return others.length > 0 && first.every((name, at) => name.trim() !== '' && others.every((row) => row[at] !== name))

@@ -1,6 +1,7 @@
 import { Calendar, isoOfDay } from '#streams/domain/calendar.ts'
 import { earliestMs, latestMs } from '#streams/domain/transaction.ts'
 import type { ColumnIndex } from '../files/columns.ts'
+import { isCutShort } from '../parse/cut-short.ts'
 import { compileDateFormats } from '../parse/date-format.ts'
 import { type Decimal, type NumberFormat, parseDecimal, withAlikeMarks } from '../parse/decimal.ts'
 import { wallTimeToUtc, zoneOffsets } from '../parse/zone.ts'
@@ -138,7 +139,7 @@ export class RowMapper {
 
   #identityPart(part: FileProfile['system']['identity'][number]): string {
     const { row } = this
-    if (part === 'receipt_number') return row.receipt
+    if (part === 'receipt_number') return isCutShort(row.receipt) ? '' : row.receipt
     if (part !== 'day') return row[part]
     return Number.isNaN(row.occurredAtMs) ? '' : isoOfDay(this.#calendar.dayOf(row.occurredAtMs))
   }
@@ -152,7 +153,7 @@ export class RowMapper {
       if (digits < 0) return this.#reject('bad_client_id', field.client)
       client = client.slice(0, digits)
     }
-    if (tooLong(client)) return this.#reject('bad_client_id', field.client)
+    if (tooLong(client) || isCutShort(client)) return this.#reject('bad_client_id', field.client)
     this.row.client = client
     return null
   }

@@ -1,3 +1,4 @@
+import { isOfClients } from '../clients/profile.ts'
 import type { ClientsReport } from '../clients/report.ts'
 import type { AnyProfile } from '../profile.ts'
 import type { UploadReport } from '../report.ts'
@@ -92,7 +93,8 @@ export interface TaskView {
 export interface UploadView {
   readonly batchId: string
   readonly fileName: string
-  readonly storedPath: string
+  /** Null where the file is kept no longer: one of clients that has ended. */
+  readonly storedPath: string | null
   readonly uploadedByUserId: string | null
   readonly uploadedAtMs: number
   readonly status: Status
@@ -189,11 +191,15 @@ export function reportsOf(report: UploadReport | ClientsReport | null): {
   return { report, clientsReport: null }
 }
 
+function hasEnded({ status }: UploadRow): boolean {
+  return status === 'COMPLETED' || status === 'FAILED'
+}
+
 export function uploadOf(row: UploadRow): UploadView {
   return {
     batchId: row.batch_id,
     fileName: row.file_name,
-    storedPath: row.original_file_path,
+    storedPath: hasEnded(row) && isOfClients(row.profile) ? null : row.original_file_path,
     uploadedByUserId: row.uploaded_by_user_id,
     uploadedAtMs: row.upload_timestamp.getTime(),
     status: row.status,

@@ -114,6 +114,15 @@ export class UploadStore {
     return rows.flatMap((row) => [row.task_id, row.batch_id])
   }
 
+  /** Where files of clients were stored whose uploads have ended: nothing needs them any more. */
+  async endedClientFiles(): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ original_file_path: string }>(
+      `select original_file_path from ingest.data_upload_batches
+       where profile ->> 'kind' = 'clients' and status in ('COMPLETED', 'FAILED')`,
+    )
+    return rows.map((row) => row.original_file_path)
+  }
+
   /** False where the task is not worked on any more: it was cancelled. */
   async progress(taskId: string, phase: Phase, percentage: number): Promise<boolean> {
     const { rowCount } = await this.#pool.query(

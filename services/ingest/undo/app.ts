@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { removeEndedClientFiles } from '../clients/originals.ts'
 import { traceOfRequest } from '../intake.ts'
 import type { Ordered, UndoStore } from '../store/undos.ts'
 import type { UploadStore } from '../store/uploads.ts'
@@ -48,6 +49,8 @@ export function addUndoRoutes(app: OpenAPIHono, deps: UndoAppDeps): void {
   app.openapi(postCancel, async (c) => {
     const { batch_id: batchId } = c.req.valid('param')
     const { taskId } = await undos.cancel(batchId)
+    // A cancelled file of clients is kept no longer than one that was taken in.
+    await removeEndedClientFiles(deps.dataDir, deps.store)
     return c.json({ task_id: taskId, batch_id: batchId, message: 'The upload was cancelled.' }, 200)
   })
 

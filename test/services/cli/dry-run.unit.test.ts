@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { FilePreview } from '#services/ingest/preview.ts'
 import { listProfiles } from '#services/ingest/profile.ts'
 import { runHere } from './support/run-here.ts'
@@ -70,6 +70,48 @@ describe('a dry run without any platform', () => {
   ])('%s ends with %i', async (error, code, args) => {
     expect(await dryRun('--json', ...(args as string[]))).toMatchObject({ code, lastJson: { error: { code: error } } })
   })
+})
+
+it('of a file of clients shows what each column is and what would be rejected, and no value', async () => {
+  const rows = ['7;Анна Ли;anna@example.org;29.02.1980;да', '8;Борис;boris;;нет'].concat(
+    Array.from({ length: 40 }, (_, at) => `${at + 9};;;;`),
+  )
+  writeFileSync(path('crm.csv'), ['Карта;ФИО;E-mail;Дата рождения;Рассылка', ...rows].join('\n'))
+  const args = ['ingest', path('crm.csv'), '--dry-run', '--data-dir', path('data'), ...inRussia]
+  const { code, out } = await runHere([...args, '--write-profile', path('crm.json')])
+  expect(code).toBe(0)
+  expect(out).toMatch(/kind +clients: a row is the whole/)
+  expect(out).toMatch(/Карта +client +100 %/)
+  expect(out).toMatch(/Рассылка +consent\.marketing/)
+  expect(out).toMatch(/rows +42, of them 41 accepted and 1 rejected/)
+  expect(out).toMatch(/clients +41/)
+  expect(out).toMatch(/2 +bad_field +email/)
+  expect(out).not.toMatch(/Анна|anna|boris|1980/)
+  const given = await runHere(['ingest', path('crm.csv'), '--dry-run', '--json', '--profile', path('crm.json')])
+  expect(given.lastJson).toMatchObject({ basis: 'given', totals: { kind: 'clients', clients: 41 } })
+})
+
+it('tells of titles that it leaves out', async () => {
+  writeFileSync(path('titled.csv'), `Отчёт за март\n${sales}`)
+  const args = ['ingest', path('titled.csv'), '--dry-run', '--data-dir', path('data'), ...inRussia]
+  expect((await runHere(args)).out).toMatch(/left out +1 rows above the header/)
+})
+
+it('is stopped by a signal: it says so without a stack, and leaves nothing behind', async () => {
+  mkdirSync(path('tmp'))
+  vi.stubEnv('TMPDIR', path('tmp'))
+  const args = ['ingest', path('sales.csv'), '--dry-run', '--json', '--data-dir', path('data'), ...inRussia]
+  const { code, err, lastJson } = await runHere(args, {}, AbortSignal.abort())
+  expect([code, lastJson]).toMatchObject([1, { error: { code: 'interrupted' } }])
+  expect(err.trim()).toBe('error: the dry run was stopped; nothing was published or kept (interrupted)')
+  vi.unstubAllEnvs()
+  expect(readdirSync(path('tmp'))).toEqual([])
+})
+
+it('--write-profile of an upload is a wrong call: an upload would not write it', async () => {
+  const args = ['ingest', path('sales.csv'), '--write-profile', path('x.json'), '--json', '--data-dir', path('data')]
+  expect(await runHere(args)).toMatchObject({ code: 2, lastJson: { error: { code: 'option_invalid' } } })
+  expect([existsSync(path('x.json')), existsSync(path('data'))]).toEqual([false, false])
 })
 
 describe('file profiles without any platform', () => {

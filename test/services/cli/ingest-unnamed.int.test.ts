@@ -39,7 +39,8 @@ describe('files that nobody named a profile for, on a directory of their own', (
   it(
     'a known header begins the programme by its profile; the file in another form has the same transactions',
     async () => {
-      const path = file('russian.csv', encoded(russian, 'windows-1251'))
+      const bad = '99999;A1;Article;1;01.01.2011;сколько?;100.0;United Kingdom\n'
+      const path = file('russian.csv', encoded(russian + bad, 'windows-1251'))
       const first = await runLoyalty(['ingest', path, '--data-dir', data, '--wait', '--json'])
       expect(lastJson<Report>(first)).toMatchObject({
         accepted: 60,
@@ -52,6 +53,14 @@ describe('files that nobody named a profile for, on a directory of their own', (
       const given = ['--profile', 'online-retail', '--data-dir', data, '--wait', '--json']
       const second = await runLoyalty(['ingest', file('plain.csv', plain), ...given])
       expect(lastJson<Report>(second)).toMatchObject({ accepted: 0, duplicates: 60 })
+
+      const at = ['--data-dir', data, '--json']
+      const { uploads } = lastJson<{ uploads: { batch_id: string }[] }>(await runLoyalty(['uploads', 'list', ...at]))
+      const [, { batch_id }] = uploads as [object, { batch_id: string }]
+      expect(lastJson(await runLoyalty(['uploads', 'rejected', batch_id, ...at]))).toMatchObject({
+        batch_id,
+        rows: [{ row: 121, verdicts: [{ code: 'bad_amount', field: 'unit_price', value: 'сколько?' }] }],
+      })
     },
     3 * minutes,
   )

@@ -17,6 +17,7 @@ import { readVerdicts, VerdictWriter } from '#services/ingest/verdict-files.ts'
 import { type Language, sentences, verdictCodes } from '#services/ingest/verdicts.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { batchId, lineHeader, lineProfile, prepareIn } from './support/prepare.ts'
+import { xlsx } from './support/xlsx.ts'
 
 let dir: TempDir
 beforeEach(async () => {
@@ -183,6 +184,20 @@ describe('a file of rejected rows that comes back', () => {
     const format = lineProfile({ format: { kind: 'csv', delimiter: ',', encoding: 'utf-8' } }).format
     const { rows } = await read(path, format)
     expect(rows).toEqual([lineHeader.split(','), ['R1', 'Иванов', 'x', '1', '1', 'A']])
+  })
+
+  test('has no titles above its header, as its original had, also as a workbook', async () => {
+    const profile = lineProfile({ format: { kind: 'csv', skip_rows: 2 } })
+    const bad = 'R2,,2011-06-15 12:00,1,1,A'
+    await prepared(['Report', 'Shop,5', lineHeader, 'R1,17,2011-06-15 12:00,1,1,A', bad].join('\n'), profile)
+    const [head = '', row = ''] = (await csv()).split('\r\n')
+    expect([head, row]).toEqual([`\ufeff${columns}`, expect.stringMatching(/^2,missing_client,/)])
+    const path = join(dir.path, 'back')
+    const whole = [lineHeader, bad].map((line) => line.split(','))
+    await writeFile(path, `${head}\n${row}\n`)
+    expect((await read(path, profile.format)).rows).toEqual(whole)
+    await writeFile(path, xlsx([head.slice(1), row].map((line) => line.split(','))))
+    expect(await read(path, profile.format)).toMatchObject({ rows: whole, input: { rejected_rows: true } })
   })
 
   test('leaves out what was dropped as a repetition', async () => {

@@ -3,7 +3,7 @@ import { CellWriter, type Notation, plainNotation } from './cells.ts'
 import { headerOfSheet, headRows, mayBeMerged } from './header.ts'
 import { readMerges } from './merges.ts'
 import { SharedStrings } from './shared-strings.ts'
-import { SheetHandler, type SheetRow } from './sheet.ts'
+import { SheetHandler, type SheetRow, type ShownUnit } from './sheet.ts'
 import { type Sheet, sheetsToRead, type Workbook } from './workbook.ts'
 import { XmlReader } from './xml.ts'
 
@@ -18,6 +18,8 @@ export interface SheetInput {
   error_cells: number
   /** Formulas that were never computed, read as empty. */
   formulas_without_value: number
+  /** Numbers that their cells show in a currency or in hundredths; missing where none are. */
+  units?: ShownUnit[]
 }
 
 export interface SheetOptions extends BytesOptions {
@@ -25,6 +27,8 @@ export interface SheetOptions extends BytesOptions {
   readonly sheet?: string | undefined
   /** True where the first row has the names of the columns. */
   readonly header: boolean
+  /** Rows above the header, or above the data, that are left out; rows without any value do not count. */
+  readonly skipRows?: number | undefined
   /** How typed cells are written; numbers with a point and dates in ISO 8601 where it is not given. */
   readonly notation?: Notation | undefined
   /** Size of the whole file, for `onBytes`. */
@@ -85,8 +89,11 @@ class SheetReading {
   async *rows(): AsyncGenerator<SheetRow[]> {
     /** The first rows, until they are enough to find the header in. */
     let head: SheetRow[] | null = []
-    for await (const batch of this.#batches()) {
+    let skip = this.#options.skipRows ?? 0
+    for await (const read of this.#batches()) {
       this.#tell()
+      const batch = skip === 0 ? read : read.slice(skip)
+      skip -= Math.min(skip, read.length)
       if (head === null) {
         yield this.#filled(batch)
         continue
@@ -154,5 +161,7 @@ class SheetReading {
     }
     this.input.error_cells = this.#handler.errorCells
     this.input.formulas_without_value = this.#handler.formulasWithoutValue
+    const units = this.#handler.units.list()
+    if (units.length > 0) this.input.units = units
   }
 }

@@ -28,6 +28,7 @@ export class SheetHandler implements XmlHandler {
   errorCells = 0
   /** Formulas that no program has computed yet. */
   formulasWithoutValue = 0
+  readonly units = new CellUnits()
   /** Columns, as the sheet says itself, which need not be true; 0 where it does not. */
   width = 0
   /** Characters of all texts handed on. */
@@ -171,6 +172,7 @@ export class SheetHandler implements XmlHandler {
         const format = this.#style === undefined ? plainNumber : this.#formats[Number(this.#style)]
         const text = this.#writer.number(value.trim(), format ?? plainNumber)
         if (text === null) throw this.#badCell(`holds ${JSON.stringify(value.slice(0, 40))} as a number`)
+        if (format?.kind === 'number' && format.unit !== undefined) this.units.add(this.#column, format.unit)
         return text
       }
       case 'str':
@@ -203,6 +205,35 @@ export class SheetHandler implements XmlHandler {
 
   #badCell(why: string): LoyaltyError {
     return unreadable(`cell ${this.#ref} ${why}`, { cell: this.#ref })
+  }
+}
+
+/** Numbers of a column that are shown in a currency, or as shares of a hundred. */
+export interface ShownUnit {
+  /** From 0. */
+  readonly column: number
+  /** As the format of the cells writes it, such as `$`, `USD`, `%`. */
+  readonly unit: string
+  readonly cells: number
+}
+
+/** A sheet says few units; of one that says more nobody needs to know all. */
+const maxUnits = 100
+
+class CellUnits {
+  readonly #counts = new Map<number, Map<string, number>>()
+
+  add(column: number, unit: string): void {
+    if (this.#counts.size >= maxUnits && !this.#counts.has(column)) return
+    const counts = this.#counts.get(column) ?? new Map<string, number>()
+    if (counts.size === 0) this.#counts.set(column, counts)
+    if (counts.size < maxUnits || counts.has(unit)) counts.set(unit, (counts.get(unit) ?? 0) + 1)
+  }
+
+  list(): ShownUnit[] {
+    return [...this.#counts]
+      .flatMap(([column, counts]) => [...counts].map(([unit, cells]) => ({ column, unit, cells })))
+      .slice(0, maxUnits)
   }
 }
 

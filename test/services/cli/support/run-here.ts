@@ -11,8 +11,12 @@ export interface HereRun {
   readonly lastJson: unknown
 }
 
-/** Runs a command line inside this process, with `env` as its whole environment. */
-export async function runHere(args: readonly string[], env: Record<string, string> = {}): Promise<HereRun> {
+/** Runs a command line inside this process, with `env` as its whole environment, until `interrupted` stops it. */
+export async function runHere(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  interrupted: AbortSignal = new AbortController().signal,
+): Promise<HereRun> {
   const written = { out: '', err: '' }
   const stream = (name: 'out' | 'err') =>
     ({
@@ -24,7 +28,7 @@ export async function runHere(args: readonly string[], env: Record<string, strin
     }) as NodeJS.WritableStream
   const output = streamOutput(stream('out'), stream('err'))
   const wiring = cliWiring(createLogger('cli', 'silent'), output.note)
-  const code = await runCli(args, { env, wiring, output, interrupted: new AbortController().signal })
+  const code = await runCli(args, { env, wiring, output, interrupted })
   const line = written.out.trimEnd().split('\n').at(-1) ?? ''
   return { code, ...written, lastJson: line.startsWith('{') ? JSON.parse(line) : undefined }
 }

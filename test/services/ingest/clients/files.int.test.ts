@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { decoderOf } from '#schemas/decoder.ts'
@@ -118,6 +118,12 @@ test('a file with Russian consents and a bonus is known by its header and become
   ])
   expect(await ingest.store.upload(batch_id)).toMatchObject({ status: 'COMPLETED', totalRows: 7 })
   await eventually(async () => !existsSync(join(dir.path, 'spill', batch_id)))
+  // Of the file itself its hash and its counts are kept.
+  await eventually(async () => readdirSync(join(dir.path, 'uploads')).length === 0)
+  const upload = await fetch(`${ingest.url}/api/v1/management/data/uploads/${batch_id}`)
+  expect(await upload.json()).toMatchObject({
+    ...{ original_file_path: null, content_sha256: expect.stringMatching(/^[0-9a-f]{64}$/), total_rows: 7 },
+  })
 
   expect(await ingest.order(batch_id, 'undo')).toMatchObject({ status: 409, body: { code: 'undo_of_clients' } })
   const rejected = await fetch(`${ingest.url}/api/v1/management/data/uploads/${batch_id}/rejected`)
@@ -159,16 +165,39 @@ test('resumed after it broke off it writes the rest once, and nothing over what 
   expect(all).toHaveLength(41)
 })
 
-test('without a programme it fails and says what to do; a preview is refused; a faulty header is named', async () => {
+test('without a programme it fails, says what to do and forgets the file; a preview shows no value; a faulty header is named', async () => {
   const ingest = await open({})
-  const text = `${header}\n1;;;;;;;;;;\n`
+  const text = `${header}\n1;Анна;;;;;;;;;\n2;;secret-none;;;;;;;;\n1;Анна;;;;;;;;;\n`
   const { task_id } = await sent(ingest.url, text)
   expect(await ingest.ended(task_id)).toMatchObject({ status: 'FAILED', errorCode: 'programme_missing' })
+  await eventually(async () => readdirSync(join(dir.path, 'uploads')).length === 0)
   expect(await records()).toEqual([])
   const form = new FormData()
   form.set('file', new Blob([text]), 'clients.csv')
   const preview = await fetch(`${ingest.url}/api/v1/management/data/preview`, { method: 'POST', body: form })
-  expect([preview.status, await preview.json()]).toMatchObject([400, { code: 'clients_not_previewed' }])
+  const shown = (await preview.json()) as { columns: { field: string; examples: string[] }[] }
+  expect([preview.status, shown]).toMatchObject([
+    200,
+    { basis: 'known', good_enough: true, totals: { kind: 'clients', lines: 3, rows: { accepted: 2 }, clients: 1 } },
+  ])
+  expect(shown).toMatchObject({ verdicts: [{ row: 2, code: 'bad_field', field: 'email', value: null }] })
+  expect(shown.columns.map(({ field }) => field)).toContain('consent.email')
+  expect(JSON.stringify(shown)).not.toMatch(/Анна|secret/)
+  expect(readdirSync(join(dir.path, 'spill'))).toEqual([])
   const lacking = await ingest.upload('client_id,name\n1,Anna\n', 'clients')
   expect(lacking).toMatchObject({ status: 400, body: { code: 'columns_missing' } })
+})
+
+test('one that is cancelled is forgotten as well', async () => {
+  const ingest = await open({
+    ...configured,
+    crash: (point) => {
+      if (point === 'after-rows') throw new LoyaltyError('broken_off', 'the test holds it up', { retriable: true })
+    },
+  })
+  const { task_id, batch_id } = await sent(ingest.url, `${header}\n1;Анна;;;;;;;;;\n`)
+  await eventually(async () => (await ingest.store.task(task_id))?.waiting?.code === 'broken_off')
+  expect(readdirSync(join(dir.path, 'uploads'))).toHaveLength(1)
+  expect(await ingest.order(batch_id, 'cancel')).toMatchObject({ status: 200 })
+  expect(readdirSync(join(dir.path, 'uploads'))).toEqual([])
 })

@@ -57,6 +57,7 @@ describe('a profile of clients', () => {
   test.each([
     ['columns.bonus needs its moment', { bonus_at: undefined }],
     ['columns.bonus needs its moment', { columns: { ...base.columns, bonus_at: 'Дата' } }],
+    ['years need four digits', { dates: { formats: ['dd.MM.yy'] } }],
     ['bonus_at needs columns.bonus', { columns: { client: 'Карта' } }],
     ['consent: "да" cannot be both', { consent: { no: ['ДА'] } }],
     ['Unrecognized key: "currency"', { currency: 'RUB' }],

@@ -51,7 +51,18 @@ describe('encodings are told from the bytes', () => {
     })
   })
 
-  const words = ['Хлеб', 'КОЛБАСА ВАРЁНАЯ', 'платье женское', 'Иванова Мария', 'ШАПКА', 'Сыр', 'Кофе в зёрнах']
+  const words = [
+    'Хлеб',
+    'КОЛБАСА ВАРЁНАЯ',
+    'платье женское',
+    'Иванова Мария',
+    'ШАПКА',
+    'Сыр',
+    'Кофе в зёрнах',
+    'фунтов',
+    'цена',
+    'бонусной',
+  ]
   test.each(words)('%s alone tells the two Russian encodings apart', (word) => {
     for (const encoding of ['windows-1251', 'koi8-r'] as const)
       expect(encodingOf(encoded(`a;${word};5\n`, encoding))).toBe(encoding)

@@ -14,6 +14,8 @@ describe('date formats', () => {
     ['yyyy-MM-dd HH:mm:ss', '2010-12-01 08:26:00', '2010-12-01T08:26:00.000Z'],
     ['dd.MM.yyyy H:mm', '09.12.2011 8:05', '2011-12-09T08:05:00.000Z'],
     ['M/d/yyyy', '2/29/2012', '2012-02-29T00:00:00.000Z'],
+    ['dd.MM.yy', '13.03.24', '2024-03-13T00:00:00.000Z'],
+    ['d/M/yy[ H:mm]', '1/3/99 8:05', '2099-03-01T08:05:00.000Z'],
     ['yyyyMMdd', '19970101', '1997-01-01T00:00:00.000Z'],
     ['yyyy-MM-ddTHH:mm:ss.SSS', '2024-05-06T07:08:09.010', '2024-05-06T07:08:09.010Z'],
   ])('%s reads %s', (format, text, expected) => {
@@ -116,7 +118,8 @@ describe('date formats', () => {
     'yyyy-MM',
     'yyyy-MM-dd hh',
     'yyyy-MM-dd HH a',
-    'yy-MM-dd',
+    'yyy-MM-dd',
+    'yy-yyyy-MM-dd',
     'yyyy-MM-dd[ HH:mm',
     'yyyy-MM-dd] HH',
     'Excel',

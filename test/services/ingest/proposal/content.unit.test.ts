@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { encoded, utf16 } from '../support/bytes.ts'
-import { xlsx } from '../support/xlsx.ts'
+import { lineProfile } from '../support/prepare.ts'
+import { formatted, xlsx } from '../support/xlsx.ts'
 import { askedBy, confidenceIn, fieldsOf, inRussia, proposalFor, table } from './support.ts'
 
 /** Rows of a small chain: every row a receipt. */
@@ -408,7 +409,8 @@ describe('what only looks certain is asked about', () => {
     ['4,6E+14 in a few rows', (row: number) => (row === 5 ? '4,6E+14' : `C${row}`)],
     ['16 digits that all end with a zero', (row: number) => `460701234567${row}120`],
   ])('numbers of clients that a spreadsheet has cut short: %s', async (_, client) => {
-    expect(askedBy(await of(header, rows(client)))).toEqual(['columns.client'])
+    // What an upload would reject of it is told beside.
+    expect(askedBy(await of(header, rows(client))).filter((field) => field !== 'rows')).toEqual(['columns.client'])
   })
 
   test('a column of currencies that are no codes', async () => {
@@ -442,4 +444,72 @@ test('a workbook that begins with a title, or whose first sheet has one column, 
     [['Обложка'], ['для директора магазина']],
   ])
     expect(askedBy(await proposalFor(xlsx(book)))).toEqual(expect.arrayContaining(['columns.client', 'columns.amount']))
+})
+
+describe('years of two digits are asked about', () => {
+  const dated = (...dates: string[]) =>
+    proposalFor(table(';', ['client id', 'date', 'total'], ...dates.map((date) => ['17', date, '5.50'])))
+
+  test.each([
+    ['13.03.24 10:15', 'dd.MM.yy[ HH:mm[:ss]]'],
+    ['3/13/24', 'M/d/yy[ HH:mm[:ss]]'],
+    ['13-03-24', 'dd-MM-yy[ HH:mm[:ss]]'],
+  ])('%s', async (date, format) => {
+    const proposal = await dated(date)
+    expect(proposal.confirm).toMatchObject([{ field: 'dates.formats', message: expect.stringContaining('two digits') }])
+    expect(proposal.profile?.dates.formats).toEqual([format])
+  })
+
+  test('in a file of a known header too', async () => {
+    const asked = await proposalFor('receipt,client,time,price,quantity,sku\n1,7,13.03.24,5.00,1,a\n', {
+      saved: [lineProfile()],
+    })
+    expect([asked.known, askedBy(asked)]).toEqual(['test-lines', ['dates.formats']])
+  })
+})
+
+describe('how cells of a workbook are shown is no riddle', () => {
+  const shown = (format: string, saved: Parameters<typeof proposalFor>[1] = {}) =>
+    proposalFor(
+      xlsx({
+        sheets: [
+          {
+            rows: [['client id', 'date', 'total'], ...['17', '18'].map((id) => [id, '2024-03-13', formatted(5.5, 1)])],
+          },
+        ],
+        formats: [format],
+      }),
+      saved,
+    )
+
+  test.each(['#,##0.00\\ "₽"', '#,##0.00\\ [$₽-419]', '#,##0.00"р."', '#,##0.00 [$RUB]', '0.00', '0.00" шт."'])(
+    '%s in a programme of roubles is read',
+    async (format) => {
+      expect(askedBy(await shown(format))).toEqual([])
+    },
+  )
+
+  test.each(['"$"#,##0.00', '[$$-409]#,##0.00;[Red]-[$$-409]#,##0.00', '[$€-2] #,##0.00', '#,##0.00" USD"'])(
+    '%s in a programme of roubles is asked about',
+    async (format) => {
+      const proposal = await shown(format)
+      expect(askedBy(proposal)).toEqual(['currency'])
+      expect(proposal.input.sheet?.units).toMatchObject([{ column: 2, cells: 2 }])
+    },
+  )
+
+  test('sums in hundredths are asked about', async () => {
+    expect(askedBy(await shown('0.00%'))).toEqual(['columns.amount'])
+  })
+
+  test('in a programme of dollars its sign is its own, and a known profile is asked as well', async () => {
+    expect(askedBy(await shown('"$"0.00', { context: { currency: 'CAD', timeZone: 'UTC' } }))).toEqual([])
+    const own = lineProfile({
+      columns: { client: 'client id', occurred_at: 'date', amount: 'total' },
+      ...{ grain: 'receipt', system: { name: 'till', identity: [] } },
+    })
+    const known = await shown('[$£-809]0.00', { saved: [own] })
+    expect([known.known, own.currency, askedBy(known)]).toEqual([own.name, 'GBP', []])
+    expect(askedBy(await shown('"$"0.00', { saved: [own] }))).toEqual(['currency'])
+  })
 })

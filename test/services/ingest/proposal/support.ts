@@ -8,19 +8,29 @@ import { tempDir } from '../../../support/temp-dir.ts'
 
 export const inRussia: ProposalContext = { currency: 'RUB', timeZone: 'Europe/Moscow' }
 
+interface Known {
+  readonly context?: ProposalContext
+  readonly saved?: readonly FileProfile[]
+}
+
+/** As `proposalOf`, for a file of transactions. */
+export async function proposalFor(content: string | Uint8Array, known: Known = {}): Promise<Proposal<FileProfile>> {
+  const proposal = await proposalOf(content, known)
+  return { ...proposal, profile: proposal.profile && ofTransactions(proposal.profile) }
+}
+
 /** What is proposed for a file of this content, where `saved` profiles are known beside those that ship. */
-export async function proposalFor(
+export async function proposalOf(
   content: string | Uint8Array,
-  { context = inRussia, saved = [] }: { context?: ProposalContext; saved?: readonly FileProfile[] } = {},
-): Promise<Proposal<FileProfile>> {
+  { context = inRussia, saved = [] }: Known = {},
+): Promise<Proposal> {
   const dir = await tempDir('loyalty-proposal-')
   try {
     const path = join(dir.path, 'file')
     await writeFile(path, content)
     const shipped = await new ProfileBook(null).all()
     const known = saved.map((profile) => ({ profile, saved: true, savedAtMs: 0 }))
-    const proposal = await proposeProfile(path, [...shipped, ...known], context)
-    return { ...proposal, profile: proposal.profile && ofTransactions(proposal.profile) }
+    return await proposeProfile(path, [...shipped, ...known], context)
   } finally {
     await dir.remove()
   }
