@@ -13,6 +13,7 @@ import type { BatchOutcome } from './accepted.ts'
 import { type Findings, reportOf } from './build-report.ts'
 import type { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
+import { publishFindings } from './findings.ts'
 import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
 import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
@@ -50,7 +51,7 @@ export interface JobDeps {
 export type TransactionsTask = UploadTask & { readonly profile: FileProfile }
 
 /** Changes when prepared files of an older version can no longer be gone on with. */
-const formatVersion = 3
+const formatVersion = 4
 
 /**
  * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the
@@ -79,6 +80,7 @@ export class UploadJob {
   async run(programme: ProgrammeConfigured): Promise<UploadReport> {
     this.#checkCurrency(programme)
     const events = await this.#prepare(programme)
+    await publishFindings(this.#deps, this.#task, events)
     const passage = await this.#passage()
     const ends = await passage.publish(this.#eventsDirectory(), events.buckets)
     const { outcome, warnings } = await passage.follow(programme, ends)
