@@ -15,6 +15,8 @@ import { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
 import { deadLetterStatuses } from './dead-letters/app.ts'
 import { openDeadLetters } from './dead-letters/program.ts'
+import { directoryOriginals } from './originals/directory.ts'
+import type { Originals } from './originals/originals.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { FileProfile } from './profile.ts'
 import { ProfileBook } from './profile-book.ts'
@@ -59,6 +61,8 @@ export interface IngestDeps {
   /** How often files taken from them are looked after; default 2 s. */
   readonly settleSourcesMs?: number | undefined
   readonly dataDir: string
+  /** Where uploaded files are kept; default: below `dataDir`. Closed with the program. */
+  readonly originals?: Originals | undefined
   readonly profilesDir?: string | undefined
   /** Limits of the tills' door, where they are not the usual ones. */
   readonly tillLimits?: TillsDeps['limits']
@@ -82,6 +86,8 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const store = new UploadStore(pool)
   const undos = new UndoStore(pool)
   const generations = await Generations.open(dataDir)
+  const originals = deps.originals ?? directoryOriginals(dataDir)
+  await originals.tidy()
   await removeLeftovers(dataDir, store)
   const control = await Control.open(log, topics, registry)
   const programme = {
@@ -102,6 +108,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     store,
     undos,
     generations,
+    originals,
     projections,
     calibrator,
     figures,
@@ -115,7 +122,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const worker = new UploadWorker({ job, programme, ticker, stream: deps.stream, pool, logger })
   const profiles = new ProfileBook(new ProfileStore(pool), deps.profilesDir)
   const context = () => proposalContext(control, deps.settings)
-  const intake = { store, dataDir, profiles, context }
+  const intake = { store, dataDir, originals, profiles, context }
   const onTask = () => worker.wake()
   const app = createIngestApp({
     ...intake,
@@ -167,6 +174,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
       await deadLetters.stop()
       await sources.close()
       await worker.stop()
+      await originals.close()
     },
   }
 }
@@ -187,10 +195,8 @@ async function check(name: string, work: () => Promise<unknown>): Promise<Readin
   }
 }
 
-/** What a killed program left: half-stored files, and prepared files of uploads that have ended. */
+/** What a killed program left: prepared files of uploads that have ended. */
 async function removeLeftovers(dataDir: string, store: UploadStore): Promise<void> {
-  for (const name of await namesIn(join(dataDir, 'uploads')))
-    if (name.endsWith('.part')) await rm(join(dataDir, 'uploads', name), { force: true })
   const open = new Set(await store.openIds())
   for (const name of await namesIn(join(dataDir, 'spill')))
     if (!open.has(name)) await rm(join(dataDir, 'spill', name), { recursive: true, force: true })

@@ -6,6 +6,7 @@ import { registerAll } from '#schemas/registry.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { untilProjected } from '../completion.ts'
 import type { JobDeps } from '../job.ts'
+import { withOriginal } from '../originals/originals.ts'
 import { minorDigits } from '../parse/currency.ts'
 import type { ProgressMeter } from '../progress.ts'
 import type { ReportWarning } from '../report.ts'
@@ -63,21 +64,23 @@ export class ClientsJob {
   }
 
   async #prepare({ partitions, currency }: ProgrammeConfigured): Promise<PreparedClients> {
-    const { dataDir, registry, topics, store, metrics, crash } = this.#deps
-    const { batchId, profile, storedPath } = this.#task
+    const { originals, registry, topics, store, metrics, crash } = this.#deps
+    const { batchId, profile } = this.#task
     this.#meter.begin('reading')
     const { ClientProfileChanged: schemaId } = await registerAll(registry, topics, ['ClientProfileChanged'])
-    const prepared = await prepareClients({
-      path: join(dataDir, storedPath),
-      profile,
-      directory: this.#directory(),
-      digits: minorDigits(currency),
-      source: `upload:${batchId}`,
-      partitions,
-      encoder: new EventEncoder('ClientProfileChanged', schemaId),
-      signal: this.#signal,
-      onProgress: (share) => this.#meter.share(share),
-    })
+    const prepared = await withOriginal(originals, this.#task, (path) =>
+      prepareClients({
+        path,
+        profile,
+        directory: this.#directory(),
+        digits: minorDigits(currency),
+        source: `upload:${batchId}`,
+        partitions,
+        encoder: new EventEncoder('ClientProfileChanged', schemaId),
+        signal: this.#signal,
+        onProgress: (share) => this.#meter.share(share),
+      }),
+    )
     const lines = prepared.rows.accepted + prepared.rows.rejected
     await store.rowsRead(batchId, lines, lines)
     metrics.batchRecords.observe({ kind: 'file' }, lines)

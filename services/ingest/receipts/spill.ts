@@ -57,14 +57,20 @@ export interface SpillOptions {
 const bucketBytes = 1.5 * 1024 * 1024
 const maxBuckets = 512
 
+/** The manifest of a pass that was completed before; null where there is none of this key. */
+export async function spilledRows(directory: string, key: string): Promise<SpillManifest | null> {
+  const done = await readManifest<SpillManifest>(join(directory, 'manifest.json'))
+  return done?.key === key ? done : null
+}
+
 /**
  * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`, and
  * those of `readRows`.
  */
 export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   const manifestPath = join(options.directory, 'manifest.json')
-  const done = await readManifest<SpillManifest>(manifestPath)
-  if (done?.key === options.key) return done
+  const done = await spilledRows(options.directory, options.key)
+  if (done !== null) return done
   const { directory, key, path, verdictsDirectory } = options
   const buckets = await Buckets.create(directory, await bucketsFor(path))
   const verdicts = verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'rows', null)

@@ -200,7 +200,12 @@ test('an upload and its repetition are reported by day and by upload, as the fil
   const rejected = { bad_date: 1, duplicate_row: 1 }
   const rows = { read: 124, accepted: 122, rejected: 2, reasons: rejected }
   expect(await ofBatch(first)).toMatchObject({
-    ...{ received_at: new Date(await receivedMs(first)).toISOString(), outlier_above_minor: 100_000, rows, dead_letters: 0 },
+    ...{
+      received_at: new Date(await receivedMs(first)).toISOString(),
+      outlier_above_minor: 100_000,
+      rows,
+      dead_letters: 0,
+    },
     ...figuresOf(firstReceipts, []),
     stores: storesOf(firstReceipts, []),
   })
