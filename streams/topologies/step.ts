@@ -68,6 +68,8 @@ export class LoyaltyStep implements WorkingSet {
   /** Why clients that no transaction touched are evaluated. */
   #sweepCause: ReclassificationCause
   #evaluated = 0
+  #arrivedMs = Number.NaN
+  #arrivedDay = 0
 
   constructor(shared: LoyaltyShared, task: LoyaltyTaskParts, context: LoyaltyContext, restoring: boolean) {
     this.#shared = shared
@@ -256,9 +258,18 @@ export class LoyaltyStep implements WorkingSet {
       purchase_number: counts ? client.counted : null,
       days_since_previous: counts && before >= 0 && day >= before ? day - before : null,
       segment_before: client.row?.segment ?? null,
-      arrived_day: calendar.dayOf(timestampMs),
+      arrived_day: this.#arrivalDay(timestampMs),
     })
     if (touched.facts.length < mostIds) touched.facts.push(place)
+  }
+
+  /** Records that were appended together have one arrival, far from the business days between which the calendar moves. */
+  #arrivalDay(timestampMs: number): number {
+    if (timestampMs !== this.#arrivedMs) {
+      this.#arrivedMs = timestampMs
+      this.#arrivedDay = this.#context.domain.calendar.dayOf(timestampMs)
+    }
+    return this.#arrivedDay
   }
 
   #reclassify(
