@@ -3,7 +3,7 @@ import { hasCode, LoyaltyError } from '#streams/core/error.ts'
 import { readManifest } from './files/buckets.ts'
 import { headerOf } from './files/columns.ts'
 import { csvLine, safeCell, verdictColumns } from './files/rejected-csv.ts'
-import { readRows } from './files/rows.ts'
+import { type RowBatch, readRows } from './files/rows.ts'
 import { directoryOriginals } from './originals/directory.ts'
 import type { LocalFile, Originals } from './originals/originals.ts'
 import type { UploadView } from './store/uploads.ts'
@@ -46,27 +46,44 @@ export async function openJudged(
     const first = await batches.next()
     const firstRow = first.done ? [] : (first.value[0] ?? [])
     const header = headerOf(manifest.format, firstRow) ?? firstRow.map((_, index) => `column_${index + 1}`)
-    const rows = async function* () {
-      let number = manifest.format.header ? -1 : 0
-      const judged = new Judged(directory, manifest, flagged)
-      try {
-        for (let batch = first; !batch.done; batch = await batches.next())
-          for (const [at, cells] of batch.value.entries()) {
-            number++
-            const row = batch.value.numbers?.[at] ?? number
-            const verdicts = number === 0 ? null : await judged.at(row, cells)
-            if (verdicts !== null) yield { row, verdicts, cells }
-            if (judged.ended) return
-          }
-      } finally {
-        await batches.return(undefined)
-        await file.release()
-      }
+    const read = { file, batches, first, judged: new Judged(directory, manifest, flagged) }
+    return {
+      batchId: upload.batchId,
+      manifest,
+      header: header.map((name) => name.trim()),
+      rows: judgedRows(read, manifest),
     }
-    return { batchId: upload.batchId, manifest, header: header.map((name) => name.trim()), rows: rows() }
   } catch (error) {
     await file.release()
     throw error
+  }
+}
+
+interface ReadFile {
+  readonly file: LocalFile
+  readonly batches: AsyncGenerator<RowBatch>
+  /** What was read of it already. */
+  readonly first: IteratorResult<RowBatch>
+  readonly judged: Judged
+}
+
+async function* judgedRows(
+  { file, batches, first, judged }: ReadFile,
+  { format }: VerdictManifest,
+): AsyncGenerator<JudgedRow> {
+  let number = format.header ? -1 : 0
+  try {
+    for (let batch = first; !batch.done; batch = await batches.next())
+      for (const [at, cells] of batch.value.entries()) {
+        number++
+        const row = batch.value.numbers?.[at] ?? number
+        const verdicts = number === 0 ? null : await judged.at(row, cells)
+        if (verdicts !== null) yield { row, verdicts, cells }
+        if (judged.ended) return
+      }
+  } finally {
+    await batches.return(undefined)
+    await file.release()
   }
 }
 
