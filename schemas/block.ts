@@ -2,7 +2,7 @@ import type avro from 'avsc'
 import type { AvroWriter } from './avro-writer.ts'
 import { eventType, frameLength, parseSchema, reducedType, writeFrame } from './codec.ts'
 import { eventWriter } from './event-writer.ts'
-import type { Adjustment, BatchCounts } from './events.ts'
+import type { Adjustment, BatchCounts, RepeatCount } from './events.ts'
 import { idOfFact, type NewFact, writeFact } from './fact.ts'
 
 const event = 'TransactionsAccepted'
@@ -15,7 +15,7 @@ export interface BlockHead {
   readonly to_offset: number
 }
 
-/** Bytes of facts, and of adjustments, after which a part ends. Below every log's limit for a record, with room for one more. */
+/** Bytes of facts, of adjustments, and of counts of repeats, after which a part ends. Below every log's limit for a record, with room for one more. */
 const partBytes = 256 * 1024
 
 /**
@@ -26,6 +26,7 @@ export class BlockEncoder {
   readonly #schemaId: number
   readonly #facts = new Items<NewFact>(writeFact)
   readonly #adjustments = new Items<Adjustment>(writers().adjustment)
+  readonly #repeats = new Items<RepeatCount>(writers().repeat)
 
   constructor(schemaId: number) {
     this.#schemaId = schemaId
@@ -45,15 +46,20 @@ export class BlockEncoder {
     this.#adjustments.add(adjustment)
   }
 
+  repeat(repeat: RepeatCount): void {
+    this.#repeats.add(repeat)
+  }
+
   /** Forgets what was added since the last `render`. */
   clear(): void {
     this.#facts.clear()
     this.#adjustments.clear()
+    this.#repeats.clear()
   }
 
   /** One framed value per part, at least one, the caller's to keep; the counts are in the first. Begins the next block. */
   render(head: BlockHead, batches: readonly BatchCounts[]): Buffer[] {
-    const parts = Math.max(1, this.#facts.parts, this.#adjustments.parts)
+    const parts = Math.max(1, this.#facts.parts, this.#adjustments.parts, this.#repeats.parts)
     const values: Buffer[] = []
     for (let part = 0; part < parts; part++)
       values.push(this.#part({ ...head, part: part + 1, parts, batches: part === 0 ? batches : [] }, part))
@@ -64,6 +70,7 @@ export class BlockEncoder {
   #part(head: object, part: number): Buffer {
     const facts = this.#facts.part(part)
     const adjustments = this.#adjustments.part(part)
+    const repeats = this.#repeats.part(part)
     let start = Buffer.allocUnsafe(1024)
     let end = writers().head(head, start, frameLength)
     if (end < 0) {
@@ -71,7 +78,7 @@ export class BlockEncoder {
       end = writers().head(head, start, frameLength)
     }
     writeFrame(start, 0, this.#schemaId)
-    return Buffer.concat([start.subarray(0, end), ...facts, ...adjustments])
+    return Buffer.concat([start.subarray(0, end), ...facts, ...adjustments, ...repeats])
   }
 }
 
@@ -138,15 +145,16 @@ class Items<Item> {
   }
 }
 
-let compiled: { head: AvroWriter; adjustment: AvroWriter; count: AvroWriter } | undefined
+let compiled: { head: AvroWriter; adjustment: AvroWriter; repeat: AvroWriter; count: AvroWriter } | undefined
 
-/** Records have no marks of their own: the fields before `facts`, then the two arrays that come last, make the whole. */
+/** Records have no marks of their own: the fields before `facts`, then the three arrays that come last, make the whole. */
 function writers() {
   if (compiled === undefined) {
-    const adjustments = eventType(event).field('adjustments').type as avro.types.ArrayType
+    const itemsOf = (name: string) => (eventType(event).field(name).type as avro.types.ArrayType).itemsType
     compiled = {
-      head: eventWriter(event, reducedType(event, ['facts', 'adjustments'])),
-      adjustment: eventWriter(event, adjustments.itemsType),
+      head: eventWriter(event, reducedType(event, ['facts', 'adjustments', 'repeats'])),
+      adjustment: eventWriter(event, itemsOf('adjustments')),
+      repeat: eventWriter(event, itemsOf('repeats')),
       count: eventWriter(event, parseSchema('"long"')),
     }
   }

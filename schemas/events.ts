@@ -186,6 +186,8 @@ export interface Fact {
   readonly purchase_number: number | null
   readonly days_since_previous: number | null
   readonly segment_before: string | null
+  /** Null in blocks of version 1. */
+  readonly arrived_day: number | null
 }
 
 export interface Adjustment {
@@ -199,6 +201,14 @@ export interface Adjustment {
   readonly net_effect_minor: number
 }
 
+/** Transactions that came again, by batch, store and business day. */
+export interface RepeatCount {
+  readonly batch_id: string | null
+  readonly store_id: string | null
+  readonly day: number
+  readonly repeats: number
+}
+
 export interface TransactionsAccepted {
   readonly task: number
   readonly step: number
@@ -209,6 +219,23 @@ export interface TransactionsAccepted {
   readonly batches: readonly BatchCounts[]
   readonly facts: readonly Fact[]
   readonly adjustments: readonly Adjustment[]
+  readonly repeats: readonly RepeatCount[]
+}
+
+export interface StoreRows {
+  readonly store_id: string | null
+  readonly others: boolean
+  readonly accepted_rows: number
+  readonly rejected_rows: Readonly<Record<string, number>>
+}
+
+export interface UploadExamined {
+  readonly batch_id: string
+  readonly part: number
+  readonly parts: number
+  readonly received_at: number
+  readonly outlier_above_minor: number | null
+  readonly stores: readonly StoreRows[]
 }
 
 /** Every published event by its record name. */
@@ -222,6 +249,7 @@ export interface Events {
   ClientStateChanged: ClientStateChanged
   ClientReclassified: ClientReclassified
   TransactionsAccepted: TransactionsAccepted
+  UploadExamined: UploadExamined
 }
 
 export type EventName = keyof Events

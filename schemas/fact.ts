@@ -16,6 +16,7 @@ type Added = Pick<
   | 'purchase_number'
   | 'days_since_previous'
   | 'segment_before'
+  | 'arrived_day'
 >
 
 /** A fact to write: a transaction of kind SALE, REFUND or VOID, the two halves of its key, and what the step adds. */
@@ -86,7 +87,7 @@ function writers() {
       place: eventWriter('TransactionsAccepted', partOf('day', 'offset')),
       effect: eventWriter(
         'TransactionsAccepted',
-        partOf(...effects, 'purchase_number', 'days_since_previous', 'segment_before'),
+        partOf(...effects, 'purchase_number', 'days_since_previous', 'segment_before', 'arrived_day'),
       ),
     }
   }

@@ -24,7 +24,8 @@ export const publishedEvents: readonly PublishedEvent[] = [
   { name: 'ModelActivated', topic: 'control', version: 1, file: 'model-activated.v1.avsc' },
   { name: 'ClientStateChanged', topic: 'clientState', version: 1, file: 'client-state-changed.v1.avsc' },
   { name: 'ClientReclassified', topic: 'clientReclassified', version: 1, file: 'client-reclassified.v1.avsc' },
-  { name: 'TransactionsAccepted', topic: 'accepted', version: 1, file: 'transactions-accepted.v1.avsc' },
+  { name: 'TransactionsAccepted', topic: 'accepted', version: 2, file: 'transactions-accepted.v2.avsc' },
+  { name: 'UploadExamined', topic: 'uploads', version: 1, file: 'upload-examined.v1.avsc' },
 ]
 
 export const eventNames: readonly EventName[] = publishedEvents.map((event) => event.name)

@@ -7,6 +7,8 @@ export interface Topics {
   readonly clientReclassified: string
   readonly accepted: string
   readonly deadLetters: string
+  /** What was found in the rows of uploads. */
+  readonly uploads: string
   /** Schemas of the embedded registry. */
   readonly schemas: string
 }
@@ -20,13 +22,14 @@ export function topicsOf(prefix: string): Topics {
     clientReclassified: `${prefix}.client-reclassified`,
     accepted: `${prefix}.accepted`,
     deadLetters: `${prefix}.dead-letters`,
+    uploads: `${prefix}.uploads`,
     schemas: `${prefix}.schemas`,
   }
 }
 
 const thirtyDaysMs = 30 * 24 * 3_600_000
 
-/** What to create: `partitions` for everything keyed by client, one for control and schemas. */
+/** What to create: `partitions` for everything keyed by client, one for control, uploads and schemas. */
 export function topicSpecs(topics: Topics, partitions: number, deadLetterRetentionMs = thirtyDaysMs) {
   const byClient = { partitions, compacted: false }
   return [
@@ -37,6 +40,7 @@ export function topicSpecs(topics: Topics, partitions: number, deadLetterRetenti
     { topic: topics.clientReclassified, ...byClient },
     { topic: topics.accepted, ...byClient },
     { topic: topics.deadLetters, ...byClient, retentionMs: deadLetterRetentionMs, maxRecordBytes: 2 * 1024 * 1024 },
+    { topic: topics.uploads, partitions: 1, compacted: false },
     { topic: topics.schemas, partitions: 1, compacted: true },
   ]
 }

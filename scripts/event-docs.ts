@@ -35,6 +35,7 @@ const keys: Readonly<Record<keyof Topics, string>> = {
   clientReclassified: '`client_id`',
   accepted: 'number of the task, as text',
   deadLetters: 'key of the original',
+  uploads: '`batch_id`',
   schemas: 'JSON: subject and version, or setting',
 }
 
@@ -46,6 +47,7 @@ const contents: Readonly<Record<keyof Topics, string>> = {
   clientReclassified: 'changes of segment',
   accepted: 'blocks: position of the task, counts, effects of every transaction that counted',
   deadLetters: 'records that cannot be taken, as raw bytes with reason headers',
+  uploads: 'what was found in the rows of uploads, for the report on data quality',
   schemas: 'schemas of the embedded registry',
 }
 

@@ -3,6 +3,7 @@ import { messageOf } from '#streams/core/error.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { equipServer, type ReadinessCheck, refuseInvalid } from '../platform/http.ts'
 import { clientRoutes } from './routes/clients.ts'
+import { qualityRoutes, qualityStatuses } from './routes/data-quality.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { managementRoutes } from './routes/management.ts'
 import { segmentRoutes } from './routes/segments.ts'
@@ -13,10 +14,13 @@ import type { ApiState } from './state.ts'
 export function createApiApp(state: ApiState): OpenAPIHono {
   const app = new OpenAPIHono({ defaultHook: refuseInvalid })
   const { logger, metrics, version } = state.deps
-  equipServer(app, { logger, metrics, ready: () => readiness(state), statuses: { client_not_found: 404 } })
+  const statuses = { client_not_found: 404, ...qualityStatuses }
+  equipServer(app, { logger, metrics, ready: () => readiness(state), statuses })
   clientRoutes(app, state)
   segmentRoutes(app, state)
   serviceRoutes(app, state)
+  // Before what is passed on to ingestion, whose paths it is among.
+  qualityRoutes(app, state)
   managementRoutes(app, state)
   docsRoutes(app)
   for (const route of ingestRoutes) app.openAPIRegistry.registerPath(route)

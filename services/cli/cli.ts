@@ -14,6 +14,7 @@ import { generateVerb } from './verbs/generate.ts'
 import { ingestVerb } from './verbs/ingest.ts'
 import { migrateVerb } from './verbs/migrate.ts'
 import { profilesVerb } from './verbs/profiles.ts'
+import { qualityVerb } from './verbs/quality.ts'
 import { rebuildVerb } from './verbs/rebuild.ts'
 import { segmentsVerb } from './verbs/segments.ts'
 import { sourcesVerb } from './verbs/sources.ts'
@@ -36,6 +37,7 @@ const verbs: readonly Verb[] = [
   (program, context) => clientShowVerb(program.command('client').description('one client'), context),
   (program, context) => clientsExportVerb(program.command('clients').description('all clients'), context),
   segmentsVerb,
+  qualityVerb,
   (program, context) => dlqVerbs(program.command('dlq').description('dead letters'), context),
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
   sourcesVerb,

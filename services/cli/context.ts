@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import type { Registry } from '#schemas/registry.ts'
 import type { Log } from '#streams/log/log.ts'
+import type { Originals } from '../ingest/originals/originals.ts'
 import type { Calibrator, ProjectionProgress } from '../ingest/ports.ts'
 import type { ProgrammeBasis } from '../ingest/programme.ts'
 import type { Config, Environment } from '../platform/config.ts'
@@ -31,6 +32,8 @@ export interface Wiring {
   projectionProgress(config: Config, pool: Pool): ProjectionProgress
   calibrator(clickhouse: ClickHouseClient): Calibrator
   openRegistry(config: Config): Registry
+  /** Where uploaded files are kept; what is in a bucket is copied to `copiesDir` while it is read. */
+  openOriginals(config: Config, copiesDir: string): Originals
   openPostgres(config: Config): Pool
   openClickHouse(config: Config): ClickHouseClient
 }

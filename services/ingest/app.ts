@@ -44,6 +44,8 @@ export const ingestStatuses: Readonly<Record<string, number>> = {
   upload_not_found: 404,
   ...profileStatuses,
   verdicts_missing: 404,
+  original_missing: 404,
+  original_damaged: 409,
 }
 
 /** The HTTP side of ingestion. Test it with `app.request()`. */
@@ -95,7 +97,7 @@ export function createIngestApp(deps: AppDeps) {
     const { lang, flags } = c.req.valid('query')
     const found = await deps.store.upload(batchId)
     if (found === null) throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`)
-    const judged = await openJudged(deps.dataDir, found, flags === 'true')
+    const judged = await openJudged(deps.dataDir, found, flags === 'true', deps.originals)
     const language = lang ?? preferredLanguage(c.req.header('accept-language'))
     return c.body(bytesOf(rejectedCsv(judged, language)), 200, {
       'content-type': 'text/csv; charset=utf-8',

@@ -1,13 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { basename, dirname, extname, join } from 'node:path'
-import { type Readable, Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { basename, extname } from 'node:path'
+import { pipeline, type Readable, Transform } from 'node:stream'
 import type { PoolClient } from 'pg'
 import { currentTrace } from '../platform/trace.ts'
-import { syncDirectory } from './files/buckets.ts'
 import { fileEmpty } from './files/empty.ts'
+import { type Originals, withOriginal } from './originals/originals.ts'
 import type { AnyProfile } from './profile.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { ProposalContext } from './proposal/proposal.ts'
@@ -20,12 +17,13 @@ import type { NewUpload, TaskTrace, UploadStore } from './store/uploads.ts'
 export interface IntakeDeps {
   readonly store: UploadStore
   readonly dataDir: string
+  readonly originals: Originals
   readonly profiles: ProfileBook
   /** What is known of the programme, for files that nobody named a profile for. */
   readonly context: () => Promise<ProposalContext>
 }
 
-/** A file on disk that is not yet an upload. */
+/** A file that is stored and not yet an upload. */
 export interface StoredFile {
   readonly batchId: string
   readonly fileName: string
@@ -36,13 +34,10 @@ export interface StoredFile {
 
 const longestName = 255
 
-/** Writes a stream to the upload directory, durably. What an interrupted call leaves is a `.part` file. */
+/** Stores a stream where originals are kept, durably. Errors: those of `Originals.store`. */
 export async function storeFile(deps: IntakeDeps, fileName: string, content: Readable): Promise<StoredFile> {
   const batchId = randomUUID()
   const name = safeName(fileName)
-  const storedPath = join('uploads', `${batchId}${extensionOf(name)}`)
-  const path = join(deps.dataDir, storedPath)
-  await mkdir(dirname(path), { recursive: true })
   const hash = createHash('sha256')
   let sizeBytes = 0
   const measure = new Transform({
@@ -52,15 +47,9 @@ export async function storeFile(deps: IntakeDeps, fileName: string, content: Rea
       done(null, chunk)
     },
   })
-  try {
-    await pipeline(content, measure, createWriteStream(`${path}.part`))
-    await makeDurable(`${path}.part`)
-    await rename(`${path}.part`, path)
-    await syncDirectory(dirname(path))
-  } catch (error) {
-    await rm(`${path}.part`, { force: true })
-    throw error
-  }
+  // An error of the one reaches the other; the store hears of it as the end of its stream.
+  pipeline(content, measure, () => {})
+  const storedPath = await deps.originals.store(`${batchId}${extensionOf(name)}`, measure)
   return { batchId, fileName: name, storedPath, sizeBytes, sha256: hash.digest('hex') }
 }
 
@@ -81,11 +70,13 @@ export async function acceptFile(
   wish: ReadingWish = {},
   also?: (taskId: string) => (client: PoolClient) => Promise<void>,
 ): Promise<AcceptedUpload> {
-  const path = join(deps.dataDir, file.storedPath)
   try {
-    const reading = await readingOf(deps, path, wish)
-    const profile = reading.profile ?? settledProfile(reading.proposal, await deps.profiles.all())
-    await mustHoldRows(path, profile)
+    const { reading, profile } = await withOriginal(deps.originals, file, async (path) => {
+      const reading = await readingOf(deps, path, wish)
+      const profile = reading.profile ?? settledProfile(reading.proposal, await deps.profiles.all())
+      await mustHoldRows(path, profile)
+      return { reading, profile }
+    })
     const upload = { ...file, taskId: randomUUID(), profile, trace: traceOfRequest() }
     await deps.store.create(upload, also?.(upload.taskId))
     return { ...upload, basis: reading.basis }
@@ -104,22 +95,13 @@ export function traceOfRequest(): TaskTrace | null {
 }
 
 export async function discardFile(deps: IntakeDeps, file: StoredFile): Promise<void> {
-  await rm(join(deps.dataDir, file.storedPath), { force: true })
+  await deps.originals.remove(file.storedPath)
 }
 
 async function mustHoldRows(path: string, profile: AnyProfile): Promise<void> {
   const needed = profile.format.header ? 2 : 1
   const rows = await firstRows(path, profile.format, needed)
   if (rows.length < needed) throw fileEmpty(rows.length === 0 ? 'nothing' : 'header')
-}
-
-async function makeDurable(path: string): Promise<void> {
-  const file = await open(path, 'r+')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
 }
 
 /** The last part of a path as browsers and scripts send it, without control characters. */

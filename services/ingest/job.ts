@@ -14,13 +14,15 @@ import type { BatchOutcome } from './accepted.ts'
 import { type Findings, reportOf } from './build-report.ts'
 import type { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
+import { publishFindings } from './findings.ts'
 import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
+import { type Originals, withOriginal } from './originals/originals.ts'
 import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { FileProfile } from './profile.ts'
 import type { ProgressMeter } from './progress.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
-import { type SpillManifest, spillRows } from './receipts/spill.ts'
+import { type SpillManifest, spilledRows, spillRows } from './receipts/spill.ts'
 import type { UploadReport } from './report.ts'
 import type { UndoStore } from './store/undos.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
@@ -44,7 +46,8 @@ export interface JobDeps {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly generations: Generations
-  /** Holds `uploads/`, `spill/` and what undos leave: `generations/`, `undo/`. */
+  readonly originals: Originals
+  /** Holds `spill/` and what undos leave: `generations/`, `undo/`. */
   readonly dataDir: string
   readonly crash: IngestCrashHook
 }
@@ -53,7 +56,7 @@ export interface JobDeps {
 export type TransactionsTask = UploadTask & { readonly profile: FileProfile }
 
 /** Changes when prepared files of an older version can no longer be gone on with. */
-const formatVersion = 3
+const formatVersion = 4
 
 /**
  * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the
@@ -82,6 +85,7 @@ export class UploadJob {
   async run(programme: ProgrammeConfigured): Promise<UploadReport> {
     this.#checkCurrency(programme)
     const events = await this.#prepare(programme)
+    await publishFindings(this.#deps, this.#task, events)
     const passage = await this.#passage()
     const ends = await passage.publish(this.#eventsDirectory(), events.buckets)
     const { outcome, warnings } = await passage.follow(programme, ends)
@@ -139,24 +143,20 @@ export class UploadJob {
   }
 
   async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
-    const { profile, sha256, storedPath, batchId, uploadedAtMs } = this.#task
-    const { dataDir, registry, topics, store, undos, metrics, generations, crash } = this.#deps
+    const { profile, sha256, batchId, uploadedAtMs } = this.#task
+    const { originals, registry, topics, store, undos, metrics, generations, crash } = this.#deps
     const signal = this.#signal
     const directory = this.#spillDirectory()
     const rowsDirectory = join(directory, 'rows')
     const verdictsDirectory = this.#verdictsDirectory()
     const key = digest({ formatVersion, sha256, profile, uploadedAtMs })
     this.#meter.begin('reading')
-    const rows = await spillRows({
-      path: join(dataDir, storedPath),
-      profile,
-      directory: rowsDirectory,
-      key,
-      uploadedAtMs,
-      verdictsDirectory,
-      signal,
-      onProgress: (share) => this.#meter.share(share),
-    })
+    const spill = (path: string) =>
+      spillRows({
+        ...{ path, profile, directory: rowsDirectory, key, uploadedAtMs, verdictsDirectory, signal },
+        onProgress: (share) => this.#meter.share(share),
+      })
+    const rows = (await spilledRows(rowsDirectory, key)) ?? (await withOriginal(originals, this.#task, spill))
     crash('after-rows')
     this.#meter.begin('grouping')
     await generations.refresh()

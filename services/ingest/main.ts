@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { topicsOf } from '#schemas/topics.ts'
 import { systemClock } from '#streams/core/clock.ts'
 import { readConfig } from '../platform/config.ts'
@@ -7,7 +7,7 @@ import { runProgram } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logging.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { crashHook } from '../wiring/crash.ts'
-import { clickHouseCalibrator, clickHouseFigures, projectionProgress } from '../wiring/ingest.ts'
+import { clickHouseCalibrator, clickHouseFigures, openOriginals, projectionProgress } from '../wiring/ingest.ts'
 import { openLog } from '../wiring/log.ts'
 import { defaultModel } from '../wiring/models.ts'
 import { allProjections } from '../wiring/projections.ts'
@@ -23,6 +23,7 @@ const logger = createLogger('ingest', process.env.LOYALTY_LOG_LEVEL || 'info')
 await runProgram(logger, async (lifecycle) => {
   const config = readConfig(process.env)
   const topics = topicsOf(config.topicPrefix)
+  const dataDir = resolve(config.dataDir)
   const pool = openPostgres(config, logger)
   lifecycle.onStop('postgres', () => pool.end())
   const clickhouse = openClickHouse(config)
@@ -45,7 +46,8 @@ await runProgram(logger, async (lifecycle) => {
       config.sourcesFile === undefined
         ? []
         : parseSources(await readFile(config.sourcesFile, 'utf8'), (name) => process.env[name]),
-    dataDir: resolve(config.dataDir),
+    dataDir,
+    originals: openOriginals(config, dataDir, join(dataDir, 'upload-copies')),
     port: config.ingestPort,
     bind: config.bind,
     clock: systemClock,

@@ -95,7 +95,7 @@ export class Passage {
     } finally {
       await follower.close()
     }
-    await this.#project([topics.accepted, topics.clientState, topics.clientReclassified])
+    await this.#project([topics.accepted, topics.clientState, topics.clientReclassified, topics.uploads])
     return { outcome: follower.outcome, warnings }
   }
 

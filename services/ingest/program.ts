@@ -16,6 +16,8 @@ import { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
 import { deadLetterStatuses } from './dead-letters/app.ts'
 import { openDeadLetters } from './dead-letters/program.ts'
+import { directoryOriginals } from './originals/directory.ts'
+import type { Originals } from './originals/originals.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import type { FileProfile } from './profile.ts'
 import { ProfileBook } from './profile-book.ts'
@@ -61,6 +63,8 @@ export interface IngestDeps {
   /** How often files taken from them are looked after; default 2 s. */
   readonly settleSourcesMs?: number | undefined
   readonly dataDir: string
+  /** Where uploaded files are kept; default: below `dataDir`. Closed with the program. */
+  readonly originals?: Originals | undefined
   readonly profilesDir?: string | undefined
   /** Limits of the tills' door, where they are not the usual ones. */
   readonly tillLimits?: TillsDeps['limits']
@@ -85,7 +89,13 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const undos = new UndoStore(pool)
   const generations = await Generations.open(dataDir)
   const fence = new GenerationFence(generations, undos)
+  const originals = deps.originals ?? directoryOriginals(dataDir)
+  await originals.tidy()
   await removeLeftovers(dataDir, store)
+  // Where they are kept may be away; the next start looks again.
+  await removeEndedClientFiles(originals, store).catch((error: unknown) =>
+    logger.warn({ err: error }, 'files of clients whose uploads have ended could not be deleted'),
+  )
   const control = await Control.open(log, topics, registry)
   const programme = {
     control,
@@ -106,6 +116,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
     undos,
     pool,
     generations,
+    originals,
     projections,
     calibrator,
     figures,
@@ -119,7 +130,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
   const worker = new UploadWorker({ job, programme, ticker, stream: deps.stream, pool, logger })
   const profiles = new ProfileBook(new ProfileStore(pool), deps.profilesDir)
   const context = () => proposalContext(control, deps.settings)
-  const intake = { store, dataDir, profiles, context }
+  const intake = { store, dataDir, originals, profiles, context }
   const onTask = () => worker.wake()
   const app = createIngestApp({
     ...intake,
@@ -171,6 +182,7 @@ export async function startIngest(deps: IngestDeps): Promise<RunningIngest> {
       await deadLetters.stop()
       await sources.close()
       await worker.stop()
+      await originals.close()
     },
   }
 }
@@ -191,14 +203,11 @@ async function check(name: string, work: () => Promise<unknown>): Promise<Readin
   }
 }
 
-/** What a killed program left: half-stored files, and of uploads that have ended prepared files and files of clients. */
+/** What a killed program left of uploads that have ended: prepared files, and files of clients. */
 async function removeLeftovers(dataDir: string, store: UploadStore): Promise<void> {
-  for (const name of await namesIn(join(dataDir, 'uploads')))
-    if (name.endsWith('.part')) await rm(join(dataDir, 'uploads', name), { force: true })
   const open = new Set(await store.openIds())
   for (const name of await namesIn(join(dataDir, 'spill')))
     if (!open.has(name)) await rm(join(dataDir, 'spill', name), { recursive: true, force: true })
-  await removeEndedClientFiles(dataDir, store)
 }
 
 async function namesIn(directory: string): Promise<string[]> {

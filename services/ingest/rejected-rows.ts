@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { LoyaltyError } from '#streams/core/error.ts'
+import { hasCode, LoyaltyError } from '#streams/core/error.ts'
 import { readManifest } from './files/buckets.ts'
 import { headerOf } from './files/columns.ts'
 import { csvLine, safeCell, verdictColumns } from './files/rejected-csv.ts'
-import { readRows } from './files/rows.ts'
+import { type RowBatch, readRows } from './files/rows.ts'
+import { directoryOriginals } from './originals/directory.ts'
+import type { LocalFile, Originals } from './originals/originals.ts'
 import type { UploadView } from './store/uploads.ts'
 import { readVerdicts, type VerdictManifest, type VerdictRecord, verdictsPath } from './verdict-files.ts'
 import { isFlag, type Language, sentences, shownValue, type Verdict } from './verdicts.ts'
@@ -22,27 +23,56 @@ export interface JudgedFile {
   readonly manifest: VerdictManifest
   /** Names of the original's columns; `column_1` … where it has none. */
   readonly header: readonly string[]
-  /** In the order of the file. */
+  /** In the order of the file; the file is held until they were read, or given up (`return`). */
   readonly rows: AsyncIterable<JudgedRow>
 }
 
 /**
  * The rejected rows of an upload, and with `flagged` those that were kept and flagged, put together from the original and
- * the verdicts. Errors: `verdicts_not_ready` (try again), `verdicts_missing`.
+ * the verdicts. Errors: `verdicts_not_ready` (try again), `verdicts_missing`, `original_damaged`, `upload_store_unavailable`.
  */
-export async function openJudged(dataDir: string, upload: UploadView, flagged: boolean): Promise<JudgedFile> {
+export async function openJudged(
+  dataDir: string,
+  upload: UploadView,
+  flagged: boolean,
+  originals: Pick<Originals, 'open'> = directoryOriginals(dataDir),
+): Promise<JudgedFile> {
   const directory = verdictsPath(dataDir, upload.batchId)
   const manifest = await readManifest<VerdictManifest>(join(directory, 'manifest.json'))
   if (manifest === null) throw withoutVerdicts(upload)
-  const original = join(dataDir, manifest.storedPath)
-  if (!existsSync(original)) throw withoutOriginal(upload, manifest)
-  const batches = readRows(original, manifest.format, { notation: manifest.notation })
-  const first = await batches.next()
-  const firstRow = first.done ? [] : (first.value[0] ?? [])
-  const header = headerOf(manifest.format, firstRow) ?? firstRow.map((_, index) => `column_${index + 1}`)
-  const rows = async function* () {
-    let number = manifest.format.header ? -1 : 0
-    const judged = new Judged(directory, manifest, flagged)
+  const file = await openOriginal(originals, upload, manifest)
+  try {
+    const batches = readRows(file.path, manifest.format, { notation: manifest.notation })
+    const first = await batches.next()
+    const firstRow = first.done ? [] : (first.value[0] ?? [])
+    const header = headerOf(manifest.format, firstRow) ?? firstRow.map((_, index) => `column_${index + 1}`)
+    const read = { file, batches, first, judged: new Judged(directory, manifest, flagged) }
+    return {
+      batchId: upload.batchId,
+      manifest,
+      header: header.map((name) => name.trim()),
+      rows: judgedRows(read, manifest),
+    }
+  } catch (error) {
+    await file.release()
+    throw error
+  }
+}
+
+interface ReadFile {
+  readonly file: LocalFile
+  readonly batches: AsyncGenerator<RowBatch>
+  /** What was read of it already. */
+  readonly first: IteratorResult<RowBatch>
+  readonly judged: Judged
+}
+
+async function* judgedRows(
+  { file, batches, first, judged }: ReadFile,
+  { format }: VerdictManifest,
+): AsyncGenerator<JudgedRow> {
+  let number = format.header ? -1 : 0
+  try {
     for (let batch = first; !batch.done; batch = await batches.next())
       for (const [at, cells] of batch.value.entries()) {
         number++
@@ -51,8 +81,23 @@ export async function openJudged(dataDir: string, upload: UploadView, flagged: b
         if (verdicts !== null) yield { row, verdicts, cells }
         if (judged.ended) return
       }
+  } finally {
+    await batches.return(undefined)
+    await file.release()
   }
-  return { batchId: upload.batchId, manifest, header: header.map((name) => name.trim()), rows: rows() }
+}
+
+async function openOriginal(
+  originals: Pick<Originals, 'open'>,
+  upload: UploadView,
+  manifest: VerdictManifest,
+): Promise<LocalFile> {
+  try {
+    return await originals.open({ storedPath: manifest.storedPath, sha256: upload.sha256 })
+  } catch (error) {
+    if (hasCode(error, 'original_missing')) throw withoutOriginal(upload, manifest)
+    throw error
+  }
 }
 
 function withoutVerdicts({ batchId, status }: UploadView): LoyaltyError {
@@ -73,7 +118,7 @@ function withoutVerdicts({ batchId, status }: UploadView): LoyaltyError {
 function withoutOriginal({ batchId }: UploadView, { storedPath }: VerdictManifest): LoyaltyError {
   return new LoyaltyError(
     'verdicts_missing',
-    `the file of upload ${batchId} is no longer at ${storedPath} of the data directory; put it back, or upload it again`,
+    `the file of upload ${batchId} is no longer at ${storedPath}, or cannot be had from there; put it back, or upload it again`,
     { details: { batch_id: batchId, path: storedPath } },
   )
 }

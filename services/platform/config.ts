@@ -26,6 +26,10 @@ export function readConfig(env: Environment): Config {
   }
   if (values.log === 'kafka' && values.kafkaBrokers === undefined && env.LOYALTY_KAFKA_BROKERS === undefined)
     faults.push({ variable: 'LOYALTY_KAFKA_BROKERS', fault: 'is needed with LOYALTY_LOG=kafka' })
+  if (String(values.uploadStore).startsWith('s3://'))
+    for (const name of ['uploadS3Endpoint', 'uploadS3AccessKeyId', 'uploadS3SecretAccessKey'] as const)
+      if (values[name] === undefined && !env[declared[name].env])
+        faults.push({ variable: declared[name].env, fault: 'is needed with LOYALTY_UPLOAD_STORE=s3://…' })
   if (faults.length > 0) throw invalid(faults)
   return Object.freeze(values) as Config
 }

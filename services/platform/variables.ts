@@ -100,6 +100,34 @@ export const variables = {
       z.string().min(1).default('./.data'),
       'Folder of everything that is kept on this machine: engines, task state, uploads, the run file.',
     ),
+    uploadStore: variable(
+      'LOYALTY_UPLOAD_STORE',
+      z
+        .string()
+        .regex(
+          /^(directory|s3:\/\/[a-z0-9][a-z0-9.-]{1,62}(\/[\x21-\x7e]{0,120})?)$/,
+          'must be directory, or s3://bucket/prefix',
+        )
+        .default('directory'),
+      'Where uploaded files are kept: directory (uploads/ of the data directory), or s3://bucket/prefix (docs/files.md).',
+    ),
+    uploadS3Endpoint: variable(
+      'LOYALTY_UPLOAD_S3_ENDPOINT',
+      url.optional(),
+      'Address of their S3-compatible storage, without the bucket; needed with s3://.',
+      'https://s3.eu-central-1.amazonaws.com',
+    ),
+    uploadS3Region: variable('LOYALTY_UPLOAD_S3_REGION', z.string().min(1).default('auto'), 'Its region.'),
+    uploadS3AccessKeyId: variable(
+      'LOYALTY_UPLOAD_S3_ACCESS_KEY_ID',
+      z.string().min(1).optional(),
+      'Its access key; needed with s3://.',
+    ),
+    uploadS3SecretAccessKey: variable(
+      'LOYALTY_UPLOAD_S3_SECRET_ACCESS_KEY',
+      z.string().min(1).optional(),
+      'Its secret key; needed with s3://.',
+    ),
     log: variable(
       'LOYALTY_LOG',
       z.enum(['postgres', 'kafka']).default('postgres'),

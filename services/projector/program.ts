@@ -23,6 +23,7 @@ import { type Batch, projectedEvents } from './projection.ts'
 import { clickhouseFacts } from './projections/clickhouse-facts.ts'
 import { clickhouseSegments } from './projections/clickhouse-segments.ts'
 import { clickhouseState } from './projections/clickhouse-state.ts'
+import { clickhouseUploads } from './projections/clickhouse-uploads.ts'
 import { postgresProfiles, type SegmentDefinition } from './projections/postgres-profiles.ts'
 import { Reading, type Rejected } from './reading.ts'
 import { orderRebuild, type RebuildTask, readRebuild } from './rebuild-tasks.ts'
@@ -34,7 +35,7 @@ export interface ProjectorDeps {
   readonly log: Log
   readonly topics: Topics
   readonly registry: Registry
-  /** At least six connections: one per projection is held for as long as it runs. */
+  /** At least seven connections: one per projection is held for as long as it runs. */
   readonly pool: Pool
   readonly clickhouse: ClickHouseClient
   /** The same database, for migrations, which begin before it exists. */
@@ -176,6 +177,7 @@ function enginesOf(deps: ProjectorDeps): Engine<Batch>[] {
     clickhouseEngine({ ...clickhouse, projection: clickhouseFacts }),
     clickhouseEngine({ ...clickhouse, projection: clickhouseState }),
     clickhouseEngine({ ...clickhouse, projection: clickhouseSegments }),
+    clickhouseEngine({ ...clickhouse, projection: clickhouseUploads }),
   ]
 }
 

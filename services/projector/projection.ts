@@ -3,18 +3,19 @@ import type { Topics } from '#schemas/topics.ts'
 import type { LogRecord } from '#streams/log/log.ts'
 
 /** Topics that projections read, by their name in `Topics`. */
-export type Source = 'clients' | 'clientState' | 'clientReclassified' | 'accepted'
+export type Source = 'clients' | 'clientState' | 'clientReclassified' | 'accepted' | 'uploads'
 
 /** The events of those topics. */
 export type ProjectedEvents = Pick<
   Events,
-  'ClientProfileChanged' | 'ClientStateChanged' | 'ClientReclassified' | 'TransactionsAccepted'
+  'ClientProfileChanged' | 'ClientStateChanged' | 'ClientReclassified' | 'TransactionsAccepted' | 'UploadExamined'
 >
 export const projectedEvents = [
   'ClientProfileChanged',
   'ClientStateChanged',
   'ClientReclassified',
   'TransactionsAccepted',
+  'UploadExamined',
 ] as const satisfies readonly (keyof ProjectedEvents)[]
 
 /** A decoded record as a projection sees it; `event` null is a tombstone. */

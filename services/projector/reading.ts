@@ -20,6 +20,7 @@ const eventOf: Readonly<Record<Source, keyof ProjectedEvents>> = {
   clientState: 'ClientStateChanged',
   clientReclassified: 'ClientReclassified',
   accepted: 'TransactionsAccepted',
+  uploads: 'UploadExamined',
 }
 
 /** Decodes records of the topics that projections read, and adds them to batches. */

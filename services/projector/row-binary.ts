@@ -88,6 +88,17 @@ export class RowBinary {
     for (const value of values) this.string(value)
   }
 
+  /** Map(String, UInt64). */
+  counts(values: Readonly<Record<string, number>>): void {
+    const entries = Object.entries(values)
+    this.#need(5)
+    this.#varint(entries.length)
+    for (const [name, count] of entries) {
+      this.string(name)
+      this.int64(count)
+    }
+  }
+
   nullable(value: number | null, write: 'int16' | 'int32' | 'int64' | 'float64'): void {
     this.uint8(value === null ? 1 : 0)
     if (value !== null) this[write](value)

@@ -3,7 +3,7 @@ import { topicsOf } from '#schemas/topics.ts'
 import type { Wiring } from '../cli/context.ts'
 import type { Logger } from '../platform/logging.ts'
 import { checkDirectoryFacts } from '../standalone/directory-facts.ts'
-import { clickHouseCalibrator, projectionProgress } from './ingest.ts'
+import { clickHouseCalibrator, openOriginals, projectionProgress } from './ingest.ts'
 import { openLog } from './log.ts'
 import { allProjections } from './projections.ts'
 import {
@@ -36,6 +36,7 @@ export function cliWiring(logger: Logger, notice: (text: string) => void): Wirin
     },
     projectionProgress: (config, pool) => projectionProgress(pool, topicsOf(config.topicPrefix), allProjections),
     calibrator: clickHouseCalibrator,
+    openOriginals: (config, copiesDir) => openOriginals(config, resolve(config.dataDir), copiesDir),
     openPostgres: (config) => openPostgres(config, logger),
     openClickHouse,
     openRegistry,

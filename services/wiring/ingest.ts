@@ -5,9 +5,14 @@ import { type KnownTransaction, knownTransactions } from '#clickhouse/queries/kn
 import { type SegmentCount, segmentStats } from '#clickhouse/queries/segment-stats.ts'
 import type { Topics } from '#schemas/topics.ts'
 import { segmentIds } from '#streams/domain/segments.ts'
+import { directoryOriginals } from '../ingest/originals/directory.ts'
+import { type Originals, originalsIn } from '../ingest/originals/originals.ts'
+import { s3Originals } from '../ingest/originals/s3.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress, TransactionReference } from '../ingest/ports.ts'
+import type { Config } from '../platform/config.ts'
 import { readOffsets } from '../projector/progress.ts'
 import { type Projection, topicsRead } from '../projector/projection.ts'
+import { missing } from './missing.ts'
 
 /** What ingestion asks of the projections, answered by their stores. */
 
@@ -106,4 +111,24 @@ function* slicesOf(references: readonly TransactionReference[]): Generator<reado
 
 function keyOf(clientId: string, transactionId: string): string {
   return JSON.stringify([clientId, transactionId])
+}
+
+/**
+ * Where uploaded files are kept. What is in a bucket is also in `copiesDir` while it is worked on: a directory of this program
+ * alone. Errors: `config_missing`.
+ */
+export function openOriginals(config: Config, dataDir: string, copiesDir: string): Originals {
+  const directory = directoryOriginals(dataDir)
+  const [, bucket, rest = ''] = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(config.uploadStore) ?? []
+  if (bucket === undefined) return originalsIn(directory, null)
+  const prefix = rest.replace(/^\/+|\/+$/g, '')
+  const place = {
+    endpoint: config.uploadS3Endpoint ?? missing('LOYALTY_UPLOAD_S3_ENDPOINT'),
+    region: config.uploadS3Region,
+    accessKeyId: config.uploadS3AccessKeyId ?? missing('LOYALTY_UPLOAD_S3_ACCESS_KEY_ID'),
+    secretAccessKey: config.uploadS3SecretAccessKey ?? missing('LOYALTY_UPLOAD_S3_SECRET_ACCESS_KEY'),
+    bucket,
+    prefix: prefix === '' ? '' : `${prefix}/`,
+  }
+  return originalsIn(directory, s3Originals(place, copiesDir))
 }

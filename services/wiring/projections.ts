@@ -2,6 +2,7 @@ import { segments } from '#streams/domain/segments.ts'
 import { clickhouseFacts } from '../projector/projections/clickhouse-facts.ts'
 import { clickhouseSegments } from '../projector/projections/clickhouse-segments.ts'
 import { clickhouseState } from '../projector/projections/clickhouse-state.ts'
+import { clickhouseUploads } from '../projector/projections/clickhouse-uploads.ts'
 import { postgresProfiles, type SegmentDefinition } from '../projector/projections/postgres-profiles.ts'
 
 /** The loyalty segments as the projector stores them. */
@@ -16,4 +17,5 @@ export const allProjections = [
   clickhouseFacts,
   clickhouseState,
   clickhouseSegments,
+  clickhouseUploads,
 ]

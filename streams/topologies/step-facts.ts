@@ -1,5 +1,5 @@
 import type { BlockEncoder } from '#schemas/block.ts'
-import type { BatchCounts } from '#schemas/events.ts'
+import type { BatchCounts, RepeatCount } from '#schemas/events.ts'
 import type { NewFact } from '#schemas/fact.ts'
 import { type ScannedTransaction, textAt } from '#schemas/transaction-scan.ts'
 import { sameBytes } from '../core/bytes.ts'
@@ -14,6 +14,8 @@ interface Counts {
 
 type Outcome = keyof Counts
 
+type Repeats = { -readonly [Name in keyof RepeatCount]: RepeatCount[Name] }
+
 /** Collects what a step took in, and renders it as the values of a block. */
 export class StepFacts {
   readonly #block: BlockEncoder
@@ -21,6 +23,7 @@ export class StepFacts {
   /** The batch counted last, as bytes: records of one batch come one behind the other. */
   #lastBatch = new Uint8Array(0)
   #lastCounts: Counts | null = null
+  readonly #repeats = new Map<string, Repeats>()
 
   /** Begins a block: what `block` held is forgotten. */
   constructor(block: BlockEncoder) {
@@ -44,6 +47,17 @@ export class StepFacts {
       this.#lastCounts = this.#countsOf(textAt(bytes, from, to))
     }
     this.#lastCounts[outcome] += 1
+  }
+
+  /** Counts a transaction that had been taken in before; `day` is its business day. An empty text counts as none. */
+  repeat({ bytes, batchAt, batchEnd, storeAt, storeEnd }: ScannedTransaction, day: number): void {
+    const batch_id = batchAt < 0 || batchAt === batchEnd ? null : textAt(bytes, batchAt, batchEnd)
+    const store_id = storeAt < 0 || storeAt === storeEnd ? null : textAt(bytes, storeAt, storeEnd)
+    // The length tells where the one text ends and the other begins.
+    const key = `${day} ${batch_id?.length ?? 0} ${batch_id ?? ''}${store_id ?? ''}`
+    const known = this.#repeats.get(key)
+    if (known === undefined) this.#repeats.set(key, { batch_id, store_id, day, repeats: 1 })
+    else known.repeats += 1
   }
 
   #countsOf(batchId: string): Counts {
@@ -80,6 +94,7 @@ export class StepFacts {
   /** One value per part, at least one. Every part fits a record. */
   render(task: number, identity: StepIdentity): Buffer[] {
     const batches: BatchCounts[] = [...this.#batches].map(([batch_id, counts]) => ({ batch_id, ...counts }))
+    for (const repeats of this.#repeats.values()) this.#block.repeat(repeats)
     const { step, fromOffset, toOffset } = identity
     return this.#block.render({ task, step, from_offset: fromOffset, to_offset: toOffset }, batches)
   }

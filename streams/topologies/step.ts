@@ -68,6 +68,8 @@ export class LoyaltyStep implements WorkingSet {
   /** Why clients that no transaction touched are evaluated. */
   #sweepCause: ReclassificationCause
   #evaluated = 0
+  #arrivedMs = Number.NaN
+  #arrivedDay = 0
 
   constructor(shared: LoyaltyShared, task: LoyaltyTaskParts, context: LoyaltyContext, restoring: boolean) {
     this.#shared = shared
@@ -98,11 +100,12 @@ export class LoyaltyStep implements WorkingSet {
     const touched = this.#touch(clientHash, bytes, clientAt, clientEnd)
     const outcome = touched.client.ledger.apply(entry, effects)
     if (outcome === 'accepted') {
-      this.#accept(touched, transaction, record.offset, effects)
+      this.#accept(touched, transaction, record, effects)
       return accepted
     }
     if (outcome === 'duplicate') {
       this.#facts.countScanned(transaction, 'duplicates')
+      if (!this.#restoring) this.#facts.repeat(transaction, this.#context.domain.calendar.dayOf(transaction.occurredAt))
       return duplicate
     }
     this.#facts.countScanned(transaction, 'dead')
@@ -224,8 +227,9 @@ export class LoyaltyStep implements WorkingSet {
     return touched
   }
 
-  #accept(touched: Touched, transaction: ScannedTransaction, offset: number, effect: Effects): void {
+  #accept(touched: Touched, transaction: ScannedTransaction, record: LogRecord, effect: Effects): void {
     const { client } = touched
+    const { offset, timestampMs } = record
     const { calendar } = this.#context.domain
     const day = calendar.dayOf(transaction.occurredAt)
     const before = client.lastDay
@@ -254,8 +258,18 @@ export class LoyaltyStep implements WorkingSet {
       purchase_number: counts ? client.counted : null,
       days_since_previous: counts && before >= 0 && day >= before ? day - before : null,
       segment_before: client.row?.segment ?? null,
+      arrived_day: this.#arrivalDay(timestampMs),
     })
     if (touched.facts.length < mostIds) touched.facts.push(place)
+  }
+
+  /** Records that were appended together have one arrival, far from the business days between which the calendar moves. */
+  #arrivalDay(timestampMs: number): number {
+    if (timestampMs !== this.#arrivedMs) {
+      this.#arrivedMs = timestampMs
+      this.#arrivedDay = this.#context.domain.calendar.dayOf(timestampMs)
+    }
+    return this.#arrivedDay
   }
 
   #reclassify(

@@ -203,17 +203,21 @@ describe('the totals of facts', () => {
   })
 })
 
-describe('the page for BI tools', () => {
-  it('has examples that run, and names every view with its grain', async () => {
-    const page = await readFile('docs/bi.md', 'utf8')
+describe('the pages for BI tools', () => {
+  it.each(['docs/bi.md', 'docs/data-quality.md'])('%s has examples that run', async (path) => {
+    const page = await readFile(path, 'utf8')
     const examples = statementsOf([...page.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1]).join(';\n'))
     expect(examples.length).toBeGreaterThanOrEqual(3)
     for (const sql of examples) await ask({ sql, params: {} })
+  })
+
+  it('name every view with its grain', async () => {
+    const page = await readFile('docs/bi.md', 'utf8')
     const views = await ask<{ name: string; comment: string; query: string }>({
       sql: "SELECT name, comment, create_table_query AS query FROM system.tables WHERE database = 'loyalty' AND name LIKE 'bi_%'",
       params: {},
     })
-    expect(views.length).toBe(5)
+    expect(views.length).toBe(7)
     for (const { name, comment, query } of views) {
       expect(page).toContain(`| \`${name}\` |`)
       expect(comment + query).toContain('Grain:')

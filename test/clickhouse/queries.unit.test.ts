@@ -3,6 +3,7 @@ import { bonusSince } from '#clickhouse/queries/bonus-since.ts'
 import { calibration } from '#clickhouse/queries/calibration.ts'
 import { clientExport } from '#clickhouse/queries/client-export.ts'
 import { clientHistory } from '#clickhouse/queries/client-history.ts'
+import { examinedUploads, newestBusinessDay, qualityByBatch, qualityByDay } from '#clickhouse/queries/data-quality.ts'
 import { knownTransactions } from '#clickhouse/queries/known-transactions.ts'
 import { dailySalesDifferences, duplicateRows, populationDifferences } from '#clickhouse/queries/reconcile.ts'
 import { factTotals, salesReport } from '#clickhouse/queries/sales-report.ts'
@@ -18,6 +19,8 @@ describe('queries', () => {
       bonusSince({ clientId: hostile, sinceMs: 0, asOfDay: null }),
       clientExport({ afterClientId: hostile, limit: 5, asOfDay: 1, model: hostile }),
       factTotals({ batchId: hostile }),
+      qualityByDay({ fromDay: 1, toDay: 2, store: hostile, limit: 3 }),
+      qualityByBatch({ batchIds: [], store: hostile, limit: 3 }),
     ]
     for (const { sql, params } of queries) {
       expect(sql).not.toContain('DROP TABLE')
@@ -40,6 +43,12 @@ describe('queries', () => {
       populationDifferences(),
       clientExport({ afterClientId: '', limit: 5, asOfDay: null, model: null }),
       knownTransactions(['c'], ['t']),
+      newestBusinessDay(),
+      examinedUploads({ fromDay: null, toDay: 2, skip: 0, limit: 3 }),
+      qualityByDay({ fromDay: 1, toDay: 2, store: null, limit: 3 }),
+      qualityByDay({ fromDay: 1, toDay: 2, store: '', limit: 3 }),
+      qualityByBatch({ batchIds: ['b'], store: null, limit: 3 }),
+      qualityByBatch({ batchIds: ['b'], store: 's', limit: 3 }),
     ]
     for (const { sql, params } of queries) {
       const named = [...sql.matchAll(/\{(\w+):\s*\w/g)].map((match) => match[1])

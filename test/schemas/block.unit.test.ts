@@ -38,15 +38,21 @@ function plain<T>(value: T): T {
 describe('an encoder of blocks', () => {
   it('gives one part without facts for a step in which nothing counted', () => {
     const values = new BlockEncoder(7).render(head, [])
-    expect(values.map(read)).toEqual([{ ...head, part: 1, parts: 1, batches: [], facts: [], adjustments: [] }])
+    expect(values.map(read)).toEqual([
+      { ...head, part: 1, parts: 1, batches: [], facts: [], adjustments: [], repeats: [] },
+    ])
   })
 
-  it('keeps facts and adjustments in order over as many parts as they need, counts in the first', () => {
+  it('keeps facts, adjustments and repeats in order over as many parts as they need, counts in the first', () => {
     const encoder = new BlockEncoder(7)
     const facts = Array.from({ length: 9_000 }, (_, i) => fact(i))
     const adjustments = Array.from({ length: 7_000 }, (_, i) => adjustment(i))
     for (const one of facts) encoder.fact(newFact(one))
     for (const one of adjustments) encoder.adjustment(one)
+    const repeats = Array.from({ length: 8_000 }, (_, i) => {
+      return { batch_id: i % 3 === 0 ? null : 'b'.repeat(200), store_id: `store-${i}`, day: i, repeats: 1 + i }
+    })
+    for (const one of repeats) encoder.repeat(one)
     const values = encoder.render(head, batches)
     const parts = values.map(read)
     expect(parts.length).toBeGreaterThan(2)
@@ -55,6 +61,7 @@ describe('an encoder of blocks', () => {
     expect(new Set(parts.map((part) => part.parts))).toEqual(new Set([parts.length]))
     expect(parts.flatMap((part) => part.facts)).toEqual(plain(facts))
     expect(parts.flatMap((part) => part.adjustments)).toEqual(plain(adjustments))
+    expect(parts.flatMap((part) => part.repeats)).toEqual(repeats)
     expect(parts.flatMap((part) => part.batches)).toEqual(batches)
   })
 
@@ -101,10 +108,11 @@ describe('an encoder of blocks', () => {
     encoder.render(head, [])
     encoder.fact(newFact(fact(1)))
     encoder.adjustment(adjustment(1))
+    encoder.repeat({ batch_id: null, store_id: null, day: 1, repeats: 1 })
     encoder.clear()
     encoder.fact(newFact(fact(2)))
     const [value] = encoder.render(head, [])
-    expect(read(value!)).toMatchObject({ facts: plain([fact(2)]), adjustments: [] })
+    expect(read(value!)).toMatchObject({ facts: plain([fact(2)]), adjustments: [], repeats: [] })
   })
 
   it('refuses a fact that the schema does not take', () => {

@@ -92,6 +92,7 @@ export function fact(i: number): Fact {
     purchase_number: i,
     days_since_previous: null,
     segment_before: 'loyal',
+    arrived_day: 19_676,
   }
 }
 
@@ -106,5 +107,6 @@ export function block(facts: number): TransactionsAccepted {
     batches: [{ batch_id: 'upload-1', accepted: facts, duplicates: 0, dead: 0 }],
     facts: Array.from({ length: facts }, (_, i) => fact(i)),
     adjustments: [],
+    repeats: [{ batch_id: null, store_id: 'store-1', day: 19_675, repeats: 2 }],
   }
 }

@@ -8,7 +8,10 @@ import { withSession } from '../session.ts'
 export function rebuildVerb(program: Command, context: CliContext): void {
   program
     .command('rebuild')
-    .argument('<projection>', 'postgres-profiles, clickhouse-facts, clickhouse-state or clickhouse-segments')
+    .argument(
+      '<projection>',
+      'postgres-profiles, clickhouse-facts, clickhouse-state, clickhouse-segments or clickhouse-uploads',
+    )
     .description('build a projection anew from the log and swap it in, while reads go on')
     .option('--data-dir <dir>', 'data directory (default: LOYALTY_DATA_DIR, else ./.data)')
     .option('--json', 'print one JSON object')

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { openJudged, rejectedCsv, rejectedJson } from '../../ingest/rejected-rows.ts'
@@ -27,9 +29,15 @@ export function uploadsRejectedVerb(uploads: Command, context: CliContext): void
     .action(async (batchId: string, options: Options) => {
       await withSession(context, options, ['postgres'], async (session) => {
         const upload = await uploadOf(session, batchId)
-        const judged = await openJudged(session.config.dataDir, upload, options.flags === true)
-        const pieces = options.json ? rejectedJson(batchId, judged) : rejectedCsv(judged, options.lang)
-        for await (const piece of pieces) await context.output.write(piece)
+        const { config } = session
+        const originals = context.wiring.openOriginals(config, join(tmpdir(), `loyalty-uploads-${process.pid}`))
+        try {
+          const judged = await openJudged(config.dataDir, upload, options.flags === true, originals)
+          const pieces = options.json ? rejectedJson(batchId, judged) : rejectedCsv(judged, options.lang)
+          for await (const piece of pieces) await context.output.write(piece)
+        } finally {
+          await originals.close()
+        }
       })
     })
 }

@@ -6,6 +6,7 @@ import { registerAll } from '#schemas/registry.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { untilProjected } from '../completion.ts'
 import type { JobDeps } from '../job.ts'
+import { withOriginal } from '../originals/originals.ts'
 import { minorDigits } from '../parse/currency.ts'
 import type { ProgressMeter } from '../progress.ts'
 import type { ReportWarning } from '../report.ts'
@@ -56,7 +57,7 @@ export class ClientsJob {
   /** Deletes what was prepared and, now that the upload has ended, the original: it is personal data, which is kept in the topic alone. */
   async clean(): Promise<void> {
     await rm(this.#directory(), { recursive: true, force: true })
-    await rm(join(this.#deps.dataDir, this.#task.storedPath), { force: true })
+    await this.#deps.originals.remove(this.#task.storedPath)
   }
 
   #directory(): string {
@@ -64,21 +65,23 @@ export class ClientsJob {
   }
 
   async #prepare({ partitions, currency }: ProgrammeConfigured): Promise<PreparedClients> {
-    const { dataDir, registry, topics, store, metrics, crash } = this.#deps
-    const { batchId, profile, storedPath } = this.#task
+    const { originals, registry, topics, store, metrics, crash } = this.#deps
+    const { batchId, profile } = this.#task
     this.#meter.begin('reading')
     const { ClientProfileChanged: schemaId } = await registerAll(registry, topics, ['ClientProfileChanged'])
-    const prepared = await prepareClients({
-      path: join(dataDir, storedPath),
-      profile,
-      directory: this.#directory(),
-      digits: minorDigits(currency),
-      source: `upload:${batchId}`,
-      partitions,
-      encoder: new EventEncoder('ClientProfileChanged', schemaId),
-      signal: this.#signal,
-      onProgress: (share) => this.#meter.share(share),
-    })
+    const prepared = await withOriginal(originals, this.#task, (path) =>
+      prepareClients({
+        path,
+        profile,
+        directory: this.#directory(),
+        digits: minorDigits(currency),
+        source: `upload:${batchId}`,
+        partitions,
+        encoder: new EventEncoder('ClientProfileChanged', schemaId),
+        signal: this.#signal,
+        onProgress: (share) => this.#meter.share(share),
+      }),
+    )
     const lines = prepared.rows.accepted + prepared.rows.rejected
     await store.rowsRead(batchId, lines, lines)
     metrics.batchRecords.observe({ kind: 'file' }, lines)

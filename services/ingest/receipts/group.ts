@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { EventEncoder } from '#schemas/encoder.ts'
+import type { StoreRows } from '#schemas/events.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { DistinctCount } from '../distinct.ts'
 import { Buckets, readLines, readManifest, writeManifest } from '../files/buckets.ts'
@@ -25,6 +26,7 @@ import { ReceiptEvents } from './receipt-events.ts'
 import { References } from './references.ts'
 import { decodeRow, type KindCode, kindCodes, type MappedRow, type SpoiltRow } from './row.ts'
 import type { SpillManifest } from './spill.ts'
+import { StoreCounts } from './store-rows.ts'
 
 /**
  * Second pass: rows are grouped to receipts, receipts become events, and events are dealt out by their first row, so that
@@ -37,6 +39,8 @@ export interface GroupManifest {
   readonly lastNumber?: number
   /** Verdicts of both passes: accepted and rejected rows sum to the rows of the file. */
   readonly tally: Tally
+  /** The same rows by store; those of a receipt count for its store. */
+  readonly stores: readonly StoreRows[]
   readonly receipts: FileTotals
   /** Verdicts of both passes, the first ones by row; a receipt's at its first row. */
   readonly verdicts: readonly Verdict[]
@@ -130,6 +134,7 @@ class GroupPass {
   readonly #options: GroupOptions
   readonly #out: Outputs
   readonly #tally = emptyTally()
+  readonly #stores: StoreCounts
   readonly #first = new FirstVerdicts()
   readonly #builder: ReceiptBuilder
   readonly #events: ReceiptEvents
@@ -146,6 +151,7 @@ class GroupPass {
     const attributes = Object.keys(options.profile.columns.attributes)
     this.#attributeBytes = attributes.reduce((bytes, name) => bytes + 3 * name.length + mostAttributeBytes, 0)
     addTally(this.#tally, options.rows.tally)
+    this.#stores = new StoreCounts(options.rows.stores)
     for (const verdict of options.rows.verdicts) this.#first.add(verdict)
   }
 
@@ -177,6 +183,7 @@ class GroupPass {
       buckets: rows.buckets,
       ...(rows.lastNumber === undefined ? {} : { lastNumber: rows.lastNumber }),
       tally: this.#tally,
+      stores: this.#stores.list(),
       receipts: { ...this.#totals, clients: this.#clients.size },
       verdicts: this.#first.list(),
       outliers: findings,
@@ -233,13 +240,16 @@ class GroupPass {
 
   #settle(rows: readonly MappedRow[], count: number): void {
     const fault = count > rows.length ? tooLarge : this.#publishable(rows)
-    if (fault === null) this.#tally.acceptedRows += count
-    else this.#reject(fault, rows, count)
+    if (fault === null) {
+      this.#tally.acceptedRows += count
+      this.#stores.accept(rows[0]!.store, count)
+    } else this.#reject(fault, rows, count)
   }
 
   /** `rows` as far as they are held, `count` of them in all. */
   #reject({ reason, field: fieldIndex, value }: ReceiptFault, rows: readonly MappedRow[], count: number): void {
     reject(this.#tally, reason, count)
+    this.#stores.reject(rows[0]!.store, reason, count)
     const numbers = rows.map(({ number }) => number)
     this.#tell(reason, numbers, fieldIndex, value, () => textOf(rows[0]!, fieldIndex))
   }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { StoreRows } from '#schemas/events.ts'
 import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
 import { findColumns, headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
@@ -10,6 +11,7 @@ import { emptyTally, FirstVerdicts, type Reason, reject, shownValue, type Tally,
 import { type Field, fieldsOf } from './fields.ts'
 import { RowMapper } from './map-row.ts'
 import { encodeRow, encodeSpoilt, type MappedRow } from './row.ts'
+import { StoreCounts } from './store-rows.ts'
 
 /**
  * First pass over a file: every row is mapped and dealt out by the key of its receipt, so that rows of one receipt meet
@@ -25,6 +27,8 @@ export interface SpillManifest {
   /** The highest number of a row: that of the last one, which sheets count otherwise. */
   readonly lastNumber?: number
   readonly tally: Tally
+  /** The rejected rows of this pass by store. */
+  readonly stores: readonly StoreRows[]
   /** Verdicts of this pass, the first ones by row. */
   readonly verdicts: readonly Verdict[]
   readonly fields: readonly Field[]
@@ -53,14 +57,20 @@ export interface SpillOptions {
 const bucketBytes = 384 * 1024
 const maxBuckets = 512
 
+/** The manifest of a pass that was completed before; null where there is none of this key. */
+export async function spilledRows(directory: string, key: string): Promise<SpillManifest | null> {
+  const done = await readManifest<SpillManifest>(join(directory, 'manifest.json'))
+  return done?.key === key ? done : null
+}
+
 /**
  * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`, and
  * those of `readRows`.
  */
 export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   const manifestPath = join(options.directory, 'manifest.json')
-  const done = await readManifest<SpillManifest>(manifestPath)
-  if (done?.key === options.key) return done
+  const done = await spilledRows(options.directory, options.key)
+  if (done !== null) return done
   const { directory, key, path, verdictsDirectory } = options
   const buckets = await Buckets.create(directory, await bucketsFor(path))
   const verdicts = verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'rows', null)
@@ -75,7 +85,8 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   }
   const { buckets: count, rows, lastNumber, tally, fields, input } = pass
   const verdictList = pass.first.list()
-  const manifest: SpillManifest = { key, buckets: count, rows, lastNumber, tally, verdicts: verdictList, fields, input }
+  const counted = { rows, lastNumber, tally, stores: pass.stores.list(), verdicts: verdictList }
+  const manifest: SpillManifest = { key, buckets: count, ...counted, fields, input }
   await writeManifest(manifestPath, manifest)
   return manifest
 }
@@ -90,6 +101,7 @@ export async function bucketsFor(path: string): Promise<number> {
 class SpillPass {
   readonly buckets: number
   readonly tally = emptyTally()
+  readonly stores = new StoreCounts()
   rows = 0
   lastNumber = 0
   readonly input = unknownInput()
@@ -154,6 +166,7 @@ class SpillPass {
       return
     }
     reject(this.tally, reason, 1)
+    this.stores.reject(row.store, reason, 1)
     this.#verdicts?.add(row.number, reason, mapper.fault, null)
     if (this.first.wants(row.number)) this.first.add(this.#verdictOn(row.number, reason, mapper.fault, cells))
     // Rows of one receipt mostly stand together; one mark spoils it as well as many.

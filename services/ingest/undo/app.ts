@@ -5,6 +5,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { removeEndedClientFiles } from '../clients/originals.ts'
 import { traceOfRequest } from '../intake.ts'
+import type { Originals } from '../originals/originals.ts'
 import type { Ordered, UndoStore } from '../store/undos.ts'
 import type { UploadStore } from '../store/uploads.ts'
 import { standingPath } from './job.ts'
@@ -14,6 +15,7 @@ export interface UndoAppDeps {
   readonly store: UploadStore
   readonly undos: UndoStore
   readonly dataDir: string
+  readonly originals: Pick<Originals, 'remove'>
   readonly onTask: () => void
 }
 
@@ -49,8 +51,9 @@ export function addUndoRoutes(app: OpenAPIHono, deps: UndoAppDeps): void {
   app.openapi(postCancel, async (c) => {
     const { batch_id: batchId } = c.req.valid('param')
     const { taskId } = await undos.cancel(batchId)
-    // A cancelled file of clients is kept no longer than one that was taken in.
-    await removeEndedClientFiles(deps.dataDir, deps.store)
+    // A cancelled file of clients is kept no longer than one that was taken in; a place that is away is looked at when the
+    // program starts next.
+    await removeEndedClientFiles(deps.originals, deps.store).catch(() => {})
     return c.json({ task_id: taskId, batch_id: batchId, message: 'The upload was cancelled.' }, 200)
   })
 

@@ -1,4 +1,4 @@
-import type { Adjustment, Fact } from '#schemas/events.ts'
+import type { Adjustment, Fact, TransactionsAccepted } from '#schemas/events.ts'
 import type { Batch, Delivery, Projection } from '../projection.ts'
 import { RowBinary } from '../row-binary.ts'
 import { type ClickHouseTarget, command, insertOnce, select } from './clickhouse-target.ts'
@@ -7,8 +7,10 @@ const factColumns = [
   ...['client_id', 'transaction_key', 'transaction_id', 'kind', 'occurred_at', 'day', 'partition', 'log_offset'],
   ...['amount_minor', 'source', 'batch_id', 'store_id', 'terminal_id', 'receipt_number', 'original_transaction_id'],
   ...['payment_method', 'items_count', 'categories', 'discount_minor', 'bonus_earned_minor', 'bonus_spent_minor'],
-  ...['purchase_number', 'days_since_previous', 'segment_before'],
+  ...['purchase_number', 'days_since_previous', 'segment_before', 'arrived_day'],
 ]
+const repeatColumns = ['day', 'store_id', 'batch_id', 'partition', 'step', 'repeats']
+const batchColumns = ['batch_id', 'partition', 'step', 'accepted', 'duplicates', 'dead']
 const effectColumns = [
   ...['client_id', 'transaction_key', 'log_offset', 'day', 'store_id'],
   ...['sales_change', 'gross_change_minor', 'net_change_minor'],
@@ -19,12 +21,14 @@ const kinds = { SALE: 1, REFUND: 2, VOID: 3 } as const
 class FactsBatch implements Batch {
   readonly facts = new RowBinary()
   readonly effects = new RowBinary()
+  readonly repeats = new RowBinary(4_096)
+  readonly batches = new RowBinary(4_096)
   readonly adjustments: Adjustment[] = []
   /** Partitions whose block has further parts: an adjustment may refer to a fact in any part of its block. */
   readonly #openBlocks = new Set<number>()
 
   get rows(): number {
-    return this.facts.rows + this.adjustments.length
+    return this.facts.rows + this.adjustments.length + this.repeats.rows + this.batches.rows
   }
 
   get open(): boolean {
@@ -42,6 +46,28 @@ class FactsBatch implements Batch {
         writeEffect(this.effects, fact, fact.store_id ?? '')
     }
     this.adjustments.push(...event.adjustments)
+    this.#counts(event, partition)
+  }
+
+  #counts({ step, repeats, batches }: TransactionsAccepted, partition: number): void {
+    for (const { day, store_id, batch_id, repeats: count } of repeats) {
+      const rows = this.repeats
+      rows.int32(day)
+      rows.string(store_id ?? '')
+      rows.string(batch_id ?? '')
+      rows.uint16(partition)
+      rows.int64(step)
+      rows.int32(count)
+      rows.endRow()
+    }
+    for (const { batch_id, accepted, duplicates, dead } of batches) {
+      const rows = this.batches
+      rows.string(batch_id)
+      rows.uint16(partition)
+      rows.int64(step)
+      for (const count of [accepted, duplicates, dead]) rows.int32(count)
+      rows.endRow()
+    }
   }
 
   #fact(fact: Fact, partition: number): void {
@@ -70,6 +96,7 @@ class FactsBatch implements Batch {
     rows.nullable(fact.purchase_number, 'int32')
     rows.nullable(fact.days_since_previous, 'int32')
     rows.string(fact.segment_before ?? '')
+    rows.nullable(fact.arrived_day, 'int32')
     rows.endRow()
   }
 }
@@ -87,19 +114,24 @@ function writeEffect(rows: RowBinary, effect: Adjustment, store: string): void {
 }
 
 /**
- * Facts (`transactions`), their effects (`transaction_effects`) and through a view `daily_sales`, from the blocks of
+ * Counts of blocks (`transaction_repeats`, `batch_counts`), facts (`transactions`), their effects (`transaction_effects`) and through a view `daily_sales`, from the blocks of
  * `accepted`. An adjustment names no store; its transaction was accepted before it or in the same block, so the store is
  * read back from the facts, which are inserted first. Stores of a fact never change: a repetition finds the same.
  */
 export const clickhouseFacts: Projection<ClickHouseTarget, FactsBatch> = {
   name: 'clickhouse-facts',
-  version: 1,
+  version: 2,
   handles: ['accepted'],
-  tables: ['transactions', 'transaction_effects', 'daily_sales', 'daily_sales_mv'],
+  tables: [
+    ...['transactions', 'transaction_effects', 'daily_sales', 'daily_sales_mv'],
+    ...['transaction_repeats', 'batch_counts'],
+  ],
   begin: () => new FactsBatch(),
   async init() {},
 
   async apply(batch, target) {
+    await insertOnce(target, 'transaction_repeats', repeatColumns, batch.repeats)
+    await insertOnce(target, 'batch_counts', batchColumns, batch.batches)
     await insertOnce(target, 'transactions', factColumns, batch.facts)
     const stores = await storesOf(target, batch.adjustments)
     for (const adjustment of batch.adjustments)
@@ -109,7 +141,7 @@ export const clickhouseFacts: Projection<ClickHouseTarget, FactsBatch> = {
   },
 
   async truncate({ client, suffix }) {
-    for (const table of ['transactions', 'transaction_effects', 'daily_sales'])
+    for (const table of ['transactions', 'transaction_effects', 'daily_sales', 'transaction_repeats', 'batch_counts'])
       await command(client, `TRUNCATE TABLE ${table}${suffix}`)
   },
 }

@@ -31,7 +31,7 @@ async function commitBlock(step: number, batch: string): Promise<void> {
   const block = { task: 0, step, part: 1, parts: 1, from_offset: step - 1, to_offset: step, batches, facts: [] }
   const writer = log.transactionalWriter('task')
   await writer.fence()
-  const value = encoder.encode({ ...block, adjustments: [] })
+  const value = encoder.encode({ ...block, adjustments: [], repeats: [] })
   await writer.append(topics.accepted, 0, [
     { key: null, value, headers: { [positionHeader]: encodePosition(position) } },
   ])

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createIngestApp } from '#services/ingest/app.ts'
+import { directoryOriginals } from '#services/ingest/originals/directory.ts'
 import { ProfileBook } from '#services/ingest/profile-book.ts'
 import type { ProposalContext } from '#services/ingest/proposal/proposal.ts'
 import { ingestRoutes } from '#services/ingest/routes.ts'
@@ -43,6 +44,7 @@ beforeAll(async () => {
     profiles: new ProfileBook(new ProfileStore(pool)),
     context: async () => context,
     dataDir: dir.path,
+    originals: directoryOriginals(dir.path),
     server: { logger: createLogger('ingest', 'silent'), metrics: createMetrics('ingest'), ready: () => [] },
     onTask: () => woken++,
   })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createIngestApp } from '#services/ingest/app.ts'
+import { directoryOriginals } from '#services/ingest/originals/directory.ts'
 import type { FilePreview } from '#services/ingest/preview.ts'
 import { listProfiles, loadProfile } from '#services/ingest/profile.ts'
 import { ProfileBook } from '#services/ingest/profile-book.ts'
@@ -40,6 +41,7 @@ beforeAll(async () => {
     profiles: new ProfileBook(new ProfileStore(pool)),
     context: async () => context,
     dataDir: dir.path,
+    originals: directoryOriginals(dir.path),
     server: { logger: createLogger('ingest', 'silent'), metrics: createMetrics('ingest'), ready: () => [] },
     onTask: () => {},
   })

@@ -56,6 +56,25 @@ describe('configuration', () => {
     for (const name of names) expect(error.message).toContain(name)
   })
 
+  it('asks for what a bucket of uploads needs, and takes no place that is neither', () => {
+    const faultsOf = (env: Record<string, string>) => {
+      try {
+        readConfig(env)
+        return []
+      } catch (error) {
+        const { faults } = (error as LoyaltyError).details as { faults: { variable: string }[] }
+        return faults.map(({ variable }) => variable)
+      }
+    }
+    expect(readConfig({}).uploadStore).toBe('directory')
+    const bucket = { LOYALTY_UPLOAD_STORE: 's3://files/shop', LOYALTY_UPLOAD_S3_ACCESS_KEY_ID: 'k' }
+    expect(faultsOf(bucket)).toEqual(['LOYALTY_UPLOAD_S3_ENDPOINT', 'LOYALTY_UPLOAD_S3_SECRET_ACCESS_KEY'])
+    const rest = { LOYALTY_UPLOAD_S3_ENDPOINT: 'http://127.0.0.1:9000', LOYALTY_UPLOAD_S3_SECRET_ACCESS_KEY: 's' }
+    expect(faultsOf({ ...bucket, ...rest })).toEqual([])
+    for (const place of ['s3://', 's3:files', '/var/uploads', 's3://Files/x', `s3://files/${'x'.repeat(200)}`])
+      expect(faultsOf({ ...rest, LOYALTY_UPLOAD_STORE: place }), place).toContain('LOYALTY_UPLOAD_STORE')
+  })
+
   it('goes through an environment and back unchanged', () => {
     const config = readConfig({
       LOYALTY_LOG: 'kafka',

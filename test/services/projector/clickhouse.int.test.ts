@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { clientHistory } from '#clickhouse/queries/client-history.ts'
 import type { Fact } from '#schemas/events.ts'
 import type { WriteHook, WritePoint } from '#services/projector/engine.ts'
+import { clickhouseFacts } from '#services/projector/projections/clickhouse-facts.ts'
 import { insertOnce } from '#services/projector/projections/clickhouse-target.ts'
 import { RowBinary } from '#services/projector/row-binary.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -300,7 +301,9 @@ describe('a rebuild in ClickHouse', () => {
     await world.clickhouse.command({ query: 'TRUNCATE TABLE transactions' })
     world.start()
     const version = "SELECT version FROM projector.projection WHERE projection = 'clickhouse-facts'"
-    await eventually(async () => (await world.rows(version))[0]?.version === 1, { timeoutMs: 10_000 })
+    await eventually(async () => (await world.rows(version))[0]?.version === clickhouseFacts.version, {
+      timeoutMs: 10_000,
+    })
     expect(await totals()).toEqual({ transactions: 100, effects: 100, sales: 100, net: 10_000 })
   })
 })

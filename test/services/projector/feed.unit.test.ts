@@ -42,7 +42,7 @@ async function setUp(over: Partial<FeedOptions<Blocks>> = {}) {
   const applied: { steps: readonly string[]; ranges: readonly Range[] }[] = []
   const rejected: number[] = []
   const accept = (partition: number, step: number, part = 1, parts = 1) => {
-    const nothing = { from_offset: 0, to_offset: 0, batches: [], facts: [], adjustments: [] }
+    const nothing = { from_offset: 0, to_offset: 0, batches: [], facts: [], adjustments: [], repeats: [] }
     const value = encoders.TransactionsAccepted.encode({ task: partition, step, part, parts, ...nothing })
     return log.writer().append(topics.accepted, partition, [{ key: null, value }])
   }

@@ -68,7 +68,16 @@ async function publish(): Promise<void> {
   for (const partition of [0, 1]) {
     for (let block = 0; block < 5; block++) {
       const facts = Array.from({ length: 100 }, (_, n) => factOf(partition * 10_000 + block * 100 + n))
-      const empty = { step: block + 1, part: 1, parts: 1, from_offset: 0, to_offset: 0, batches: [], adjustments: [] }
+      const empty = {
+        step: block + 1,
+        part: 1,
+        parts: 1,
+        from_offset: 0,
+        to_offset: 0,
+        batches: [],
+        adjustments: [],
+        repeats: [],
+      }
       await writer.append(topics.accepted, partition, [
         { key: null, value: encoders.TransactionsAccepted.encode({ task: partition, ...empty, facts }) },
       ])

@@ -38,6 +38,7 @@ describe('rows in RowBinary', () => {
     expect(written((rows) => rows.nullable(null, 'int32'))).toBe('01')
     expect(written((rows) => rows.nullable(-2, 'int16'))).toBe('00feff')
     expect(written((rows) => rows.strings(['a', 'ч']))).toBe('02016102d187')
+    expect(written((rows) => rows.counts({ a: 3 }))).toBe('0101610300000000000000')
     const rows = new RowBinary()
     rows.endRow()
     rows.endRow()

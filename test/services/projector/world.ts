@@ -43,6 +43,7 @@ export const publishedNames = [
   'ClientStateChanged',
   'ClientReclassified',
   'TransactionsAccepted',
+  'UploadExamined',
 ] as const
 
 let worlds = 0
@@ -140,6 +141,13 @@ export class World {
     await this.log.writer().append(topics.accepted, partition, [{ key: null, value }])
   }
 
+  /** Appends what was found in an upload. */
+  async examined(found: Encodable<'UploadExamined'>): Promise<void> {
+    this.#encoders ??= await this.encoders()
+    const value = this.#encoders.UploadExamined.encode(found)
+    await this.log.writer().append(topics.uploads, 0, [{ key: Buffer.from(found.batch_id), value }])
+  }
+
   /** Waits until every projection that is meant has applied all there is. */
   async applied(...projections: string[]): Promise<void> {
     await eventually(
@@ -174,6 +182,7 @@ const emptyBlock: TransactionsAccepted = {
   batches: [],
   facts: [],
   adjustments: [],
+  repeats: [],
 }
 
 /** Orders a rebuild and waits for its end; fails unless it was done. */
@@ -224,6 +233,7 @@ export function factOf(n: number, over: Partial<Fact> = {}): Fact {
     purchase_number: 1,
     days_since_previous: null,
     segment_before: null,
+    arrived_day: null,
     ...over,
   }
 }

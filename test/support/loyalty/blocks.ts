@@ -21,6 +21,12 @@ export interface Blocks {
   /** Effects by client and key of the transaction that they are on (`sumKey`). */
   readonly effects: Sums
   readonly batches: ReadonlyMap<string, BatchTally>
+  /** Transactions that came again, by batch, store and business day (`repeatKey`). */
+  readonly repeats: ReadonlyMap<string, number>
+}
+
+export function repeatKey(batchId: string | null, storeId: string | null, day: number): string {
+  return JSON.stringify([batchId || null, storeId || null, day])
 }
 
 /** `transactionKey` is that of a fact, in eight bytes. */
@@ -57,6 +63,7 @@ class BlocksRead implements Blocks {
   readonly factOffsets: number[] = []
   readonly effects: Sums = new Map()
   readonly batches = new Map<string, BatchTally>()
+  readonly repeats = new Map<string, number>()
   readonly #partition: number
   readonly #attempts = new Set<string>()
   from: number | null = null
@@ -106,7 +113,7 @@ class BlocksRead implements Blocks {
 
   #collect(
     { dead, forwarded = [] }: TaskPosition,
-    { facts, adjustments, batches, from_offset: from, to_offset: to }: TransactionsAccepted,
+    { facts, adjustments, batches, repeats, from_offset: from, to_offset: to }: TransactionsAccepted,
   ) {
     const within = (offset: number) => assert.ok(offset >= from && offset < to, `${offset} is not in ${from}–${to}`)
     for (const offset of dead) {
@@ -133,6 +140,10 @@ class BlocksRead implements Blocks {
       tally.accepted += accepted
       tally.duplicates += duplicates
       tally.dead += dead
+    }
+    for (const { batch_id, store_id, day, repeats: count } of repeats) {
+      const key = repeatKey(batch_id, store_id, day)
+      this.repeats.set(key, (this.repeats.get(key) ?? 0) + count)
     }
   }
 }

@@ -137,6 +137,7 @@ async function checkPartition(
 function checkSums(blocks: Blocks, folded: Folded): void {
   assert.deepEqual(blocks.factOffsets, folded.acceptedOffsets, 'facts are the transactions that counted')
   assert.deepEqual(sorted(blocks.batches), sorted(folded.batches), 'counts per upload batch')
+  assert.deepEqual(sorted(blocks.repeats), sorted(folded.repeats), 'transactions that came again')
   const inBlocks = settled(blocks.effects)
   assert.deepEqual(inBlocks, settled(folded.effects), 'effects in blocks are those of the ledgers')
   assert.deepEqual(

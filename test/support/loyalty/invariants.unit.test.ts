@@ -243,6 +243,15 @@ const broken: Readonly<Record<string, readonly [doctor: () => unknown, complaint
       }),
     /counts per upload batch/,
   ],
+  '6: a duplicate is counted for another day': [
+    () =>
+      rewriteBlock((block) => {
+        const [first, ...others] = block.repeats
+        if (first === undefined) return block
+        return { ...block, repeats: [{ ...first, day: first.day + 1 }, ...others] }
+      }),
+    /transactions that came again/,
+  ],
 }
 
 test.each(Object.entries(broken))('invariant %s: noticed', async (_name, [doctor, complaint]) => {

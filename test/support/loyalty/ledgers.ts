@@ -15,7 +15,7 @@ import type { LoyaltyContext } from '#streams/topologies/context.ts'
 import { takeIn } from '#streams/topologies/intake.ts'
 import { transactionKey } from '#streams/topologies/step-facts.ts'
 import { ReferenceLedger } from '../../streams/domain/reference-ledger.ts'
-import { type Letter, sumKey } from './blocks.ts'
+import { type Letter, repeatKey, sumKey } from './blocks.ts'
 import { add, type BatchTally, type Sum, type Sums, tallyOf } from './tally.ts'
 import type { World } from './world.ts'
 
@@ -29,6 +29,8 @@ export interface Folded {
   readonly forwarded: readonly LogRecord[]
   readonly duplicates: number
   readonly batches: ReadonlyMap<string, BatchTally>
+  /** The duplicates by batch, store and business day (`repeatKey`). */
+  readonly repeats: ReadonlyMap<string, number>
   /** Effects by client and key of the transaction that they are on (`sumKey`). */
   readonly effects: Sums
 }
@@ -47,7 +49,8 @@ export async function foldLedgers(
   const decoder = reducedDecoder(world.registry, 'TransactionRecorded', ['attributes'])
   const programme = context.domain.programme
   assert.ok(programme !== null || records.length === 0, 'nothing is taken in without a programme')
-  const fold = new Fold(programme?.ledgerCap ?? 0, letters)
+  const { calendar } = context.domain
+  const fold = new Fold(programme?.ledgerCap ?? 0, letters, (ms) => calendar.dayOf(ms))
   for (const record of records) {
     await decoder.read(record.value)
     const intake = takeIn(record, decoder, programme!, partition)
@@ -65,14 +68,17 @@ class Fold implements Folded {
   readonly acceptedOffsets: number[] = []
   readonly forwarded: LogRecord[] = []
   readonly batches = new Map<string, BatchTally>()
+  readonly repeats = new Map<string, number>()
   readonly effects: Sums = new Map()
   duplicates = 0
+  readonly #dayOf: (ms: number) => number
   readonly #letters: ReadonlyMap<number, Letter>
   readonly #settings: Parameters<typeof Ledger.empty>[0]
   readonly #effects = newEffects()
   readonly #entry = newEntry()
 
-  constructor(cap: number, letters: ReadonlyMap<number, Letter>) {
+  constructor(cap: number, letters: ReadonlyMap<number, Letter>, dayOf: (ms: number) => number) {
+    this.#dayOf = dayOf
     const none = () => assert.fail('these ledgers are never stored')
     this.#settings = { cap, chunks: { entryChunk: none, coldChunk: none } }
     this.#letters = letters
@@ -93,6 +99,8 @@ class Fold implements Folded {
     if (batchId !== null) tallyOf(this.batches, batchId)[outcome === 'accepted' ? 'accepted' : 'duplicates'] += 1
     if (outcome === 'duplicate') {
       this.duplicates += 1
+      const key = repeatKey(batchId, transaction.storeId, this.#dayOf(transaction.occurredAtMs))
+      this.repeats.set(key, (this.repeats.get(key) ?? 0) + 1)
       return
     }
     this.clients.set(clientId, client)

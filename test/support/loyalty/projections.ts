@@ -88,6 +88,7 @@ const sources: readonly (readonly [projection: string, topic: keyof Topics])[] =
   ['clickhouse-facts', 'accepted'],
   ['clickhouse-state', 'clientState'],
   ['clickhouse-segments', 'clientReclassified'],
+  ['clickhouse-uploads', 'uploads'],
 ]
 
 /** The real projector beside a world, as a process that may be killed once and is then started again. */

@@ -110,7 +110,7 @@ export function portsOver(log: Log, registry: Registry, topics: Topics) {
   return {
     projections: {
       async applied() {
-        const outputs = [topics.clients, topics.accepted, topics.clientState, topics.clientReclassified]
+        const outputs = [topics.clients, topics.accepted, topics.clientState, topics.clientReclassified, topics.uploads]
         return new Map(await Promise.all(outputs.map(async (topic) => [topic, await recordEnds(log, topic)] as const)))
       },
     },

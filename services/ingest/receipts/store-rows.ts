@@ -1,0 +1,64 @@
+import type { StoreRows } from '#schemas/events.ts'
+import type { Reason } from '../verdicts.ts'
+
+/** More stores than that are counted together: a column that is taken for the store may hold anything. */
+export const mostStores = 20_000
+
+/** As the stream has it: a longer text is no store. */
+const maxStoreBytes = 256
+
+interface Counts {
+  accepted: number
+  rejected: Partial<Record<Reason, number>>
+}
+
+/** Counts the rows of a file by store, accepted ones and rejected ones by reason. */
+export class StoreCounts {
+  readonly #stores = new Map<string, Counts>()
+  readonly #others: Counts = { accepted: 0, rejected: {} }
+
+  /** Goes on from what another count came to. */
+  constructor(from: readonly StoreRows[] = []) {
+    for (const { store_id, others, accepted_rows, rejected_rows } of from) {
+      const counts = { accepted: accepted_rows, rejected: { ...rejected_rows } }
+      if (others) Object.assign(this.#others, counts)
+      else this.#stores.set(store_id ?? '', counts)
+    }
+  }
+
+  /** `store`: '' where the rows name none. */
+  accept(store: string, rows: number): void {
+    this.#of(store).accepted += rows
+  }
+
+  reject(store: string, reason: Reason, rows: number): void {
+    const { rejected } = this.#of(store)
+    rejected[reason] = (rejected[reason] ?? 0) + rows
+  }
+
+  list(): StoreRows[] {
+    const all = [...this.#stores].map(([store, counts]) => rowsOf(store === '' ? null : store, false, counts))
+    const { accepted, rejected } = this.#others
+    const none = accepted === 0 && Object.keys(rejected).length === 0
+    return none ? all : [...all, rowsOf(null, true, this.#others)]
+  }
+
+  #of(store: string): Counts {
+    const name = isTooLong(store) ? '' : store
+    let counts = this.#stores.get(name)
+    if (counts === undefined) {
+      if (name !== '' && this.#stores.size >= mostStores) return this.#others
+      counts = { accepted: 0, rejected: {} }
+      this.#stores.set(name, counts)
+    }
+    return counts
+  }
+}
+
+function isTooLong(store: string): boolean {
+  return store.length > maxStoreBytes / 3 && Buffer.byteLength(store) > maxStoreBytes
+}
+
+function rowsOf(store_id: string | null, others: boolean, { accepted, rejected }: Counts): StoreRows {
+  return { store_id, others, accepted_rows: accepted, rejected_rows: rejected as Record<string, number> }
+}
