@@ -32,7 +32,7 @@ export interface ArchiveDeps {
 }
 
 /** Most records in a range: what a row takes in memory is more than its bytes. */
-const rangeRecords = 50_000
+export const rangeRecords = 50_000
 
 /** What one range came to. */
 export interface Archived {

@@ -3,7 +3,7 @@ import type { Topics } from '#schemas/topics.ts'
 import { hasCode, LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { Assignment, GroupMembership, LogReader } from '#streams/log/log.ts'
 import type { Logger } from '../platform/logging.ts'
-import { type ArchiveDeps, type Archived, StreamArchive } from './archive.ts'
+import { type ArchiveDeps, type Archived, rangeRecords, StreamArchive } from './archive.ts'
 import { archivedTopics, type LogEventType, type Stream } from './layout.ts'
 import { claimLake } from './manifest.ts'
 import type { RejectedArchive } from './rejected.ts'
@@ -182,7 +182,8 @@ export class Archiver {
       flush ||
       archive.begun ||
       Date.now() - (view.waitingSinceMs ?? Date.now()) >= waitMs ||
-      (end - archive.position) * (view.recordBytes ?? firstRecordBytes) >= rangeBytes
+      end - reached() >= rangeRecords ||
+      (end - reached()) * (view.recordBytes ?? firstRecordBytes) >= rangeBytes
     while (reached() < end && due() && goesOn()) {
       const startedMs = performance.now()
       const archived = await archive.next(this.#reader, end, async () => goesOn() && (await this.#isMember()))

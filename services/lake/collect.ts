@@ -81,12 +81,8 @@ export function identityOf({ offset, timestampMs, key, value }: LogRecord): stri
   return sha256Of(`${offset} ${timestampMs} ${key?.length ?? -1} `, key ?? '', value ?? '')
 }
 
-function copyOf(record: LogRecord): LogRecord {
-  const headers = Object.entries(record.headers).map(([name, bytes]) => [name, Uint8Array.from(bytes)])
-  return {
-    ...record,
-    key: record.key && Uint8Array.from(record.key),
-    value: record.value && Uint8Array.from(record.value),
-    headers: Object.fromEntries(headers),
-  }
+function copyOf({ offset, timestampMs, key, value, headers }: LogRecord): LogRecord {
+  const copies: Record<string, Uint8Array> = {}
+  for (const name in headers) copies[name] = Uint8Array.from(headers[name]!)
+  return { offset, timestampMs, key: key && Buffer.from(key), value: value && Buffer.from(value), headers: copies }
 }

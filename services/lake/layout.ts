@@ -6,9 +6,9 @@ export type EventType = (typeof eventTypes)[number]
 /** Those that come from the log. */
 export type LogEventType = Exclude<EventType, 'rejected_row'>
 
-/** The topics that are archived. That of clients is not: it has personal data. */
+/** The topics that are archived, the small ones first. That of clients is not: it has personal data. */
 export function archivedTopics(topics: Topics): Readonly<Record<LogEventType, string>> {
-  return { transaction: topics.transactions, control: topics.control, dead_letter: topics.deadLetters }
+  return { control: topics.control, dead_letter: topics.deadLetters, transaction: topics.transactions }
 }
 
 /** A partition of a topic that is archived. */
@@ -62,9 +62,17 @@ export function rejectedPath(batchId: string, part: number, day: string): string
   return `${dayPath('rejected_row', day)}${batchId}-${String(part).padStart(5, '0')}.parquet`
 }
 
-/** A day of UTC. */
+const dayMs = 86_400_000
+const known = { day: Number.NaN, iso: '' }
+
+/** A day of UTC. Times that follow one another are mostly of one day. */
 export function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10)
+  const day = Math.floor(ms / dayMs)
+  if (day !== known.day) {
+    known.iso = new Date(ms).toISOString().slice(0, 10)
+    known.day = day
+  }
+  return known.iso
 }
 
 function dayPath(eventType: EventType, day: string): string {

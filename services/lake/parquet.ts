@@ -23,7 +23,9 @@ export function writeParquet<Name extends string>(columns: Columns<Name>, rows: 
     const kind = columns[name]
     const wide = kind === 'long' || kind === 'time'
     const data = rows.map((row) => (wide && typeof row[name] === 'number' ? BigInt(row[name]) : row[name]))
-    return { name, data, type: types[kind], nullable: true, statistics: kind !== 'bytes', offsetIndex: false }
+    const column = { name, data, type: types[kind], nullable: true, statistics: kind !== 'bytes', offsetIndex: false }
+    // Bytes hardly repeat: to look for a dictionary of them costs more than all the rest.
+    return kind === 'bytes' ? { ...column, encoding: 'PLAIN' as const } : column
   })
   const buffer = parquetWriteBuffer({
     columnData,

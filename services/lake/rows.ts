@@ -35,7 +35,8 @@ export function rowWriters(registry: Registry, topics: Topics): (stream: Stream)
   const control = decoderOf(registry, 'ProgrammeConfigured', 'DayStarted', 'CutPointsPublished', 'ModelActivated')
 
   async function factsOf(value: Uint8Array | null): Promise<TransactionFacts> {
-    const decoded = await transactions.read(value)
+    const first = transactions.decode(value)
+    const decoded = first.kind === 'fetch' ? await transactions.read(value) : first
     if (decoded.kind !== 'ok') return nothing
     const { transaction_id, client_id, kind, occurred_at, amount_minor, currency } = decoded.event
     const { source, store_id, batch_id } = decoded.event

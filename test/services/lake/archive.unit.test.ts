@@ -36,7 +36,7 @@ beforeEach(async () => {
 })
 afterEach(() => dir.remove())
 
-const [first] = streamsOf(2)
+const first = streamsOf(2).find(({ eventType }) => eventType === 'transaction')
 const letters = streamsOf(2).find(({ eventType }) => eventType === 'dead_letter')!
 const control = streamsOf(2).find(({ eventType }) => eventType === 'control')!
 const verify = () => verifyLake(store, () => {})
