@@ -44,7 +44,7 @@ export async function joinPlatform(config: Config, onEnd: (stop: () => Promise<u
   let nextProbe = 0
 
   const generate = (options: GeneratorOptions, ratePerSecond?: number) =>
-    generateToLog({ log, registry, topics, ...(ratePerSecond === undefined ? {} : { ratePerSecond }) }, options)
+    generateToLog({ log, registry, topics }, options, { ratePerSecond })
   const publish = (events: number, ratePerSecond?: number) =>
     generate({ events, clients, seed: ++seed, firstDay: lastDay, days: 1, lateShare: 0, detailed: true }, ratePerSecond)
   const visible = async (ids: readonly string[]): Promise<string[]> => {

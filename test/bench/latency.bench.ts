@@ -51,11 +51,11 @@ export const latencyBench: Bench = {
     const background = link.publish(rate * (warmUpSeconds + measureSeconds), rate)
     await seconds(warmUpSeconds)
     const probes = await link.probe((sent) => sent < measureSeconds * probesPerSecond, probesPerSecond)
-    await background
+    const { per_second } = await background
     const latencies = probes.map(({ ms }) => ms).sort((a, b) => a - b)
     say(`${latencies.length} probes: p50 ${quantile(latencies, 0.5)} ms, p99 ${quantile(latencies, 0.99)} ms`)
     return {
-      rate_per_second: rate,
+      rate_per_second: Math.round(per_second),
       probes: latencies.length,
       p50_ms: quantile(latencies, 0.5),
       p99_ms: quantile(latencies, 0.99),
