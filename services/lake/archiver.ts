@@ -29,6 +29,7 @@ const firstRecordBytes = 300
 const backoffMs = { first: 1_000, most: 30_000 }
 /** Of the 15 s that a program has to stop. */
 const flushMs = 10_000
+const revokedMs = 50
 
 /**
  * Follows the log and archives what this member of the group owns: a stream is looked at every second, and written when
@@ -43,6 +44,8 @@ export class Archiver {
   #generation = 0
   #membership: GroupMembership | null = null
   #joined = false
+  /** While the group changes. */
+  #revoked = false
   #error: { readonly code: string; readonly message: string } | null = null
   readonly #stopping = new AbortController()
   #looping: Promise<void> | null = null
@@ -76,11 +79,23 @@ export class Archiver {
     this.#stopping.abort()
     await this.#looping
     const deadline = performance.now() + flushMs
+    // A member that ends before this one changes what is ours: then it is looked through again.
+    for (let generation = -1; generation !== this.#generation && performance.now() < deadline; ) {
+      if (this.#revoked) {
+        await delay(revokedMs)
+        continue
+      }
+      generation = this.#generation
+      await this.#flush(deadline)
+    }
+    await this.#membership?.leave().catch(() => {})
+    await this.#reader.close()
+  }
+
+  async #flush(deadline: number): Promise<void> {
     await this.#round(() => performance.now() < deadline).catch((error: unknown) => {
       this.#deps.logger.warn({ error }, `what waits is archived after the next start: ${messageOf(error)}`)
     })
-    await this.#membership?.leave().catch(() => {})
-    await this.#reader.close()
   }
 
   async #loop(): Promise<void> {
@@ -118,6 +133,8 @@ export class Archiver {
       onRevoked: () => {
         this.#generation++
         this.#owned = new Set()
+        this.#views = new Map()
+        this.#revoked = true
       },
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
     })
@@ -130,6 +147,7 @@ export class Archiver {
   #assigned({ partitions }: Assignment): void {
     this.#generation++
     this.#owned = new Set(partitions)
+    this.#revoked = false
     this.#joined = true
     this.#views = new Map(
       this.#streams().map((stream) => [streamName(stream), { stream, archive: null } as StreamView]),

@@ -5,6 +5,7 @@ import { deadLetterRecord } from '#schemas/dead-letter.ts'
 import { directoryStore } from '#services/lake/directory-store.ts'
 import { headersOf, headersText } from '#services/lake/headers.ts'
 import { dayOf } from '#services/lake/layout.ts'
+import { absoluteLake, lakeLocation } from '#services/lake/location.ts'
 import { readEntries } from '#services/lake/manifest.ts'
 import { readParquet, rowsOfParquet, writeParquet } from '#services/lake/parquet.ts'
 import type { LakeStore } from '#services/lake/store.ts'
@@ -186,6 +187,19 @@ function edge(entry: object, name: string): string {
   const offset = (entry as Record<string, number>)[name]!
   return String(name === 'next_offset' ? offset - 1 : offset).padStart(16, '0')
 }
+
+describe('the place of a lake', () => {
+  it('is a directory or below a prefix of a bucket', () => {
+    expect(lakeLocation('off')).toBeNull()
+    expect(lakeLocation('./lake')).toEqual({ kind: 'directory', path: './lake' })
+    expect(lakeLocation('s3://bucket')).toEqual({ kind: 's3', bucket: 'bucket', prefix: '' })
+    expect(lakeLocation('s3://my.bucket/a/b/')).toEqual({ kind: 's3', bucket: 'my.bucket', prefix: 'a/b/' })
+    for (const text of ['s3://', 's3:///a', 's3://B/a', 'gs://bucket'])
+      expect(() => lakeLocation(text), text).toThrow(expect.objectContaining({ code: 'lake_location_invalid' }))
+    expect(absoluteLake('s3://bucket')).toBe('s3://bucket')
+    expect(absoluteLake('lake')).toBe(join(process.cwd(), 'lake'))
+  })
+})
 
 describe('a Parquet file', () => {
   it('gives back what was written, in groups, with nulls', async () => {

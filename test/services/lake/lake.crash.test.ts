@@ -51,15 +51,24 @@ async function get(program: ProgramProcess, path: string): Promise<string> {
   return (await fetch(`http://127.0.0.1:${program.port}${path}`)).text()
 }
 
+interface Status {
+  readonly streams: readonly { readonly topic: string; readonly partition: number; readonly position: number }[]
+}
+
+/** What a program has of the transactions; nothing before it serves. */
+async function transactionsOf(program: ProgramProcess): Promise<Status['streams']> {
+  if (program.port === 0) return []
+  const { streams } = JSON.parse(await get(program, '/status')) as Status
+  return streams.filter(({ topic }) => topic === world.topics.transactions)
+}
+
+const partitionsOf = async (program: ProgramProcess) =>
+  (await transactionsOf(program)).map(({ partition }) => partition)
+
 /** Waits until the program has everything that was published. */
 async function caughtUp(program: ProgramProcess): Promise<void> {
   const ends = (await world.log.admin.endOffsets(world.topics.transactions)).reduce((sum, end) => sum + end, 0)
-  const has = async () => {
-    if (program.port === 0) return false
-    const { streams } = JSON.parse(await get(program, '/status')) as { streams: { topic: string; position: number }[] }
-    const ours = streams.filter(({ topic }) => topic === world.topics.transactions)
-    return ours.reduce((sum, { position }) => sum + position, 0) === ends
-  }
+  const has = async () => (await transactionsOf(program)).reduce((sum, { position }) => sum + position, 0) === ends
   await eventually(has, { timeoutMs: 60_000, what: 'the archive of everything', everyMs: 50 })
 }
 
@@ -90,10 +99,13 @@ test('killed again and again in the middle, the archive has every record once; a
   await eventually(async () => noLag.test(await get(steady, '/metrics')), { timeoutMs: 10_000, what: 'a lag of 0' })
   expect(await steady.stop()).toBe('0')
 
-  const patient = start(3_600)
-  await caughtUp(patient)
+  // Two share the partitions; what waits at the end is archived by whose it is.
+  const both = [start(3_600), start(3_600)]
+  const shares = async () => Promise.all(both.map(partitionsOf))
+  await eventually(async () => (await shares()).map((owned) => owned.length).join() === '1,1', { timeoutMs: 30_000 })
+  expect((await shares()).flat().sort()).toEqual([0, 1])
   await publish(6)
-  expect(await patient.stop(), patient.output).toBe('0')
+  for (const program of both) expect(await program.stop(), program.output).toBe('0')
 
   const store = directoryStore(`${dir.path}/lake`)
   expect(await verifyLake(store, () => {})).toMatchObject({
