@@ -25,6 +25,19 @@ export interface Registry {
   schemaById(id: number): Promise<avro.Type | null>
 }
 
+/** A schema as it was registered. */
+export interface RegisteredSchema {
+  readonly id: number
+  readonly schema: string
+  readonly subjects: readonly { readonly subject: string; readonly version: number }[]
+}
+
+/** What whoever keeps schemas elsewhere needs of a registry. */
+export interface SchemaTexts {
+  /** Null as `Registry.schemaById` says it, with its errors. */
+  describe(id: number): Promise<RegisteredSchema | null>
+}
+
 export interface RegistryOptions {
   readonly url: string
   /** Per request; default 5,000 ms. */
@@ -42,7 +55,7 @@ const retryMs = 150
 const missedForMs = 1_000
 
 /** A registry over HTTP (Confluent's REST interface). Connects on first use. */
-export function openRegistry(options: RegistryOptions): Registry {
+export function openRegistry(options: RegistryOptions): Registry & SchemaTexts {
   const timeoutMs = options.timeoutMs ?? 5_000
   const retries = options.retries ?? 2
   const client = new SchemaRegistry({
@@ -54,7 +67,7 @@ export function openRegistry(options: RegistryOptions): Registry {
   const url = options.url.replace(/\/+$/, '')
   /** What an id means never changes. What was registered here is known, too: a registry may go away after that. */
   const known = new Map<number, avro.Type>()
-  const asked = async (id: number): Promise<avro.Type | null> => {
+  const asked = async (id: number): Promise<string | null> => {
     for (let left = retries; ; left--) {
       try {
         return await fetchSchema(url, id, timeoutMs)
@@ -69,10 +82,11 @@ export function openRegistry(options: RegistryOptions): Registry {
   let missedAt = Number.NEGATIVE_INFINITY
   const confirmed = async (id: number) => {
     if (performance.now() - missedAt > missedForMs) await delay(options.confirmMs ?? 200)
-    const type = await asked(id)
-    if (type === null) missedAt = performance.now()
-    return type
+    const text = await asked(id)
+    if (text === null) missedAt = performance.now()
+    return text
   }
+  const textOf = async (id: number) => (await asked(id)) ?? (await confirmed(id))
   return {
     async register(subject, schema) {
       try {
@@ -84,9 +98,17 @@ export function openRegistry(options: RegistryOptions): Registry {
       }
     },
     async schemaById(id) {
-      const type = known.get(id) ?? (await asked(id)) ?? (await confirmed(id))
-      if (type !== null) known.set(id, type)
+      const before = known.get(id)
+      if (before !== undefined) return before
+      const text = await textOf(id)
+      if (text === null) return null
+      const type = typeOf(id, text)
+      known.set(id, type)
       return type
+    },
+    async describe(id) {
+      const schema = await textOf(id)
+      return schema === null ? null : { id, schema, subjects: await fetchSubjects(url, id, timeoutMs) }
     },
   }
 }
@@ -111,28 +133,44 @@ export async function registerAll<N extends EventName = EventName>(
  * Asks for one schema, over plain HTTP: the client takes a proxy's page for a schema that it cannot parse, and drops the
  * code that alone proves that there is no schema. Null for that.
  */
-async function fetchSchema(url: string, id: number, timeoutMs: number): Promise<avro.Type | null> {
-  const what = `schema ${id} cannot be fetched`
-  let status: number
-  let body: unknown
-  try {
-    const response = await fetch(`${url}/schemas/ids/${id}`, { headers, signal: AbortSignal.timeout(timeoutMs) })
-    status = response.status
-    body = JSON.parse(await response.text())
-  } catch (cause) {
-    throw unavailable(what, url, cause)
-  }
+async function fetchSchema(url: string, id: number, timeoutMs: number): Promise<string | null> {
+  const { status, body } = await ask(url, `/schemas/ids/${id}`, id, timeoutMs)
   const answer = isObject(body) ? body : {}
   if (status === 404 && answer.error_code === schemaNotFound) return null
   if (status !== 200 || typeof answer.schema !== 'string')
-    throw unavailable(what, url, new Error(`it answered ${status}, and no schema`))
+    throw unavailable(fetching(id), url, new Error(`it answered ${status}, and no schema`))
   if (Array.isArray(answer.references) && answer.references.length > 0)
     throw unusable(id, new Error('it refers to other schemas: put all types into one'))
+  return answer.schema
+}
+
+async function fetchSubjects(url: string, id: number, timeoutMs: number): Promise<RegisteredSchema['subjects']> {
+  const { status, body } = await ask(url, `/schemas/ids/${id}/versions`, id, timeoutMs)
+  if (status === 404) return []
+  if (status !== 200 || !Array.isArray(body))
+    throw unavailable(fetching(id), url, new Error(`it answered ${status}, and no subjects`))
+  return body.filter(isObject).map(({ subject, version }) => ({ subject: String(subject), version: Number(version) }))
+}
+
+async function ask(url: string, path: string, id: number, timeoutMs: number) {
   try {
-    return parseSchema(answer.schema)
+    const response = await fetch(`${url}${path}`, { headers, signal: AbortSignal.timeout(timeoutMs) })
+    return { status: response.status, body: JSON.parse(await response.text()) as unknown }
+  } catch (cause) {
+    throw unavailable(fetching(id), url, cause)
+  }
+}
+
+function typeOf(id: number, schema: string): avro.Type {
+  try {
+    return parseSchema(schema)
   } catch (cause) {
     throw unusable(id, cause)
   }
+}
+
+function fetching(id: number): string {
+  return `schema ${id} cannot be fetched`
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

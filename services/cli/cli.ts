@@ -11,7 +11,9 @@ import { demoVerb } from './verbs/demo.ts'
 import { dlqVerbs } from './verbs/dlq.ts'
 import { featuresExportVerb } from './verbs/features-export.ts'
 import { generateVerb } from './verbs/generate.ts'
+import { importVerb } from './verbs/import.ts'
 import { ingestVerb } from './verbs/ingest.ts'
+import { lakeVerbs } from './verbs/lake.ts'
 import { migrateVerb } from './verbs/migrate.ts'
 import { profilesVerb } from './verbs/profiles.ts'
 import { qualityVerb } from './verbs/quality.ts'
@@ -42,6 +44,8 @@ const verbs: readonly Verb[] = [
   (program, context) => featuresExportVerb(program.command('features').description('training data'), context),
   sourcesVerb,
   generateVerb,
+  (program, context) => lakeVerbs(program.command('lake').description('the archive of raw input'), context),
+  importVerb,
   rebuildVerb,
   migrateVerb,
   topicsVerb,

@@ -5,6 +5,7 @@ import type { Log } from '#streams/log/log.ts'
 import type { Originals } from '../ingest/originals/originals.ts'
 import type { Calibrator, ProjectionProgress } from '../ingest/ports.ts'
 import type { ProgrammeBasis } from '../ingest/programme.ts'
+import type { LakeStore } from '../lake/store.ts'
 import type { Config, Environment } from '../platform/config.ts'
 import type { MigrationReport } from '../platform/migrate.ts'
 import type { StepsBack, WayBack } from '../platform/way-back.ts'
@@ -29,6 +30,8 @@ export interface Wiring {
   /** Names of the topics, which are there then. */
   createTopics(config: Config): Promise<string[]>
   openLog(config: Config): Log
+  /** The lake at a place, null for `off`. Errors: `lake_location_invalid`, `config_missing`. */
+  openLake(config: Config, place: string): LakeStore | null
   projectionProgress(config: Config, pool: Pool): ProjectionProgress
   calibrator(clickhouse: ClickHouseClient): Calibrator
   openRegistry(config: Config): Registry

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
@@ -78,6 +78,34 @@ function outdated(cause: unknown): LoyaltyError {
   )
 }
 
+/**
+ * As `withSession`, for a data directory that may have nothing in it yet: the engines are begun in it.
+ *
+ * Errors: `platform_running`, those of `withSession`.
+ */
+export async function withNewSession<Result>(
+  context: CliContext,
+  options: CommonOptions,
+  needs: readonly Need[],
+  work: (session: Session) => Promise<Result>,
+): Promise<Result> {
+  const env = environmentOf(context, options)
+  const config = readConfig(env)
+  const dataDir = resolve(config.dataDir)
+  const running = await findPlatform(dataDir)
+  if (running !== null)
+    throw new LoyaltyError('platform_running', `the platform runs on ${dataDir} (process ${running.pid}); stop it`, {
+      details: { pid: running.pid, dataDir },
+    })
+  mkdirSync(join(dataDir, 'logs'), { recursive: true })
+  const session = await openAtRest(context, env, { ...config, dataDir }, needs, true)
+  try {
+    return await work(session)
+  } finally {
+    await session.close()
+  }
+}
+
 async function openSession(
   context: CliContext,
   env: Environment,
@@ -110,13 +138,14 @@ async function openAtRest(
   env: Environment,
   config: Config,
   needs: readonly Need[],
+  mayBegin = false,
 ): Promise<Session> {
   const log = needs.includes('log') || needs.includes('registry')
   const postgres = needs.includes('postgres') || (log && config.log === 'postgres')
   const own =
     (postgres && config.postgresUrl === undefined) ||
     (needs.includes('clickhouse') && config.clickhouseUrl === undefined)
-  if (own && !existsSync(join(config.dataDir, 'postgres')))
+  if (own && !mayBegin && !existsSync(join(config.dataDir, 'postgres')))
     throw new LoyaltyError(
       'data_directory_missing',
       `there is no platform's data in ${config.dataDir}; begin with \`loyalty start\`, or choose another --data-dir`,

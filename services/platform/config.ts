@@ -3,7 +3,7 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import { nearestName } from './nearest-name.ts'
 import { type Variable, variables } from './variables.ts'
 
-const declared = { ...variables.programme, ...variables.storage, ...variables.programs }
+const declared = { ...variables.programme, ...variables.storage, ...variables.lake, ...variables.programs }
 type Declared = typeof declared
 
 /** What the environment says, checked and with defaults. Immutable; made once, by a main. */
@@ -26,10 +26,17 @@ export function readConfig(env: Environment): Config {
   }
   if (values.log === 'kafka' && values.kafkaBrokers === undefined && env.LOYALTY_KAFKA_BROKERS === undefined)
     faults.push({ variable: 'LOYALTY_KAFKA_BROKERS', fault: 'is needed with LOYALTY_LOG=kafka' })
-  if (String(values.uploadStore).startsWith('s3://'))
-    for (const name of ['uploadS3Endpoint', 'uploadS3AccessKeyId', 'uploadS3SecretAccessKey'] as const)
-      if (values[name] === undefined && !env[declared[name].env])
-        faults.push({ variable: declared[name].env, fault: 'is needed with LOYALTY_UPLOAD_STORE=s3://…' })
+  for (const [place, prefix] of [
+    ['lake', 'lakeS3'],
+    ['uploadStore', 'uploadS3'],
+  ] as const) {
+    if (!String(values[place]).startsWith('s3://')) continue
+    for (const name of ['Endpoint', 'AccessKeyId', 'SecretAccessKey'] as const) {
+      const { env: variable } = declared[`${prefix}${name}`]
+      if (values[`${prefix}${name}`] === undefined && !env[variable])
+        faults.push({ variable, fault: `is needed with ${declared[place].env}=s3://…` })
+    }
+  }
   if (faults.length > 0) throw invalid(faults)
   return Object.freeze(values) as Config
 }
@@ -100,6 +107,7 @@ export function toEnvironment(config: Partial<Config>): Record<string, string> {
 const titles: Readonly<Record<keyof typeof variables, string>> = {
   programme: 'The loyalty programme: fixed by its first record, so settings take effect on a fresh data directory only',
   storage: 'Where things are kept',
+  lake: 'The archive of raw input',
   programs: 'The programs',
 }
 

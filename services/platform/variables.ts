@@ -178,6 +178,45 @@ export const variables = {
       'http://127.0.0.1:8082',
     ),
   },
+  lake: {
+    lake: variable(
+      'LOYALTY_LAKE',
+      z
+        .string()
+        .refine((text) => !text.includes('://') || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,62}(\/|$)/.test(text), {
+          error: 'must be off, a directory, or s3://bucket/prefix',
+        })
+        .default('off'),
+      'Where raw input is archived in Parquet (docs/lake.md): off, a directory, or s3://bucket/prefix.',
+    ),
+    lakeS3Endpoint: variable(
+      'LOYALTY_LAKE_S3_ENDPOINT',
+      url.optional(),
+      'Address of the S3-compatible storage of the lake, without the bucket; needed with s3://.',
+      'https://s3.eu-central-1.amazonaws.com',
+    ),
+    lakeS3Region: variable('LOYALTY_LAKE_S3_REGION', z.string().min(1).default('auto'), 'Its region.'),
+    lakeS3AccessKeyId: variable(
+      'LOYALTY_LAKE_S3_ACCESS_KEY_ID',
+      z.string().min(1).optional(),
+      'Its access key; needed with s3://.',
+    ),
+    lakeS3SecretAccessKey: variable(
+      'LOYALTY_LAKE_S3_SECRET_ACCESS_KEY',
+      z.string().min(1).optional(),
+      'Its secret key; needed with s3://.',
+    ),
+    lakeFileMib: variable(
+      'LOYALTY_LAKE_FILE_MIB',
+      wholeNumber(1, 256).default(16),
+      'A file of the lake is written once so many MiB of records of a partition wait, before they are compressed.',
+    ),
+    lakeSeconds: variable(
+      'LOYALTY_LAKE_SECONDS',
+      wholeNumber(1, 86_400).default(300),
+      'Records wait at most so many seconds for others before they are written to the lake: what a lost cluster may cost.',
+    ),
+  },
   programs: {
     bind: variable(
       'LOYALTY_BIND',
@@ -222,6 +261,7 @@ export const variables = {
       port.default(8084),
       "Port of the projector's health and metrics.",
     ),
+    lakePort: variable('LOYALTY_LAKE_PORT', port.default(8085), "Port of the lake's health and metrics."),
     ingestUrl: variable(
       'LOYALTY_INGEST_URL',
       url.optional(),

@@ -1,18 +1,23 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { absoluteLake } from '../lake/location.ts'
 import { type Config, type Environment, isExplicit, toEnvironment, unknownVariableNotices } from '../platform/config.ts'
 import { lockDirectory } from './chdb/directory-lock.ts'
 import { ChildProgram, type ProgramEvent } from './child-program.ts'
 import { checkDirectoryFacts, rememberDirectoryFacts } from './directory-facts.ts'
 import { type Engine, openClickHouseEngine, openPostgresEngine } from './engines.ts'
+import { checkImportEnded } from './import-mark.ts'
 import { interrupted, unlessInterrupted } from './interrupted.ts'
 import { choosePort } from './ports.ts'
 import { programSpec } from './program-spec.ts'
 import { removeRunFile, writeRunFile } from './run-file.ts'
 
-/** The programs in the order in which they start; they stop in the reverse order. */
-export const programNames = ['registry', 'processor', 'projector', 'ingest', 'api'] as const
+/**
+ * The programs in the order in which they start; they stop in the reverse order. The lake ends after those that write to
+ * the log, so that it has their last words.
+ */
+export const programNames = ['registry', 'lake', 'processor', 'projector', 'ingest', 'api'] as const
 
 export type ProgramName = (typeof programNames)[number]
 
@@ -40,7 +45,8 @@ export interface PlatformOptions {
 export interface Platform {
   /** The configuration with which another program joins this platform. */
   readonly config: Config
-  readonly urls: Readonly<Record<ProgramName, string>>
+  /** Without the lake where there is none. */
+  readonly urls: Readonly<Record<Exclude<ProgramName, 'lake'>, string> & { readonly lake?: string }>
   readonly startedInMs: number
   /** Process id of a program, for those who measure or disturb it. */
   pidOf(name: ProgramName): number | undefined
@@ -52,7 +58,7 @@ export interface Platform {
  * Starts the whole platform on one machine: engines, registry, programs, each as a child process, what does not wait for
  * another at the same time. Resolves when all serve.
  *
- * Errors: `data_directory_in_use`, `data_directory_mismatch`, `port_in_use`, `program_not_started`, `interrupted`, those of
+ * Errors: `data_directory_in_use`, `data_directory_mismatch`, `import_unfinished`, `port_in_use`, `program_not_started`, `interrupted`, those of
  * the engines; what was started is stopped again.
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
@@ -69,11 +75,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   })
   try {
     checkDirectoryFacts(dataDir, options.config)
-    const config = await withPorts({ ...options.config, dataDir }, options)
+    checkImportEnded(dataDir)
+    const lake = absoluteLake(options.config.lake)
+    const config = await withPorts({ ...options.config, dataDir, lake }, options)
     const joined = await startEngines(config, options, parts)
     rememberDirectoryFacts(dataDir, joined)
     const programs = programsOf(joined, options)
-    const others = programNames.slice(1)
+    const others = namesOf(joined).slice(1)
     const started = (names: readonly ProgramName[]) => {
       parts.push(...names.map((name) => programs[name]))
       return Promise.all(names.map((name) => programs[name].start()))
@@ -144,7 +152,7 @@ async function withPorts(config: Config, { env, tell }: PlatformOptions): Promis
   }
   const clickhousePort = config.clickhouseUrl === undefined ? await choose('ClickHouse', 'clickhousePort') : 0
   const ports: Record<string, number> = {}
-  for (const name of programNames) ports[name] = await choose(name, `${name}Port`)
+  for (const name of namesOf(config)) ports[name] = await choose(name, `${name}Port`)
   const urlOf = (name: ProgramName) => `http://127.0.0.1:${ports[name]}`
   return {
     ...config,
@@ -154,11 +162,16 @@ async function withPorts(config: Config, { env, tell }: PlatformOptions): Promis
     registryPort: ports.registry!,
     processorPort: ports.processor!,
     projectorPort: ports.projector!,
+    lakePort: ports.lake ?? config.lakePort,
     registryUrl: config.registryUrl ?? urlOf('registry'),
     ingestUrl: urlOf('ingest'),
     processorUrl: urlOf('processor'),
     projectorUrl: urlOf('projector'),
   }
+}
+
+function namesOf({ lake }: Config): ProgramName[] {
+  return programNames.filter((name) => name !== 'lake' || lake !== 'off')
 }
 
 function programsOf(config: Config, options: PlatformOptions): Record<ProgramName, ChildProgram> {

@@ -4,6 +4,7 @@ import type { Wiring } from '../cli/context.ts'
 import type { Logger } from '../platform/logging.ts'
 import { checkDirectoryFacts } from '../standalone/directory-facts.ts'
 import { clickHouseCalibrator, openOriginals, projectionProgress } from './ingest.ts'
+import { openLake } from './lake.ts'
 import { openLog } from './log.ts'
 import { allProjections } from './projections.ts'
 import {
@@ -40,5 +41,6 @@ export function cliWiring(logger: Logger, notice: (text: string) => void): Wirin
     openPostgres: (config) => openPostgres(config, logger),
     openClickHouse,
     openRegistry,
+    openLake,
   }
 }

@@ -1,6 +1,6 @@
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { Pool } from 'pg'
-import { openRegistry as openSchemaRegistry, type Registry } from '#schemas/registry.ts'
+import { openRegistry as openSchemaRegistry, type Registry, type SchemaTexts } from '#schemas/registry.ts'
 import { messageOf } from '#streams/core/error.ts'
 import type { Config } from '../platform/config.ts'
 import type { Logger } from '../platform/logging.ts'
@@ -41,6 +41,6 @@ export function openClickHouse(config: Config): ClickHouseClient {
 }
 
 /** Client of the schema registry. Errors: `config_missing`. */
-export function openRegistry(config: Config): Registry {
+export function openRegistry(config: Config): Registry & SchemaTexts {
   return openSchemaRegistry({ url: config.registryUrl ?? missing('LOYALTY_REGISTRY_URL') })
 }

@@ -26,7 +26,10 @@ function composed(): Record<string, Service> {
 }
 
 function compose(): Record<string, Service> {
-  const config = spawnSync('docker-compose', ['-f', 'docker-compose.yml', 'config'], { cwd: root, encoding: 'utf8' })
+  const config = spawnSync('docker-compose', ['--profile', 'lake', '-f', 'docker-compose.yml', 'config'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
   expect(config.stderr).toBe('')
   expect(config.status).toBe(0)
   const script = 'import sys, yaml, json; print(json.dumps(yaml.safe_load(sys.stdin)))'
@@ -37,9 +40,17 @@ function compose(): Record<string, Service> {
 
 describe.skipIf(version === null && process.env.CI !== 'true')(`docker-compose.yml (${version ?? reason})`, () => {
   it('is accepted by docker-compose, with every service there is', () => {
-    expect(Object.keys(composed()).sort()).toEqual(
-      ['api', 'clickhouse', 'ingest', 'kafka', 'postgres', 'processor', 'projector', 'registry'].sort(),
-    )
+    expect(Object.keys(composed()).sort()).toEqual([
+      'api',
+      'clickhouse',
+      'ingest',
+      'kafka',
+      'lake',
+      'postgres',
+      'processor',
+      'projector',
+      'registry',
+    ])
   })
 
   it('checks the health of every service', () => {
@@ -49,7 +60,7 @@ describe.skipIf(version === null && process.env.CI !== 'true')(`docker-compose.y
 
   it('gives our programs settings that the configuration accepts', () => {
     const ours = Object.entries(composed()).filter(([, { build }]) => build !== undefined)
-    expect(ours.map(([name]) => name).sort()).toEqual(['api', 'ingest', 'processor', 'projector'])
+    expect(ours.map(([name]) => name).sort()).toEqual(['api', 'ingest', 'lake', 'processor', 'projector'])
     for (const [, { environment = {} }] of ours)
       expect(readConfig(environment)).toMatchObject({ log: 'kafka', kafkaBrokers: ['kafka:9092'] })
   })

@@ -41,7 +41,7 @@ export const importRules: readonly ImportRule[] = [
   { from: /^services\/platform\//, may: [core, /^services\/platform\//, library, node] },
   { from: /^services\/wiring\//, may: [/^(?!test\/|scripts\/|services\/[^/]+\/main\.ts$)/] },
   { from: /^services\/(cli|standalone)\//, may: [/^(?!test\/|scripts\/|services\/[^/]+\/main\.ts$)/] },
-  ...['ingest', 'processor', 'projector', 'registry', 'api', 'admin'].map((name) => ({
+  ...['ingest', 'processor', 'projector', 'registry', 'lake', 'api', 'admin'].map((name) => ({
     from: new RegExp(`^services/${name}/`),
     may: [
       ...[services(name), services('platform'), /^streams\//, /^schemas\//, /^clickhouse\//, library, node],

@@ -241,6 +241,20 @@ export class UploadStore {
     return { total: counted.rows[0]!.total, uploads: rows.map(uploadOf) }
   }
 
+  /** Uploads of transactions that have ended, in the order in which they came. */
+  async ended(): Promise<{ batchId: string; fileName: string; uploadedAtMs: number }[]> {
+    const { rows } = await this.#pool.query<Pick<UploadRow, 'batch_id' | 'file_name' | 'upload_timestamp'>>(
+      `select batch_id, file_name, upload_timestamp from ingest.data_upload_batches
+       where status in ('COMPLETED', 'FAILED') and profile->>'kind' is distinct from 'clients'
+       order by upload_timestamp, batch_id`,
+    )
+    return rows.map((row) => ({
+      batchId: row.batch_id,
+      fileName: row.file_name,
+      uploadedAtMs: row.upload_timestamp.getTime(),
+    }))
+  }
+
   /** The profile by which an upload was read; null where there is no such upload. */
   async profileOf(batchId: string): Promise<AnyProfile | null> {
     const { rows } = await this.#pool.query<{ profile: AnyProfile }>(

@@ -75,6 +75,23 @@ describe('configuration', () => {
       expect(faultsOf({ ...rest, LOYALTY_UPLOAD_STORE: place }), place).toContain('LOYALTY_UPLOAD_STORE')
   })
 
+  it('asks for the keys of a lake in a bucket, and knows what is no lake', () => {
+    const faultsOf = (env: Record<string, string>) => {
+      try {
+        readConfig(env)
+        return []
+      } catch (error) {
+        return ((error as LoyaltyError).details.faults as { variable: string }[]).map(({ variable }) => variable)
+      }
+    }
+    expect(faultsOf({ LOYALTY_LAKE: './lake' })).toEqual([])
+    expect(faultsOf({ LOYALTY_LAKE: 's3://bucket/raw', LOYALTY_LAKE_S3_ACCESS_KEY_ID: 'key' })).toEqual([
+      'LOYALTY_LAKE_S3_ENDPOINT',
+      'LOYALTY_LAKE_S3_SECRET_ACCESS_KEY',
+    ])
+    expect(faultsOf({ LOYALTY_LAKE: 'https://bucket' })).toEqual(['LOYALTY_LAKE'])
+  })
+
   it('goes through an environment and back unchanged', () => {
     const config = readConfig({
       LOYALTY_LOG: 'kafka',

@@ -14,7 +14,7 @@ export class ProgramProcess {
   #output = ''
   #port = 0
 
-  constructor(program: 'processor' | 'projector', { env, crashAt }: ProgramOptions) {
+  constructor(program: 'processor' | 'projector' | 'lake', { env, crashAt }: ProgramOptions) {
     const entry = fileURLToPath(new URL(`../../../services/${program}/main.ts`, import.meta.url))
     this.#child = spawn(process.execPath, [entry], {
       env: {

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import type { LakeStore } from './store.ts'
+
+/** What a write that was cut off leaves behind; never listed. */
+const unfinished = '.part'
+
+/** A lake in a directory of this machine, which is made where it is missing. */
+export function directoryStore(directory: string): LakeStore {
+  const made = new Set<string>()
+  return {
+    where: directory,
+    put: (path, content) =>
+      orUnavailable(directory, async () => {
+        const target = join(directory, path)
+        await make(dirname(target), made)
+        const temporary = `${target}.${randomUUID()}${unfinished}`
+        const file = await open(temporary, 'w')
+        try {
+          await file.writeFile(content)
+          await file.sync()
+        } finally {
+          await file.close()
+        }
+        await rename(temporary, target)
+        await sync(dirname(target))
+      }),
+    get: (path) => orUnavailable(directory, () => orNull(() => readFile(join(directory, path)))),
+    list: (prefix) => list(directory, prefix),
+  }
+}
+
+async function* list(directory: string, prefix: string): AsyncGenerator<string> {
+  const entries = await orUnavailable(directory, () =>
+    orNull(() => readdir(join(directory, prefix), { withFileTypes: true })),
+  )
+  const names = (entries ?? []).map((entry) => entry.name + (entry.isDirectory() ? '/' : ''))
+  for (const name of names.sort())
+    if (name.endsWith('/')) yield* list(directory, prefix + name)
+    else if (!name.endsWith(unfinished)) yield prefix + name
+}
+
+/** Makes a directory durably: without its name in the one above, a file in it may be gone after a power cut. */
+async function make(directory: string, made: Set<string>): Promise<void> {
+  if (made.has(directory)) return
+  const first = await mkdir(directory, { recursive: true })
+  for (let at = directory; first !== undefined && at.length >= first.length; at = dirname(at)) await sync(dirname(at))
+  made.add(directory)
+}
+
+async function sync(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+async function orUnavailable<T>(directory: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw new LoyaltyError('lake_unavailable', `the lake ${directory}: ${messageOf(cause)}`, { retriable: true, cause })
+  }
+}

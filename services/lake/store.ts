@@ -1,0 +1,24 @@
+/**
+ * Where a lake keeps its files: names are paths with slashes, contents are whole. A name that was put is durable and
+ * whole; one that was not is absent, also after a crash in the middle.
+ */
+export interface LakeStore {
+  /** For a person: the directory, or the address of the bucket. */
+  readonly where: string
+  /** Writes a file at once, in the place of one of that name. Errors: `lake_unavailable` (retriable). */
+  put(path: string, content: Uint8Array): Promise<void>
+  /** Null where there is none. Errors: `lake_unavailable` (retriable). */
+  get(path: string): Promise<Uint8Array | null>
+  /** Names below a prefix that ends in a slash, in the order of their bytes. Errors: `lake_unavailable` (retriable). */
+  list(prefix: string): AsyncIterable<string>
+}
+
+/** The JSON of a file, or null where there is none. Errors: those of `LakeStore.get`, of the parser. */
+export async function getJson<Value>(store: LakeStore, path: string): Promise<Value | null> {
+  const content = await store.get(path)
+  return content === null ? null : (JSON.parse(Buffer.from(content).toString()) as Value)
+}
+
+export async function putJson(store: LakeStore, path: string, value: unknown): Promise<void> {
+  await store.put(path, Buffer.from(`${JSON.stringify(value, null, 1)}\n`))
+}
