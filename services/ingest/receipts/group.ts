@@ -20,6 +20,7 @@ import {
 } from '../verdicts.ts'
 import { type Receipt, ReceiptBuilder, type ReceiptFault } from './build-receipt.ts'
 import { field } from './fields.ts'
+import { isFirst } from './identical-rows.ts'
 import { type OutlierFindings, Outliers } from './outliers.ts'
 import { frame } from './prepared-events.ts'
 import { ReceiptEvents } from './receipt-events.ts'
@@ -205,7 +206,7 @@ class GroupPass {
       signal?.throwIfAborted()
       for (const line of lines) {
         const row = decodeRow(line)
-        if (seen !== null && 'client' in row && !isFirst(seen, row.key, line)) {
+        if (seen !== null && 'client' in row && !isFirst(seen, row.key, line, maxRowsHeld)) {
           this.#reject({ reason: 'duplicate_row', field: field.none, value: null }, [row], 1)
           continue
         }
@@ -311,19 +312,6 @@ class GroupPass {
     } else totals.voids++
     this.#clients.add(first.client)
   }
-}
-
-/**
- * True for the first of the lines of a key that say the same but for the number of their row, which they begin with. Past
- * what a receipt may hold nothing more is remembered.
- */
-function isFirst(seen: Map<string, Set<string>>, key: string, line: string): boolean {
-  const content = line.slice(line.indexOf(','))
-  const contents = seen.get(key)
-  if (contents === undefined) seen.set(key, new Set([content]))
-  else if (contents.has(content)) return false
-  else if (contents.size < maxRowsHeld) contents.add(content)
-  return true
 }
 
 const tooLarge: ReceiptFault = { reason: 'too_large', field: field.receipt, value: null }
