@@ -116,6 +116,7 @@ async function dryRun(
       key,
       batchId: '',
       partitions: 1,
+      dryRun: true,
       encoder: new EventEncoder('TransactionRecorded', 0),
       ...signalled,
       onProgress: (share) => onProgress?.(readingShare + share * (1 - readingShare)),

@@ -36,6 +36,18 @@ const floors: readonly Floor[] = [
   },
   { name: 'event_to_profile_p99_ms', bench: 'latency', figure: 'p99_ms', below: 300 },
   { name: 'event_to_profile_while_sweeping_p99_ms', bench: 'latency', figure: 'sweep_p99_ms', below: 500 },
+  {
+    name: 'dry_run_ascii_lines_per_second',
+    bench: 'dry-run',
+    figure: 'ascii_lines_per_second',
+    atLeast: 150_000,
+  },
+  {
+    name: 'dry_run_windows_1251_lines_per_second',
+    bench: 'dry-run',
+    figure: 'windows_1251_lines_per_second',
+    atLeast: 150_000,
+  },
   { name: 'workbook_rows_per_second', bench: 'workbook', figure: 'rows_per_second', atLeast: 30_000 },
   { name: 'file_to_completed_seconds', bench: 'file', figure: 'file_to_completed_seconds', below: 20 },
   { name: 'start_up_seconds', bench: 'file', figure: 'start_up_seconds', below: 15 },

@@ -2,6 +2,7 @@ import { messageOf } from '#streams/core/error.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import type { Bench, BenchTools, Figures } from './bench.ts'
 import { classifierBench } from './classifier.bench.ts'
+import { dryRunBench } from './dry-run.bench.ts'
 import { fileBench } from './file.bench.ts'
 import { compareWithFloors, describeFloors } from './floors.ts'
 import { foldBench } from './fold.bench.ts'
@@ -18,6 +19,7 @@ const benches: readonly Bench[] = [
   processorBench('postgres', 'uniform'),
   latencyBench,
   workbookBench,
+  dryRunBench,
   fileBench,
 ]
 const defaultEvents = 2_000_000

@@ -72,11 +72,17 @@ export interface GroupOptions {
   readonly encoder: EventEncoder<'TransactionRecorded'>
   /** Directory of the batch's verdicts; without it none are kept but those of the manifest. */
   readonly verdictsDirectory?: string
+  /** Only counted and judged: there will be no events. */
+  readonly dryRun?: boolean
   readonly onProgress?: (share: number) => void
   readonly signal?: AbortSignal
 }
 
 export const maxEventBytes = 256 * 1024
+/** What the texts and numbers of a row, or of a receipt beside them, take in an event at most. */
+const mostRowBytes = 8 * 1024
+/** Of the value of an attribute, and of the lengths before it and its name. */
+const mostAttributeBytes = 512
 
 /** No receipt of so many lines fits into an event; beyond it lines are only counted. */
 const maxRowsHeld = 65_536
@@ -128,6 +134,8 @@ class GroupPass {
   readonly #builder: ReceiptBuilder
   readonly #events: ReceiptEvents
   readonly #clients = new DistinctCount()
+  /** What the attributes of a receipt take at most. */
+  readonly #attributeBytes: number
   readonly #totals = { receipts: 0, sales: 0, refunds: 0, voids: 0, clients: 0, grossMinor: 0, refundedMinor: 0 }
 
   private constructor(options: GroupOptions, out: Outputs) {
@@ -135,6 +143,8 @@ class GroupPass {
     this.#out = out
     this.#builder = new ReceiptBuilder(options.profile)
     this.#events = new ReceiptEvents(options.profile, options.batchId, options.generations)
+    const attributes = Object.keys(options.profile.columns.attributes)
+    this.#attributeBytes = attributes.reduce((bytes, name) => bytes + 3 * name.length + mostAttributeBytes, 0)
     addTally(this.#tally, options.rows.tally)
     for (const verdict of options.rows.verdicts) this.#first.add(verdict)
   }
@@ -249,22 +259,34 @@ class GroupPass {
     this.#first.add({ row, code, field: name, value: value ?? shown() })
   }
 
-  /** Deals out the event of a receipt; null, or why there is none. */
+  /** Counts a receipt and deals its event out; null, or why there is none. */
   #publishable(rows: readonly MappedRow[]): ReceiptFault | null {
     const receipt = this.#builder.build(rows)
     if ('reason' in receipt) return receipt
+    const counted = this.#options.dryRun === true && this.#surelyFits(rows)
+    if (!counted && !this.#prepare(receipt, rows)) return tooLarge
+    if (receipt.kind !== 'VOID') this.#out.outliers.add(receipt.amountMinor, rows)
+    this.#count(receipt)
+    return null
+  }
+
+  /** Deals out the event of a receipt; false for one that is too large. */
+  #prepare(receipt: Receipt, rows: readonly MappedRow[]): boolean {
     const { encoder, partitions, rows: file } = this.#options
     const event = this.#events.of(receipt)
     const value = encoder.encode(event)
-    if (value.length > maxEventBytes) return tooLarge
+    if (value.length > maxEventBytes) return false
     const key = Buffer.from(receipt.first.client)
     const bucket = Math.floor(((receipt.first.number - 1) * file.buckets) / (file.lastNumber ?? file.rows))
     this.#out.files.append(bucket, frame(receipt.first.number, partitionOf(key, partitions), key, value))
-    if (receipt.kind !== 'VOID') this.#out.outliers.add(receipt.amountMinor, rows)
     if (event.original_transaction_id !== null)
       this.#out.references.add(event.client_id, event.original_transaction_id, rows)
-    this.#count(receipt)
-    return null
+    return true
+  }
+
+  /** True where no event of so many rows can be too large, as long as their texts may be. */
+  #surelyFits(rows: readonly MappedRow[]): boolean {
+    return (rows.length + 1) * mostRowBytes + this.#attributeBytes < maxEventBytes
   }
 
   #count({ kind, amountMinor, first }: Receipt): void {

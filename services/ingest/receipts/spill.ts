@@ -50,7 +50,7 @@ export interface SpillOptions {
  * Bytes of a bucket aimed at: what the second pass holds in memory at once, several times over until it is swept. Each
  * bucket is an open file and a piece of a buffer in the first.
  */
-const bucketBytes = 1.5 * 1024 * 1024
+const bucketBytes = 384 * 1024
 const maxBuckets = 512
 
 /**
