@@ -180,7 +180,7 @@ function sweepCrashPoints(brokers: () => string[] | null): void {
       } finally {
         await run.close()
       }
-    }, 120_000)
+    })
   }
 }
 

@@ -117,7 +117,7 @@ function suite(brokers: () => string[] | null): void {
     } finally {
       await instances.close()
     }
-  }, 120_000)
+  })
 
   test.concurrent('one of two threads is killed in the middle of a step, later from outside; nothing is lost or doubled', async () => {
     const instances = await Instances.open(engines, brokers())
@@ -139,7 +139,7 @@ function suite(brokers: () => string[] | null): void {
     } finally {
       await instances.close()
     }
-  }, 120_000)
+  })
 
   for (const when of ['before', 'after'] as const)
     test.concurrent(`an owner paused past its session and resumed ${when} its successor's first step shows nothing`, async () => {
@@ -166,7 +166,7 @@ function suite(brokers: () => string[] | null): void {
       } finally {
         await instances.close()
       }
-    }, 120_000)
+    })
 }
 
 describe('on the Postgres log', () => suite(() => null))
