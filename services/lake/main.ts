@@ -1,10 +1,11 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { topicsOf } from '#schemas/topics.ts'
 import { readConfig } from '../platform/config.ts'
 import { runProgram } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logging.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { crashHook } from '../wiring/crash.ts'
+import { openOriginals } from '../wiring/ingest.ts'
 import { openLake, rejectedSource } from '../wiring/lake.ts'
 import { openLog } from '../wiring/log.ts'
 import { missing } from '../wiring/missing.ts'
@@ -16,6 +17,7 @@ const logger = createLogger('lake', process.env.LOYALTY_LOG_LEVEL || 'info')
 
 await runProgram(logger, async (lifecycle) => {
   const config = readConfig(process.env)
+  const dataDir = resolve(config.dataDir)
   const pool = openPostgres(config, logger, 2)
   lifecycle.onStop('postgres', () => pool.end())
   const log = openLog(config, { clientId: 'loyalty-lake', logger })
@@ -26,7 +28,7 @@ await runProgram(logger, async (lifecycle) => {
     topicPrefix: config.topicPrefix,
     registry: openRegistry(config),
     store: openLake(config) ?? missing('LOYALTY_LAKE'),
-    rejected: rejectedSource(pool, resolve(config.dataDir)),
+    rejected: rejectedSource(pool, dataDir, openOriginals(config, dataDir, join(dataDir, 'lake-copies'))),
     rangeBytes: config.lakeFileMib * 1024 * 1024,
     waitMs: config.lakeSeconds * 1_000,
     logger,

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import type { Pool } from 'pg'
 import { hasCode } from '#streams/core/error.ts'
 import { type ClientsProfile, isOfClients } from '../ingest/clients/profile.ts'
+import type { Originals } from '../ingest/originals/originals.ts'
 import type { AnyProfile, FileProfile } from '../ingest/profile.ts'
 import { type JudgedFile, openJudged } from '../ingest/rejected-rows.ts'
 import { UploadStore, type UploadView } from '../ingest/store/uploads.ts'
@@ -31,17 +32,17 @@ export function openLake(config: Config, place: string = config.lake): LakeStore
   })
 }
 
-/** Rejected rows of uploads from the stores of ingestion: its database, and the verdicts and originals in its directory. */
-export function rejectedSource(pool: Pool, dataDir: string): RejectedSource {
+/** Rejected rows of uploads from the stores of ingestion: its database, the verdicts in its directory, and the originals. */
+export function rejectedSource(pool: Pool, dataDir: string, originals: Pick<Originals, 'open'>): RejectedSource {
   const store = new UploadStore(pool)
   return {
     ended: () => store.ended(),
     async rejected(batchId) {
       const [upload, profile] = await Promise.all([store.upload(batchId), store.profileOf(batchId)])
       if (upload === null || profile === null || isOfMasterData(profile)) return null
-      // Where ingestion keeps its files elsewhere, that says nothing of this upload.
-      if (!existsSync(join(dataDir, 'uploads'))) return null
-      const judged = await judgedOrCode(dataDir, upload)
+      // Where ingestion has another data directory, that says nothing of this upload.
+      if (!existsSync(join(dataDir, 'verdicts'))) return null
+      const judged = await judgedOrCode(dataDir, upload, originals)
       if (typeof judged === 'string') return { kind: 'missing', code: judged }
       const read = columnsRead(profile, judged.header)
       const withheldColumns = judged.header.filter((_, index) => !read.has(index))
@@ -54,9 +55,13 @@ function isOfMasterData(profile: AnyProfile): profile is ClientsProfile {
   return isOfClients<FileProfile>(profile)
 }
 
-async function judgedOrCode(dataDir: string, upload: UploadView): Promise<JudgedFile | string> {
+async function judgedOrCode(
+  dataDir: string,
+  upload: UploadView,
+  originals: Pick<Originals, 'open'>,
+): Promise<JudgedFile | string> {
   try {
-    return await openJudged(dataDir, upload, false)
+    return await openJudged(dataDir, upload, false, originals)
   } catch (error) {
     if (hasCode(error, 'verdicts_missing')) return error.code
     throw error

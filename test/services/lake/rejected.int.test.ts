@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { directoryOriginals } from '#services/ingest/originals/directory.ts'
 import { directoryStore } from '#services/lake/directory-store.ts'
 import { readUpload } from '#services/lake/manifest.ts'
 import { readParquet } from '#services/lake/parquet.ts'
@@ -57,10 +58,9 @@ test('rejected rows of uploads are in the lake once, with the cells that their p
   await archiveAll({ log, registry, store })
   const counts: number[] = []
   const archive = () =>
-    new RejectedArchive(store, rejectedSource(ingest.pool, dataDir), 0, (rows) => counts.push(rows)).look(
-      true,
-      () => true,
-    )
+    new RejectedArchive(store, rejectedSource(ingest.pool, dataDir, directoryOriginals(dataDir)), 0, (rows) =>
+      counts.push(rows),
+    ).look(true, () => true)
   await archive()
   await archive()
   expect(counts).toEqual([2, 0])
