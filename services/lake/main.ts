@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { topicsOf } from '#schemas/topics.ts'
 import { readConfig } from '../platform/config.ts'
@@ -18,6 +19,9 @@ const logger = createLogger('lake', process.env.LOYALTY_LOG_LEVEL || 'info')
 await runProgram(logger, async (lifecycle) => {
   const config = readConfig(process.env)
   const dataDir = resolve(config.dataDir)
+  // The directory of ingestion may be there to be read only.
+  const originals = openOriginals(config, dataDir, join(tmpdir(), `loyalty-lake-${process.pid}`))
+  lifecycle.onStop('originals', () => originals.close())
   const pool = openPostgres(config, logger, 2)
   lifecycle.onStop('postgres', () => pool.end())
   const log = openLog(config, { clientId: 'loyalty-lake', logger })
@@ -28,7 +32,7 @@ await runProgram(logger, async (lifecycle) => {
     topicPrefix: config.topicPrefix,
     registry: openRegistry(config),
     store: openLake(config) ?? missing('LOYALTY_LAKE'),
-    rejected: rejectedSource(pool, dataDir, openOriginals(config, dataDir, join(dataDir, 'lake-copies'))),
+    rejected: rejectedSource(pool, dataDir, originals),
     rangeBytes: config.lakeFileMib * 1024 * 1024,
     waitMs: config.lakeSeconds * 1_000,
     logger,

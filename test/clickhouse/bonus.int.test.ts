@@ -82,7 +82,7 @@ async function asked(clientId: string, sinceMs: number, asOfDay: number | null =
 test('is what the ledger counts, whatever is voided or refunded; after a moment, that part of it', {
   timeout: 60_000,
 }, async () => {
-  const clients = fc.sample(fc.subarray([...pool], { minLength: 1 }), { numRuns: 12, seed: 7 })
+  const clients = [...fc.sample(fc.subarray([...pool], { minLength: 1 }), { numRuns: 12, seed: 7 }), pool]
   const rows = clients.flatMap((transactions, client) =>
     transactions.map((each, i) => ({
       ...{ client_id: `c${client}`, transaction_key: i, transaction_id: each.id, kind: each.kind },
@@ -105,8 +105,7 @@ test('is what the ledger counts, whatever is voided or refunded; after a moment,
     expect(await asked(`c${client}`, moment)).toBe(ofLedger(without))
   }
   // Days that have not come do not count.
-  const s1 = clients.findIndex((transactions) => transactions.includes(pool[0]!) && transactions.includes(pool[7]!))
   const dayOf = (day: number) => Math.floor((start + day * 86_400_000) / 86_400_000)
-  expect(await asked(`c${s1}`, 0, dayOf(2))).toBe(10)
+  expect(await asked(`c${clients.indexOf(pool)}`, 0, dayOf(2))).toBe(10)
   expect(await asked('nobody', 0)).toBe(0)
 })
