@@ -45,7 +45,7 @@ describe('the platform on one machine', () => {
     expect(lastJson(second)).toMatchObject({ error: { code: 'already_running' } })
 
     const topics = lastJson<{ topics: unknown[] }>(await runLoyalty(['topics', '--json', '--data-dir', data.path]))
-    expect(topics.topics).toHaveLength(8)
+    expect(topics.topics).toHaveLength(9)
     const unknown = await runLoyalty(['client', 'show', 'nobody', '--json', '--data-dir', data.path])
     expect(lastJson(unknown)).toMatchObject({ error: { code: 'client_not_found' } })
   })
