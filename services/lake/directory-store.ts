@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
-import type { LakeStore } from './store.ts'
+import { asked } from '../platform/asked.ts'
+import { type LakeStore, lakeUnavailable } from './store.ts'
 
 /** What a write that was cut off leaves behind; never listed. */
 const unfinished = '.part'
@@ -10,10 +10,11 @@ const unfinished = '.part'
 /** A lake in a directory of this machine, which is made where it is missing. */
 export function directoryStore(directory: string): LakeStore {
   const made = new Set<string>()
+  const ask = <T>(work: () => Promise<T>) => asked((cause) => lakeUnavailable(directory, cause), work)
   return {
     where: directory,
     put: (path, content) =>
-      orUnavailable(directory, async () => {
+      ask(async () => {
         const target = join(directory, path)
         await make(dirname(target), made)
         const temporary = `${target}.${randomUUID()}${unfinished}`
@@ -27,14 +28,15 @@ export function directoryStore(directory: string): LakeStore {
         await rename(temporary, target)
         await sync(dirname(target))
       }),
-    get: (path) => orUnavailable(directory, () => orNull(() => readFile(join(directory, path)))),
+    get: (path) => ask(() => orNull(() => readFile(join(directory, path)))),
     list: (prefix) => list(directory, prefix),
   }
 }
 
 async function* list(directory: string, prefix: string): AsyncGenerator<string> {
-  const entries = await orUnavailable(directory, () =>
-    orNull(() => readdir(join(directory, prefix), { withFileTypes: true })),
+  const entries = await asked(
+    (cause) => lakeUnavailable(directory, cause),
+    () => orNull(() => readdir(join(directory, prefix), { withFileTypes: true })),
   )
   const names = (entries ?? []).map((entry) => entry.name + (entry.isDirectory() ? '/' : ''))
   for (const name of names.sort())
@@ -65,13 +67,5 @@ async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
-  }
-}
-
-async function orUnavailable<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    throw new LoyaltyError('lake_unavailable', `the lake ${directory}: ${messageOf(cause)}`, { retriable: true, cause })
   }
 }

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { type BucketLocation, bucketOf } from '../platform/bucket-place.ts'
 
 /** Where a lake is. */
 export type LakeLocation =
   | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 's3'; readonly bucket: string /** Empty, or ends in a slash. */; readonly prefix: string }
+  | ({ readonly kind: 's3' } & BucketLocation)
 
 /**
  * The location that a text names: `s3://bucket/prefix`, else a directory as it is written; null for `off`.
@@ -14,8 +15,8 @@ export type LakeLocation =
 export function lakeLocation(text: string): LakeLocation | null {
   if (text === 'off') return null
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) return { kind: 'directory', path: text }
-  const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,62})(?:\/(.*))?$/.exec(text) ?? []
-  if (bucket === undefined)
+  const location = bucketOf(text)
+  if (location === null)
     throw new LoyaltyError(
       'lake_location_invalid',
       `${text} is no place for a lake: give a directory or s3://bucket/prefix`,
@@ -23,8 +24,7 @@ export function lakeLocation(text: string): LakeLocation | null {
         details: { location: text },
       },
     )
-  const prefix = rest.replace(/^\/+|\/+$/g, '')
-  return { kind: 's3', bucket, prefix: prefix === '' ? '' : `${prefix}/` }
+  return { kind: 's3', ...location }
 }
 
 /** The same place, whatever directory a program runs in. */

@@ -1,56 +1,27 @@
-import { S3mini } from 's3mini'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
-import type { LakeStore } from './store.ts'
-
-export interface S3Place {
-  /** Without the bucket: https://s3.eu-central-1.amazonaws.com */
-  readonly endpoint: string
-  readonly region: string
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly bucket: string
-  /** Empty, or ends in a slash. */
-  readonly prefix: string
-}
+import { Bucket } from '../platform/bucket.ts'
+import { addressOf, type BucketPlace } from '../platform/bucket-place.ts'
+import { type LakeStore, lakeUnavailable } from './store.ts'
 
 /** A lake in a bucket, below a prefix. An object is whole when it is there. `pageKeys`: keys listed at once. */
-export function s3Store(place: S3Place, pageKeys = 1_000): LakeStore {
-  const { region, accessKeyId, secretAccessKey, prefix } = place
-  const endpoint = `${place.endpoint.replace(/\/+$/, '')}/${place.bucket}`
-  const bucket = new S3mini({ endpoint, region, accessKeyId, secretAccessKey })
-  const where = `${endpoint}/${prefix}`
+export function s3Store(place: BucketPlace, pageKeys = 1_000): LakeStore {
+  const { prefix } = place
+  const address = addressOf(place)
+  const where = `${address}/${prefix}`
+  const bucket = new Bucket(address, place, { unavailable: (cause) => lakeUnavailable(where, cause), pageKeys })
   return {
     where,
     put: (path, content) =>
-      orUnavailable(where, async () => {
+      bucket.ask(async (client) => {
         const type = path.endsWith('.json') ? 'application/json' : 'application/vnd.apache.parquet'
-        await bucket.putObject(prefix + path, content, type)
+        await client.putObject(prefix + path, content, type)
       }),
     get: (path) =>
-      orUnavailable(where, async () => {
-        const content = await bucket.getObjectArrayBuffer(prefix + path)
+      bucket.ask(async (client) => {
+        const content = await client.getObjectArrayBuffer(prefix + path)
         return content === null ? null : new Uint8Array(content)
       }),
     async *list(below) {
-      for (let token: string | undefined; ; ) {
-        const page = await orUnavailable(where, () => bucket.listObjectsPaged('/', prefix + below, pageKeys, token))
-        if (page === undefined || page === null) throw unavailable(where, new Error('there is no such bucket'))
-        for (const { Key: key } of page.objects ?? []) yield key.slice(prefix.length)
-        token = page.nextContinuationToken
-        if (token === undefined) return
-      }
+      for await (const { key } of bucket.objectsBelow(prefix + below)) yield key.slice(prefix.length)
     },
   }
-}
-
-async function orUnavailable<T>(where: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    throw unavailable(where, cause)
-  }
-}
-
-function unavailable(where: string, cause: unknown): LoyaltyError {
-  return new LoyaltyError('lake_unavailable', `the lake ${where}: ${messageOf(cause)}`, { retriable: true, cause })
 }

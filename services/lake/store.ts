@@ -1,3 +1,5 @@
+import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+
 /**
  * Where a lake keeps its files: names are paths with slashes, contents are whole. A name that was put is durable and
  * whole; one that was not is absent, also after a crash in the middle.
@@ -11,6 +13,11 @@ export interface LakeStore {
   get(path: string): Promise<Uint8Array | null>
   /** Names below a prefix that ends in a slash, in the order of their bytes. Errors: `lake_unavailable` (retriable). */
   list(prefix: string): AsyncIterable<string>
+}
+
+/** What a store throws where the directory or bucket cannot be read or written. */
+export function lakeUnavailable(where: string, cause: unknown): LoyaltyError {
+  return new LoyaltyError('lake_unavailable', `the lake ${where}: ${messageOf(cause)}`, { retriable: true, cause })
 }
 
 /** The JSON of a file, or null where there is none. Errors: those of `LakeStore.get`, of the parser. */

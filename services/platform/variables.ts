@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bucketOf } from './bucket-place.ts'
 
 /** One environment variable: its type, its default (in the schema) and what it is for. */
 export interface Variable<Schema extends z.ZodType = z.ZodType> {
@@ -183,7 +184,7 @@ export const variables = {
       'LOYALTY_LAKE',
       z
         .string()
-        .refine((text) => !text.includes('://') || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,62}(\/|$)/.test(text), {
+        .refine((text) => !text.includes('://') || bucketOf(text) !== null, {
           error: 'must be off, a directory, or s3://bucket/prefix',
         })
         .default('off'),

@@ -9,10 +9,11 @@ import { directoryOriginals } from '../ingest/originals/directory.ts'
 import { type Originals, originalsIn } from '../ingest/originals/originals.ts'
 import { s3Originals } from '../ingest/originals/s3.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress, TransactionReference } from '../ingest/ports.ts'
+import { bucketOf } from '../platform/bucket-place.ts'
 import type { Config } from '../platform/config.ts'
 import { readOffsets } from '../projector/progress.ts'
 import { type Projection, topicsRead } from '../projector/projection.ts'
-import { missing } from './missing.ts'
+import { bucketPlace } from './bucket.ts'
 
 /** What ingestion asks of the projections, answered by their stores. */
 
@@ -119,16 +120,6 @@ function keyOf(clientId: string, transactionId: string): string {
  */
 export function openOriginals(config: Config, dataDir: string, copiesDir: string): Originals {
   const directory = directoryOriginals(dataDir)
-  const [, bucket, rest = ''] = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(config.uploadStore) ?? []
-  if (bucket === undefined) return originalsIn(directory, null)
-  const prefix = rest.replace(/^\/+|\/+$/g, '')
-  const place = {
-    endpoint: config.uploadS3Endpoint ?? missing('LOYALTY_UPLOAD_S3_ENDPOINT'),
-    region: config.uploadS3Region,
-    accessKeyId: config.uploadS3AccessKeyId ?? missing('LOYALTY_UPLOAD_S3_ACCESS_KEY_ID'),
-    secretAccessKey: config.uploadS3SecretAccessKey ?? missing('LOYALTY_UPLOAD_S3_SECRET_ACCESS_KEY'),
-    bucket,
-    prefix: prefix === '' ? '' : `${prefix}/`,
-  }
-  return originalsIn(directory, s3Originals(place, copiesDir))
+  const location = bucketOf(config.uploadStore)
+  return originalsIn(directory, location && s3Originals(bucketPlace(config, 'upload', location), copiesDir))
 }

@@ -13,7 +13,7 @@ import type { RejectedCells, RejectedSource } from '../lake/rejected.ts'
 import { s3Store } from '../lake/s3-store.ts'
 import type { LakeStore } from '../lake/store.ts'
 import type { Config } from '../platform/config.ts'
-import { missing } from './missing.ts'
+import { bucketPlace } from './bucket.ts'
 
 /**
  * The lake at a place: `s3://bucket/prefix`, with the keys of the configuration, or a directory. Null for `off`. Connects on
@@ -23,13 +23,7 @@ export function openLake(config: Config, place: string = config.lake): LakeStore
   const location = lakeLocation(place)
   if (location === null) return null
   if (location.kind === 'directory') return directoryStore(resolve(location.path))
-  return s3Store({
-    ...location,
-    endpoint: config.lakeS3Endpoint ?? missing('LOYALTY_LAKE_S3_ENDPOINT'),
-    region: config.lakeS3Region,
-    accessKeyId: config.lakeS3AccessKeyId ?? missing('LOYALTY_LAKE_S3_ACCESS_KEY_ID'),
-    secretAccessKey: config.lakeS3SecretAccessKey ?? missing('LOYALTY_LAKE_S3_SECRET_ACCESS_KEY'),
-  })
+  return s3Store(bucketPlace(config, 'lake', location))
 }
 
 /** Rejected rows of uploads from the stores of ingestion: its database, the verdicts in its directory, and the originals. */

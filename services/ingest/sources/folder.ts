@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { asked } from '../../platform/asked.ts'
 import { type FolderConfig, patternOf } from './config.ts'
 import type { Fate, Offer, Source } from './source.ts'
 
@@ -11,10 +12,11 @@ import type { Fate, Offer, Source } from './source.ts'
  */
 export function folderSource(config: FolderConfig, dataDir: string, nowMs: () => number): Source {
   const directory = isAbsolute(config.path) ? config.path : join(dataDir, config.path)
+  const told = (cause: unknown) => unavailable(config, cause)
   return {
     offers: () => offersOf(config, directory, nowMs),
     putAway: (fileName, version, fate) =>
-      orUnavailable(config, async () => {
+      asked(told, async () => {
         const path = join(directory, fileName)
         if ((await versionAt(path)) !== version) return
         const into = join(directory, fate.kind)
@@ -30,7 +32,10 @@ export function folderSource(config: FolderConfig, dataDir: string, nowMs: () =>
 }
 
 async function* offersOf(config: FolderConfig, directory: string, nowMs: () => number): AsyncGenerator<Offer> {
-  const entries = await orUnavailable(config, () => readdir(directory, { withFileTypes: true }))
+  const entries = await asked(
+    (cause) => unavailable(config, cause),
+    () => readdir(directory, { withFileTypes: true }),
+  )
   const names = new Set(entries.filter((entry) => entry.isFile()).map((entry) => entry.name))
   for (const fileName of [...names].sort()) {
     const pattern = patternOf(config.files, fileName)
@@ -95,14 +100,10 @@ export function errorText(fate: Extract<Fate, { kind: 'failed' }>): string {
   return `${JSON.stringify({ code: fate.code, message: fate.message }, null, 2)}\n`
 }
 
-async function orUnavailable<T>({ name, path }: FolderConfig, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    throw new LoyaltyError('source_unavailable', `the folder ${path} of source ${name}: ${messageOf(cause)}`, {
-      retriable: true,
-      details: { source: name },
-      cause,
-    })
-  }
+function unavailable({ name, path }: FolderConfig, cause: unknown): LoyaltyError {
+  return new LoyaltyError('source_unavailable', `the folder ${path} of source ${name}: ${messageOf(cause)}`, {
+    retriable: true,
+    details: { source: name },
+    cause,
+  })
 }

@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type S3Place, s3Originals } from '#services/ingest/originals/s3.ts'
+import { s3Originals } from '#services/ingest/originals/s3.ts'
+import type { BucketPlace } from '#services/platform/bucket-place.ts'
 import { bytes, contentOf, originalsContract, stored } from '../../../contracts/originals-contract.ts'
 import { freePort } from '../../../support/postgres.ts'
 import { type RunningS3, startS3 } from '../../../support/s3.ts'
@@ -11,7 +12,7 @@ import { type TempDir, tempDir } from '../../../support/temp-dir.ts'
 const partBytes = 5 * 1024 * 1024
 
 let s3: RunningS3
-let place: S3Place
+let place: BucketPlace
 let prefixes = 0
 const dirs: TempDir[] = []
 
