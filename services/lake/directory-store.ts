@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { asked } from '../platform/asked.ts'
+import { syncDirectory } from '../platform/sync-directory.ts'
 import { type LakeStore, lakeUnavailable } from './store.ts'
 
 /** What a write that was cut off leaves behind; never listed. */
@@ -26,7 +27,7 @@ export function directoryStore(directory: string): LakeStore {
           await file.close()
         }
         await rename(temporary, target)
-        await sync(dirname(target))
+        await syncDirectory(dirname(target))
       }),
     get: (path) => ask(() => orNull(() => readFile(join(directory, path)))),
     list: (prefix) => list(directory, prefix),
@@ -48,17 +49,9 @@ async function* list(directory: string, prefix: string): AsyncGenerator<string> 
 async function make(directory: string, made: Set<string>): Promise<void> {
   if (made.has(directory)) return
   const first = await mkdir(directory, { recursive: true })
-  for (let at = directory; first !== undefined && at.length >= first.length; at = dirname(at)) await sync(dirname(at))
+  for (let at = directory; first !== undefined && at.length >= first.length; at = dirname(at))
+    await syncDirectory(dirname(at))
   made.add(directory)
-}
-
-async function sync(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }
 
 async function orNull<T>(work: () => Promise<T>): Promise<T | null> {

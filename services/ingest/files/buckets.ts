@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { syncDirectory } from '../../platform/sync-directory.ts'
 
 /** Bytes that wait in memory per bucket, and in full pieces altogether, before they are written. */
 const pieceBytes = 32 * 1024
@@ -132,13 +133,4 @@ export async function writeManifest(path: string, value: unknown): Promise<void>
   }
   await rename(temporary, path)
   await syncDirectory(dirname(path))
-}
-
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { syncDirectory } from '../files/buckets.ts'
+import { syncDirectory } from '../../platform/sync-directory.ts'
 import { type Originals, originalMissing } from './originals.ts'
 
 /** Below `uploads/` of the data directory; places are relative to that, so that it may be moved. */

@@ -4,7 +4,7 @@ import type { TransactionRecorded } from '#schemas/events.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { Hash64 } from '#streams/domain/hash.ts'
 import { inGeneration, splitGeneration } from '#streams/domain/transaction-id.ts'
-import { syncDirectory } from '../files/buckets.ts'
+import { syncDirectory } from '../../platform/sync-directory.ts'
 import { receiptKey } from './receipt-key.ts'
 
 type Referring = Pick<TransactionRecorded, 'client_id' | 'transaction_id' | 'original_transaction_id'>
