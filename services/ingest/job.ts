@@ -19,7 +19,7 @@ import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
 import { type Originals, withOriginal } from './originals/originals.ts'
 import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
-import type { FileProfile } from './profile.ts'
+import { type FileProfile, notationOf } from './profile.ts'
 import type { ProgressMeter } from './progress.ts'
 import { type GroupManifest, groupReceipts } from './receipts/group.ts'
 import { type SpillManifest, spilledRows, spillRows } from './receipts/spill.ts'
@@ -197,7 +197,7 @@ export class UploadJob {
     const { delimiter } = input
     await keepVerdicts(this.#verdictsDirectory(), {
       ...{ fileName, storedPath, format: profile.format, delimiter, rows: lastNumber ?? rows, fields },
-      notation: { numbers: profile.numbers, dates: profile.dates },
+      notation: notationOf(profile),
     })
   }
 

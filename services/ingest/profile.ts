@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { type ClientsProfile, clientsProfileSchema, isOfClients } from './clients/profile.ts'
+import type { Notation } from './files/xlsx/cells.ts'
 import { isCurrency } from './parse/currency.ts'
 import { clientIdRule, column, dateFormats, fileFormat, numberFormat, profileName, timeZone } from './profile-parts.ts'
 
@@ -138,6 +139,12 @@ function faultsBetweenFields(profile: {
     faults.push('columns.original needs a system.identity with receipt_number and without day')
   if (profile.missing.client === 'empty') faults.push('missing.client cannot be empty')
   return faults
+}
+
+/** What typed values of a workbook are written by. */
+export function notationOf({ numbers, dates, columns, currency }: FileProfile): Notation {
+  const column = columns.amount ?? columns.unit_price
+  return { numbers, dates, ...(column === undefined ? {} : { sums: { column, currency } }) }
 }
 
 /** Errors: `profile_invalid` (details.faults: one sentence per fault, with its path). */

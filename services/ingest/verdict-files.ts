@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Buckets, bucketPath, writeManifest } from './files/buckets.ts'
+import type { Notation } from './files/xlsx/cells.ts'
 import type { FileProfile } from './profile.ts'
 import { type Field, field } from './receipts/fields.ts'
 import { type VerdictCode, verdictCodes } from './verdicts.ts'
@@ -28,8 +29,8 @@ export interface VerdictManifest {
   readonly format: FileProfile['format']
   /** Null where cells are not divided by one. */
   readonly delimiter: string | null
-  /** What numbers and dates of a workbook are written by; missing in manifests of versions that read none. */
-  readonly notation?: Pick<FileProfile, 'numbers' | 'dates'>
+  /** What values of a workbook are written by; missing in manifests of versions that read none. */
+  readonly notation?: Notation
   /** The highest number of a row: rows of the file, without the header, or the last row of a sheet. */
   readonly rows: number
   /** By their numbers in the files, which later versions may give otherwise. */

@@ -7,6 +7,7 @@ import type { Decoding } from './encoding.ts'
 import { refuseWorkbook } from './foreign.ts'
 import { cutAtSpaces, cutFixed, LineReader } from './lines.ts'
 import { isRejectedHeader, originalCell, uploadOf, verdictColumns, wasDropped } from './rejected-csv.ts'
+import { withShownCurrency } from './shown-currency.ts'
 import { readText, type TextOptions } from './text.ts'
 import type { Notation } from './xlsx/cells.ts'
 import { readWorkbook, type SheetInput } from './xlsx/read.ts'
@@ -37,7 +38,7 @@ export interface RowsOptions extends Omit<TextOptions, 'onDecoding' | 'onContain
   /** Filled as the file is read, complete at its end. */
   readonly input?: FileInput | undefined
   /**
-   * The profile, or what it says of numbers and dates: numbers and dates that a workbook has as such are written so, and
+   * What the profile says of numbers, dates and sums: numbers and dates that a workbook has as such are written so, and
    * whoever then reads the cells by a profile must give that one here. Without it they have a point, and ISO 8601.
    */
   readonly notation?: Notation | undefined
@@ -83,7 +84,8 @@ export async function* readRows(
     const onSheet = (sheet: SheetInput) => {
       input.sheet = sheet
     }
-    const rows = numbered(readWorkbook(workbook, { ...options, ...format, skipRows, fileBytes, onSheet }))
+    const sheet = readWorkbook(workbook, { ...options, ...format, skipRows, fileBytes, onSheet })
+    const rows = numbered(withShownCurrency(sheet, options.notation?.sums))
     const first = await rows.next()
     if (first.done) return
     // Rejected rows are mended in a spreadsheet program, which may save them as its own.

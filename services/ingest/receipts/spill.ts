@@ -5,7 +5,7 @@ import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
 import { findColumns, headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
 import { type FileInput, type RowBatch, readRows, unknownInput } from '../files/rows.ts'
-import type { FileProfile } from '../profile.ts'
+import { type FileProfile, notationOf } from '../profile.ts'
 import { VerdictWriter } from '../verdict-files.ts'
 import { emptyTally, FirstVerdicts, type Reason, reject, shownValue, type Tally, type Verdict } from '../verdicts.ts'
 import { type Field, fieldsOf } from './fields.ts'
@@ -129,7 +129,7 @@ class SpillPass {
     const { size } = await stat(path)
     const rows = readRows(path, profile.format, {
       input: this.input,
-      notation: profile,
+      notation: notationOf(profile),
       onBytes: (bytes) => onProgress?.(bytes / Math.max(1, size)),
     })
     for await (const batch of rows) {

@@ -11,6 +11,8 @@ import type { CellFormat } from './number-format.ts'
 export interface Notation {
   readonly numbers: { readonly decimal: '.' | ',' }
   readonly dates: { readonly formats: readonly string[] }
+  /** The column of sums, by name or place, and their currency. Numbers that it shows in another one are written with that. */
+  readonly sums?: { readonly column: string | number; readonly currency: string }
 }
 
 /** Where no profile is known yet. */

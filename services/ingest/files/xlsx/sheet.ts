@@ -16,6 +16,8 @@ export interface SheetRow {
   readonly cells: string[]
   /** False as long as nothing is in it but shared texts, which may be empty. */
   hasValue: boolean
+  /** By column, of numbers that are shown in a currency, or as shares of a hundred; missing where none is. */
+  units?: Map<number, string>
 }
 
 /** As in other files. */
@@ -172,7 +174,7 @@ export class SheetHandler implements XmlHandler {
         const format = this.#style === undefined ? plainNumber : this.#formats[Number(this.#style)]
         const text = this.#writer.number(value.trim(), format ?? plainNumber)
         if (text === null) throw this.#badCell(`holds ${JSON.stringify(value.slice(0, 40))} as a number`)
-        if (format?.kind === 'number' && format.unit !== undefined) this.units.add(this.#column, format.unit)
+        if (format?.kind === 'number' && format.unit !== undefined) this.#shownIn(format.unit)
         return text
       }
       case 'str':
@@ -190,6 +192,13 @@ export class SheetHandler implements XmlHandler {
       default:
         throw this.#badCell(`is of the type ${JSON.stringify(this.#type.slice(0, 40))}`)
     }
+  }
+
+  #shownIn(unit: string): void {
+    const row = this.#row!
+    row.units ??= new Map()
+    row.units.set(this.#column, unit)
+    this.units.add(this.#column, unit)
   }
 
   #sharedIndex(): number {

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path'
 import { decoderOf } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
-import { type FileProfile, parseProfile } from '#services/ingest/profile.ts'
+import { type FileProfile, notationOf, parseProfile } from '#services/ingest/profile.ts'
 import { type GroupManifest, groupReceipts } from '#services/ingest/receipts/group.ts'
 import { readEvents } from '#services/ingest/receipts/prepared-events.ts'
 import { type SpillManifest, spillRows } from '#services/ingest/receipts/spill.ts'
@@ -72,7 +72,8 @@ export async function prepareIn(dir: string, path: string, profile: FileProfile,
   const grouping = { profile, rowsDirectory, rows, directory, key, batchId, partitions: 4, encoder, verdictsDirectory }
   const events = await groupReceipts(grouping)
   const { fields, input } = rows
-  const about = { fileName: 'file.csv', storedPath: relative(dir, path), format: profile.format }
+  const read = { format: profile.format, notation: notationOf(profile) }
+  const about = { fileName: 'file.csv', storedPath: relative(dir, path), ...read }
   await keepVerdicts(verdictsDirectory, { ...about, delimiter: input.delimiter, rows: rows.rows, fields })
   const decoder = decoderOf(registry, 'TransactionRecorded')
   const published: TransactionRecorded[] = []
