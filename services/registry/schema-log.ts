@@ -146,7 +146,9 @@ export class SchemaLog {
         if (this.#closed) return
         this.#fault = error
         this.#observer.onFault?.(error)
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        // The log was closed under it: nothing will be read any more, and nobody is to wait for that.
+        if (hasCode(error, 'log_closed')) this.#closed = true
+        else await new Promise((resolve) => setTimeout(resolve, retryMs))
       }
       this.#wake()
     }

@@ -69,10 +69,11 @@ export interface LogReader {
    * batch a partition. Never returns a batch of a partition that was moved, paused or dropped meanwhile.
    *
    * Errors: `log_offset_out_of_range` (details: topic, partition, offset, startOffset, endOffset), `log_topic_missing`,
-   * `log_unavailable` (retriable; positions are kept).
+   * `log_unavailable` (retriable; positions are kept), `log_closed`: the reader was closed, or its log, before or while it
+   * waited. No later poll will be better: whoever reads for ever ends.
    */
   poll(maxWaitMs: number): Promise<LogBatch[]>
-  /** Bounds what one poll returns of one partition. */
+  /** A poll that waits is rejected at once (`log_closed`): whoever closes has said before that the end is wanted. */
   close(): Promise<void>
 }
 

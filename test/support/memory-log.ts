@@ -155,10 +155,11 @@ class MemoryReader implements LogReader {
   async poll(maxWaitMs: number): Promise<LogBatch[]> {
     const deadline = performance.now() + maxWaitMs
     for (;;) {
+      if (this.#closed) throw new LoyaltyError('log_closed', 'this reader was closed')
       this.#broker.checkAvailable()
-      const batches = this.#closed ? [] : this.#take()
+      const batches = this.#take()
       const waitMs = deadline - performance.now()
-      if (batches.length > 0 || waitMs <= 0 || this.#closed) return batches
+      if (batches.length > 0 || waitMs <= 0) return batches
       await this.#broker.nextAppend(waitMs)
     }
   }

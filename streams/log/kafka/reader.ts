@@ -88,7 +88,7 @@ export class KafkaReader implements LogReader {
   async poll(maxWaitMs: number): Promise<LogBatch[]> {
     const deadline = performance.now() + maxWaitMs
     for (;;) {
-      if (this.#closed) return []
+      if (this.#closed) throw new LoyaltyError('log_closed', 'this reader was closed')
       const batches = this.#take()
       if (batches.length > 0) {
         this.#pump()

@@ -1,4 +1,4 @@
-import type { LoyaltyError } from '../../core/error.ts'
+import { LoyaltyError } from '../../core/error.ts'
 import type { LogBatch, LogReader, ReaderOptions } from '../log.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Connections } from './connections.ts'
@@ -78,7 +78,7 @@ export class PostgresReader implements LogReader {
   async poll(maxWaitMs: number): Promise<LogBatch[]> {
     const deadline = performance.now() + maxWaitMs
     for (;;) {
-      if (this.closed) return []
+      if (this.closed) throw new LoyaltyError('log_closed', 'this reader was closed')
       this.fetchWhatIsThere()
       const batches = this.take()
       if (batches.length > 0) {

@@ -74,16 +74,27 @@ export function readingContract(context: () => LogContext): void {
       await reader.close()
     })
 
-    test('that is closed ends its poll', async () => {
+    test('that is closed, or whose log is, ends its poll and refuses every other', async () => {
       const topic = await context().topic('closing')
-      const reader = context().log.reader()
-      reader.seek(topic, 0, 0)
-      await reader.poll(10)
-      const waiting = reader.poll(30_000)
+      const log = context().harness.open()
+      const readers = [log.reader(), log.reader()] as const
+      const closed = { code: 'log_closed', retriable: false }
+      const waiting = []
+      for (const reader of readers) {
+        reader.seek(topic, 0, 0)
+        await reader.poll(10)
+        waiting.push(expect(reader.poll(30_000)).rejects.toMatchObject(closed))
+      }
       const startedAt = performance.now()
-      await reader.close()
-      expect(await waiting).toEqual([])
+      await readers[0].close()
+      await waiting[0]
+      await log.close()
+      await waiting[1]
       expect(performance.now() - startedAt).toBeLessThan(5_000)
+      await context()
+        .log.writer()
+        .append(topic, 0, [record('unread')])
+      for (const reader of readers) await expect(reader.poll(0)).rejects.toMatchObject(closed)
     })
 
     test('bounds its batches by bytes and reads on without gap', async () => {
