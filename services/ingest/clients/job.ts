@@ -11,6 +11,7 @@ import { minorDigits } from '../parse/currency.ts'
 import type { ProgressMeter } from '../progress.ts'
 import type { ReportWarning } from '../report.ts'
 import type { Checkpoint, UploadTask } from '../store/uploads.ts'
+import { removeClientFile } from './originals.ts'
 import { type PreparedClients, prepareClients } from './prepare.ts'
 import type { ClientsProfile } from './profile.ts'
 import { publishClients } from './publish.ts'
@@ -57,7 +58,7 @@ export class ClientsJob {
   /** Deletes what was prepared and, now that the upload has ended, the original: it is personal data, which is kept in the topic alone. */
   async clean(): Promise<void> {
     await rm(this.#directory(), { recursive: true, force: true })
-    await this.#deps.originals.remove(this.#task.storedPath)
+    await removeClientFile(this.#deps.originals, this.#deps.store, this.#task)
   }
 
   #directory(): string {

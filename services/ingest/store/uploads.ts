@@ -114,13 +114,22 @@ export class UploadStore {
     return rows.flatMap((row) => [row.task_id, row.batch_id])
   }
 
-  /** Where files of clients were stored whose uploads have ended: nothing needs them any more. */
-  async endedClientFiles(): Promise<string[]> {
-    const { rows } = await this.#pool.query<{ original_file_path: string }>(
-      `select original_file_path from ingest.data_upload_batches
-       where profile ->> 'kind' = 'clients' and status in ('COMPLETED', 'FAILED')`,
+  /** Files of clients that are still stored though their uploads have ended: nothing needs them any more. */
+  async endedClientFiles(): Promise<{ batchId: string; storedPath: string }[]> {
+    const { rows } = await this.#pool.query<Pick<UploadRow, 'batch_id' | 'original_file_path'>>(
+      `select batch_id, original_file_path from ingest.data_upload_batches
+       where profile ->> 'kind' = 'clients' and status in ('COMPLETED', 'FAILED') and original_removed_at is null`,
     )
-    return rows.map((row) => row.original_file_path)
+    return rows.map((row) => ({ batchId: row.batch_id, storedPath: row.original_file_path }))
+  }
+
+  /** Notes that the file of an upload is deleted; the time of the first note stays. */
+  async originalRemoved(batchId: string): Promise<void> {
+    await this.#pool.query(
+      `update ingest.data_upload_batches set original_removed_at = coalesce(original_removed_at, current_timestamp)
+       where batch_id = $1`,
+      [batchId],
+    )
   }
 
   /** False where the task is not worked on any more: it was cancelled. */

@@ -262,6 +262,7 @@ describe('reading', () => {
 test('the schema goes back to nothing and forward again', async () => {
   const back = await migratePostgres(pool, { schema: 'ingest', directory: migrationsDirectory, target: 0 })
   expect(back.applied).toEqual([
+    '-0010-original-removed',
     '-0009-sources',
     '-0008-dead-letters',
     '-0007-undo',
@@ -282,5 +283,6 @@ test('the schema goes back to nothing and forward again', async () => {
     '0007-undo',
     '0008-dead-letters',
     '0009-sources',
+    '0010-original-removed',
   ])
 })

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { decoderOf } from '#schemas/decoder.ts'
 import type { ClientProfileChanged } from '#schemas/events.ts'
 import { topicsOf } from '#schemas/topics.ts'
+import { directoryOriginals } from '#services/ingest/originals/directory.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { readRange } from '#streams/log/range.ts'
@@ -200,4 +201,46 @@ test('one that is cancelled is forgotten as well', async () => {
   expect(readdirSync(join(dir.path, 'uploads'))).toHaveLength(1)
   expect(await ingest.order(batch_id, 'cancel')).toMatchObject({ status: 200 })
   expect(readdirSync(join(dir.path, 'uploads'))).toEqual([])
+})
+
+test('a file that could not be deleted goes at the next start, and no start deletes one again', async () => {
+  const database = await newDatabase(postgres.url)
+  const files = directoryOriginals(dir.path)
+  let away = true
+  let asked: string[] = []
+  const originals = {
+    ...files,
+    async remove(path: string) {
+      asked.push(path)
+      if (away) throw new LoyaltyError('upload_store_unavailable', 'the test takes it away', { retriable: true })
+      await files.remove(path)
+    },
+  }
+  const start = async () => {
+    asked = []
+    const ingest = await openIngest({
+      ...{ log, registry, postgresUrl: database, dataDir: dir.path },
+      changes: { ...configured, originals },
+    })
+    let closing: Promise<void> | undefined
+    const close = () => {
+      closing ??= ingest.close()
+      return closing
+    }
+    closers.push(close)
+    return { ...ingest, close }
+  }
+  const first = await start()
+  const { task_id, batch_id } = await sent(first.url, `${header}\n1;Анна;;;;;;;;;\n`)
+  expect(await first.ended(task_id)).toMatchObject({ status: 'COMPLETED' })
+  await eventually(() => asked.length > 0)
+  expect(readdirSync(join(dir.path, 'uploads'))).toHaveLength(1)
+  await first.close()
+
+  away = false
+  const second = await start()
+  expect([asked, readdirSync(join(dir.path, 'uploads'))]).toEqual([[`uploads/${batch_id}.csv`], []])
+  await second.close()
+  await start()
+  expect(asked).toEqual([])
 })
