@@ -1,6 +1,6 @@
-/** The one row of `bonusSince`; 64-bit numbers may come as text. */
+/** The one row of `bonusSince`. */
 export interface BonusSinceRow {
-  readonly earned_less_spent_minor: string | number
+  readonly earned_less_spent_minor: number
 }
 
 export interface BonusSinceParams {

@@ -1,29 +1,29 @@
 /**
- * A row of `clientHistory`; 64-bit numbers may come as text, '' means that the source did not say. Effects are what the
+ * A row of `clientHistory`; '' means that the source did not say. Effects are what the
  * transaction counts for now, refunds and voids considered.
  */
 export interface ClientHistoryRow {
   readonly transaction_id: string
   readonly kind: 'sale' | 'refund' | 'void'
-  readonly occurred_at_ms: string | number
+  readonly occurred_at_ms: number
   /** ISO date in the programme's time zone. */
   readonly day: string
-  readonly amount_minor: string | number
+  readonly amount_minor: number
   readonly store_id: string
   readonly receipt_number: string
   readonly original_transaction_id: string
   readonly payment_method: string
   readonly items_count: number
   readonly categories: readonly string[]
-  readonly discount_minor: string | number
-  readonly bonus_earned_minor: string | number
-  readonly bonus_spent_minor: string | number
+  readonly discount_minor: number
+  readonly bonus_earned_minor: number
+  readonly bonus_spent_minor: number
   readonly source: string
   readonly purchase_number: number | null
   readonly days_since_previous: number | null
-  readonly sales: string | number
-  readonly gross_minor: string | number
-  readonly net_minor: string | number
+  readonly sales: number
+  readonly gross_minor: number
+  readonly net_minor: number
 }
 
 /** One page of a client's accepted transactions, newest first. */

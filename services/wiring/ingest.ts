@@ -10,6 +10,7 @@ import { type Originals, originalsIn } from '../ingest/originals/originals.ts'
 import { s3Originals } from '../ingest/originals/s3.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress, TransactionReference } from '../ingest/ports.ts'
 import { bucketOf } from '../platform/bucket-place.ts'
+import { rowsOf } from '../platform/clickhouse-rows.ts'
 import type { Config } from '../platform/config.ts'
 import { readOffsets } from '../projector/progress.ts'
 import { type Projection, topicsRead } from '../projector/projection.ts'
@@ -48,17 +49,10 @@ function lower(a: readonly number[], b: readonly number[]): number[] {
 export function clickHouseCalibrator(clickhouse: ClickHouseClient): Calibrator {
   return {
     async calibrate(asOfDay, basis) {
-      const { sql, params } = calibration({ asOfDay })
-      const result = await clickhouse.query({ query: sql, query_params: params, format: 'JSONEachRow' })
-      const [row] = await result.json<Calibration>()
-      if (row === undefined || Number(row.buyers) === 0) return null
-      const monetary = basis === 'net' ? row.net_minor : row.gross_minor
-      return {
-        recency_days: row.recency_days.map(Number),
-        frequency: row.frequency.map(Number),
-        monetary_minor: monetary.map(Number),
-        basis,
-      }
+      const [row] = await rowsOf<Calibration>(clickhouse, calibration({ asOfDay }))
+      if (row === undefined || row.buyers === 0) return null
+      const { recency_days, frequency } = row
+      return { recency_days, frequency, monetary_minor: basis === 'net' ? row.net_minor : row.gross_minor, basis }
     },
   }
 }
@@ -67,28 +61,21 @@ export function clickHouseCalibrator(clickhouse: ClickHouseClient): Calibrator {
 export function clickHouseFigures(clickhouse: ClickHouseClient): ProgrammeFigures {
   return {
     async read() {
-      const { sql } = segmentStats()
-      const result = await clickhouse.query({ query: sql, format: 'JSONEachRow' })
-      const rows = await result.json<SegmentCount>()
+      const rows = await rowsOf<SegmentCount>(clickhouse, segmentStats())
       const segments: Record<string, number> = Object.fromEntries(segmentIds.map((id) => [id, 0]))
-      for (const { segment, buyers } of rows) if (segment !== '') segments[segment] = Number(buyers)
-      return { buyers: rows.reduce((sum, { buyers }) => sum + Number(buyers), 0), segments }
+      for (const { segment, buyers } of rows) if (segment !== '') segments[segment] = buyers
+      return { buyers: rows.reduce((sum, { buyers }) => sum + buyers, 0), segments }
     },
     async unknown(references) {
       const known = new Set<string>()
       for (const slice of slicesOf(references)) {
         const clientIds = slice.map(({ clientId }) => clientId)
-        const { sql, params } = knownTransactions(
+        const query = knownTransactions(
           clientIds,
           slice.map(({ transactionId }) => transactionId),
         )
-        const result = await clickhouse.query({
-          query: sql,
-          query_params: params,
-          format: 'JSONEachRow',
-          use_multipart_params: true,
-        })
-        for (const row of await result.json<KnownTransaction>()) known.add(keyOf(row.client_id, row.transaction_id))
+        for (const row of await rowsOf<KnownTransaction>(clickhouse, query))
+          known.add(keyOf(row.client_id, row.transaction_id))
       }
       return references.map(({ clientId, transactionId }) => !known.has(keyOf(clientId, transactionId)))
     },

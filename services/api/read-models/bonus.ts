@@ -1,5 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { type BonusSinceRow, bonusSince } from '#clickhouse/queries/bonus-since.ts'
+import { rowsOf } from '../../platform/clickhouse-rows.ts'
 import type { ClientDetailsRow } from './clients.ts'
 
 /**
@@ -18,8 +19,7 @@ export async function bonusBalance(
   asOfDay: number | null,
 ): Promise<number> {
   if (openedAt === null) return Number(opening ?? 0) + Number(moved)
-  const { sql, params } = bonusSince({ clientId, sinceMs: openedAt.getTime(), asOfDay })
-  const result = await clickhouse.query({ query: sql, query_params: params, format: 'JSONEachRow' })
-  const [row] = await result.json<BonusSinceRow>()
-  return Number(opening ?? 0) + Number(row?.earned_less_spent_minor ?? 0)
+  const query = bonusSince({ clientId, sinceMs: openedAt.getTime(), asOfDay })
+  const [row] = await rowsOf<BonusSinceRow>(clickhouse, query)
+  return Number(opening ?? 0) + (row?.earned_less_spent_minor ?? 0)
 }

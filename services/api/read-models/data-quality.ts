@@ -11,6 +11,7 @@ import {
   qualityByDay,
 } from '#clickhouse/queries/data-quality.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { rowsOf } from '../../platform/clickhouse-rows.ts'
 import { type BatchReport, batchReports, type DayReport, dayReports } from './quality-report.ts'
 
 /** Rows of one answer: a year of thirty stores, or a month of three hundred. */
@@ -90,17 +91,4 @@ function fitting<Row extends QualityCounts>(rows: readonly Row[]): readonly Row[
     `the report has more than ${mostRows} rows of a store; narrow the dates, name a store, or read the view bi_data_quality_* in ClickHouse`,
     { details: { most: mostRows } },
   )
-}
-
-async function rowsOf<Row>(
-  clickhouse: ClickHouseClient,
-  { sql, params }: { readonly sql: string; readonly params: object },
-): Promise<Row[]> {
-  const result = await clickhouse.query({
-    query: sql,
-    query_params: { ...params },
-    format: 'JSONEachRow',
-    clickhouse_settings: { output_format_json_quote_64bit_integers: 0 },
-  })
-  return result.json<Row>()
 }

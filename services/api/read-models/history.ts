@@ -1,5 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { type ClientHistoryRow, clientHistory } from '#clickhouse/queries/client-history.ts'
+import { rowsOf } from '../../platform/clickhouse-rows.ts'
 
 /** One accepted transaction of a client; the empty texts of ClickHouse are null here. */
 export interface HistoryEntry {
@@ -20,14 +21,12 @@ export async function readHistory(
   clientId: string,
   limit: number,
 ): Promise<HistoryEntry[]> {
-  const { sql, params } = clientHistory(clientId, limit)
-  const result = await clickhouse.query({ query: sql, query_params: params, format: 'JSONEachRow' })
-  const rows = await result.json<ClientHistoryRow>()
+  const rows = await rowsOf<ClientHistoryRow>(clickhouse, clientHistory(clientId, limit))
   return rows.map((row) => ({
     transactionId: row.transaction_id,
     kind: row.kind,
-    occurredAtMs: Number(row.occurred_at_ms),
-    amountMinor: Number(row.amount_minor),
+    occurredAtMs: row.occurred_at_ms,
+    amountMinor: row.amount_minor,
     receiptNumber: row.receipt_number || null,
     storeId: row.store_id || null,
     originalTransactionId: row.original_transaction_id || null,

@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import { type SegmentCount, segmentStats } from '#clickhouse/queries/segment-stats.ts'
 import { segments } from '#streams/domain/segments.ts'
+import { rowsOf } from '../../platform/clickhouse-rows.ts'
 
 export interface SegmentStats {
   readonly segmentId: string
@@ -13,10 +14,8 @@ export interface SegmentStats {
 
 /** Clients per segment, from ClickHouse. */
 export async function countByClickHouse(clickhouse: ClickHouseClient): Promise<Map<string, number>> {
-  const { sql, params } = segmentStats()
-  const result = await clickhouse.query({ query: sql, query_params: params, format: 'JSONEachRow' })
-  const rows = await result.json<SegmentCount>()
-  return new Map(rows.flatMap(({ segment, clients }) => (segment === '' ? [] : [[segment, Number(clients)]])))
+  const rows = await rowsOf<SegmentCount>(clickhouse, segmentStats())
+  return new Map(rows.flatMap(({ segment, clients }) => (segment === '' ? [] : [[segment, clients]])))
 }
 
 /** Clients per segment, from Postgres. */

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { clientExport, type ExportedClient } from '#clickhouse/queries/client-export.ts'
+import { rowsOf } from '../../platform/clickhouse-rows.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
 import { contextOfLog } from '../features-export.ts'
 import { type Session, withSession } from '../session.ts'
@@ -24,19 +25,6 @@ const columns = [
     'as_of',
   ] as const),
 ] satisfies readonly (keyof ExportedClient)[]
-
-const wholeNumbers: ReadonlySet<keyof ExportedClient> = new Set([
-  ...([
-    'recency_days',
-    'frequency',
-    'monetary_gross_minor',
-    'monetary_net_minor',
-    'r',
-    'f',
-    'm',
-    'loyalty_score',
-  ] as const),
-])
 
 const pageSize = 20_000
 
@@ -64,27 +52,20 @@ async function* pagesOf(session: Session): AsyncGenerator<ExportedClient[]> {
   const { asOf, model } = await contextOfLog(session.log(), session.topics, session.registry())
   const programme = { asOfDay: asOf.date, model: model === null ? null : `${model.id}/${model.version}` }
   for (let afterClientId = ''; ; ) {
-    const { sql, params } = clientExport({ afterClientId, limit: pageSize, ...programme })
-    const result = await session.clickhouse().query({ query: sql, query_params: params, format: 'JSONEachRow' })
-    const page = await result.json<ExportedClient>()
+    const query = clientExport({ afterClientId, limit: pageSize, ...programme })
+    const page = await rowsOf<ExportedClient>(session.clickhouse(), query)
     if (page.length > 0) yield page
     if (page.length < pageSize) return
     afterClientId = page.at(-1)!.client_id
   }
 }
 
-/** 64-bit numbers come as text from ClickHouse. */
-function cellOf(client: ExportedClient, column: keyof ExportedClient): string | number | null {
-  const value = client[column]
-  return value !== null && wholeNumbers.has(column) ? Number(value) : value
-}
-
 function jsonLine(client: ExportedClient): string {
-  return `${JSON.stringify(Object.fromEntries(columns.map((column) => [column, cellOf(client, column)])))}\n`
+  return `${JSON.stringify(Object.fromEntries(columns.map((column) => [column, client[column]])))}\n`
 }
 
 function csvLine(client: ExportedClient): string {
-  return `${columns.map((column) => csvCell(cellOf(client, column))).join(',')}\n`
+  return `${columns.map((column) => csvCell(client[column])).join(',')}\n`
 }
 
 function csvCell(value: string | number | null): string {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { type ClickHouseQuery, rowsOf } from '../../platform/clickhouse-rows.ts'
 import type { RowBinary } from '../row-binary.ts'
 
 export interface ClickHouseTarget {
@@ -63,19 +64,9 @@ export async function insertOnce(
 }
 
 /** What was asked, as rows. Errors: `clickhouse_unavailable` (retriable), `clickhouse_refused`. */
-export async function select<Row>(
-  client: ClickHouseClient,
-  query: { readonly sql: string; readonly params: Readonly<Record<string, unknown>> },
-): Promise<Row[]> {
+export async function select<Row>(client: ClickHouseClient, query: ClickHouseQuery): Promise<Row[]> {
   try {
-    const result = await client.query({
-      query: query.sql,
-      query_params: { ...query.params },
-      format: 'JSONEachRow',
-      clickhouse_settings: { output_format_json_quote_64bit_integers: 0 },
-      use_multipart_params_auto: true,
-    })
-    return await result.json<Row>()
+    return await rowsOf<Row>(client, query)
   } catch (cause) {
     throw clickhouseError(cause, 'a query')
   }

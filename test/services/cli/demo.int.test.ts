@@ -1,9 +1,8 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually } from '../../support/eventually.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { samplePath, writeRussianSample, writeWorkbookSample } from '../ingest/support/sample-forms.ts'
-import { type CliRun, lastJson, runLoyalty, startLoyalty } from './support/run-cli.ts'
+import { type CliRun, lastJson, runLoyalty, startPlatform, stopPlatform } from './support/run-cli.ts'
 
 /** Figures of the retail sample that were computed independently of this product. */
 const figures = {
@@ -46,8 +45,6 @@ interface List {
 }
 
 const minutes = 60_000
-const programs = ['API', 'CLICKHOUSE', 'INGEST', 'REGISTRY', 'PROCESSOR', 'PROJECTOR']
-const freePorts = Object.fromEntries(programs.map((program) => [`LOYALTY_${program}_PORT`, '0']))
 
 describe('the demo on a fresh data directory', () => {
   let data: TempDir
@@ -127,9 +124,8 @@ describe('the demo on a fresh data directory', () => {
       const clients = async () =>
         (await runLoyalty(['clients', 'export', '--data-dir', data.path])).stdout.trimEnd().split('\n')
       // Verbs join it; else each would start engines of its own.
-      const platform = startLoyalty(['start', '--data-dir', data.path], freePorts)
+      const platform = await startPlatform(data.path)
       try {
-        await eventually(() => platform.stdout().includes('Ctrl-C stops it'), { timeoutMs: minutes })
         expect(await sent(samplePath)).toMatchObject({ accepted: 0, duplicates: figures.accepted })
         expect(await clients()).toEqual(exported)
 
@@ -157,8 +153,7 @@ describe('the demo on a fresh data directory', () => {
         expect(await sent(workbook)).toMatchObject({ ...again, input: { container: 'xlsx' } })
         expect(await clients()).toEqual(exported)
       } finally {
-        platform.child.kill('SIGTERM')
-        await platform.ended
+        await stopPlatform(platform)
       }
     },
     8 * minutes,
