@@ -92,11 +92,7 @@ export async function withNewSession<Result>(
   const env = environmentOf(context, options)
   const config = readConfig(env)
   const dataDir = resolve(config.dataDir)
-  const running = await findPlatform(dataDir)
-  if (running !== null)
-    throw new LoyaltyError('platform_running', `the platform runs on ${dataDir} (process ${running.pid}); stop it`, {
-      details: { pid: running.pid, dataDir },
-    })
+  refuseRunning(await findPlatform(dataDir), dataDir, '; stop it')
   mkdirSync(join(dataDir, 'logs'), { recursive: true })
   const session = await openAtRest(context, env, { ...config, dataDir }, needs, true)
   try {
@@ -104,6 +100,15 @@ export async function withNewSession<Result>(
   } finally {
     await session.close()
   }
+}
+
+/** For what is done at rest only. `why`: the end of the sentence that tells of the platform. Errors: `platform_running`. */
+export function refuseRunning(platform: RunFile | null, dataDir: string, why: string, details: object = {}): void {
+  if (platform === null) return
+  const { pid } = platform
+  throw new LoyaltyError('platform_running', `the platform runs on ${dataDir} (process ${pid})${why}`, {
+    details: { pid, dataDir, ...details },
+  })
 }
 
 async function openSession(

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { LoyaltyError } from '#streams/core/error.ts'
 import type { WayBack } from '../../platform/way-back.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
-import { type Need, type Session, withSession } from '../session.ts'
+import { type Need, refuseRunning, type Session, withSession } from '../session.ts'
 import { asUsage } from '../usage.ts'
 
 interface Options extends CommonOptions {
@@ -47,16 +47,12 @@ async function checkBackwards(context: CliContext, session: Session, options: Op
   const { back, connections } = await context.wiring.wayBack(config, target)
   if (back.length === 0) return
   const steps = back.flatMap(({ schema, steps }) => steps.map((step) => `${schema} ${step}`))
-  if (platform !== null)
-    throw new LoyaltyError(
-      'platform_running',
-      `the platform runs on ${config.dataDir} (process ${platform.pid}), and its programs need the schemas as they are; stop it before going back to ${target}`,
-      { details: { pid: platform.pid, dataDir: config.dataDir, steps } },
-    )
+  const needed = (them: string) => `need the schemas as they are; stop ${them} before going back to ${target}`
+  refuseRunning(platform, config.dataDir, `, and its programs ${needed('it')}`, { steps })
   if (connections > 0)
     throw new LoyaltyError(
       'database_in_use',
-      `${connections} connection(s) of programs to the database are open, and they need its schemas as they are; stop them before going back to ${target}`,
+      `${connections} connection(s) of programs to the database are open, and they ${needed('them')}`,
       { details: { connections, steps } },
     )
   const lost = await context.wiring.lossesOnWayBack(config, target)
