@@ -51,7 +51,8 @@ export interface LoadReport {
   readonly cpu_seconds: Readonly<Record<string, number>> | null
   /** Of all programs, engines and the sending side together: what a rate comes to whatever else the machine does. */
   readonly cpu_microseconds_per_transaction: number | null
-  readonly log_records: number
+  /** Records by topic: how much the log was asked to hold for these transactions. */
+  readonly log_records: Readonly<Record<string, number>>
   readonly clients: number
 }
 
@@ -143,9 +144,15 @@ async function run(options: LoadOptions, stack: Stack): Promise<LoadReport> {
     cpu_seconds: kills > 0 ? null : cpu,
     cpu_microseconds_per_transaction:
       kills > 0 ? null : Math.round((Object.values(cpu).reduce((sum, each) => sum + each, 0) / transactions) * 1e6),
-    log_records: ends.reduce((sum, end) => sum + end, 0),
+    log_records: await recordsByTopic(log),
     clients: sent.clients,
   }
+}
+
+async function recordsByTopic(log: Log): Promise<Record<string, number>> {
+  const topics = await log.admin.topics()
+  const counts = await Promise.all(topics.map((topic) => recordEnds(log, topic)))
+  return Object.fromEntries(topics.map((topic, i) => [topic, counts[i]!.reduce((sum, end) => sum + end, 0)]))
 }
 
 /** Cut-points and a day, so that every client is scored and classified with every purchase. */

@@ -29,7 +29,7 @@ export class PendingAppends {
     const key = `${info.id}/${partition}`
     let pending = this.byPartition.get(key)
     if (pending === undefined) {
-      pending = { info, partition, rows: new RowBuffer() }
+      pending = { info, partition, rows: new RowBuffer(!info.compacted) }
       this.byPartition.set(key, pending)
     }
     const before = pending.rows.bytes

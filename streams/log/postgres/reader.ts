@@ -19,17 +19,21 @@ interface Cursor {
   /** Fetched ahead, not handed out yet. */
   ready: LogBatch | undefined
   failure: LoyaltyError | undefined
+  /** When it may be fetched again, of what `performance.now()` counts: until then records gather. */
+  dueAt: number
 }
 
 /**
  * Fetches one batch ahead per partition, so that the next poll finds it. At rest it asks nothing: a partition is read
- * again when a notification tells of a later end.
+ * again when a notification tells of a later end; one that was read to its end no sooner than the records that come may
+ * gather, so that the first of them waits for nothing.
  */
 export class PostgresReader implements LogReader {
   private readonly connections: Connections
   private readonly catalogue: Catalogue
   private readonly notifications: Notifications
   private readonly maxBytes: number
+  private readonly gatherMs: number
   private readonly cursors = new Map<string, Cursor>()
   private readonly stopListening: () => void
   private wake: (() => void) | undefined
@@ -40,6 +44,7 @@ export class PostgresReader implements LogReader {
     this.catalogue = catalogue
     this.notifications = notifications
     this.maxBytes = options.maxBytesPerPartition ?? 4 * 1024 * 1024
+    this.gatherMs = options.gatherMs ?? 0
     this.stopListening = notifications.onAppend((topicId, partition, end) => this.heardOf(topicId, partition, end))
   }
 
@@ -55,6 +60,7 @@ export class PostgresReader implements LogReader {
       fetching: false,
       ready: undefined,
       failure: undefined,
+      dueAt: 0,
     })
     this.wake?.()
   }
@@ -79,7 +85,7 @@ export class PostgresReader implements LogReader {
     const deadline = performance.now() + maxWaitMs
     for (;;) {
       if (this.closed) return []
-      this.fetchWhatIsThere()
+      const gatheringMs = this.fetchWhatIsThere()
       const batches = this.take()
       if (batches.length > 0) {
         this.fetchWhatIsThere()
@@ -87,7 +93,7 @@ export class PostgresReader implements LogReader {
       }
       const left = deadline - performance.now()
       if (left <= 0) return []
-      await this.news(left)
+      await this.news(Math.min(left, gatheringMs))
     }
   }
 
@@ -115,16 +121,23 @@ export class PostgresReader implements LogReader {
     return batches
   }
 
-  private fetchWhatIsThere(): void {
+  /** Answers after how many milliseconds to call it again because records will have gathered. */
+  private fetchWhatIsThere(): number {
+    const now = performance.now()
+    let gatheringMs = Number.POSITIVE_INFINITY
     for (const cursor of this.cursors.values()) {
       const idle = !cursor.paused && !cursor.fetching && cursor.ready === undefined && cursor.failure === undefined
-      if (idle && (cursor.end === undefined || cursor.position < cursor.end)) void this.fetch(cursor)
+      if (!idle || (cursor.end !== undefined && cursor.position >= cursor.end)) continue
+      if (cursor.dueAt <= now) void this.fetch(cursor)
+      else gatheringMs = Math.min(gatheringMs, cursor.dueAt - now)
     }
+    return gatheringMs
   }
 
   private async fetch(cursor: Cursor): Promise<void> {
     const { topic, partition, position } = cursor
     cursor.fetching = true
+    cursor.dueAt = performance.now() + this.gatherMs
     try {
       const { topicId, batch } = await fetchBatch(
         this.connections,
@@ -138,6 +151,7 @@ export class PostgresReader implements LogReader {
       // An append may have been announced between the fetch's snapshot and now.
       cursor.end = Math.max(batch.endOffset, this.notifications.endOf(topicId, partition))
       if (batch.nextOffset > position) cursor.ready = batch
+      if (batch.nextOffset < batch.endOffset) cursor.dueAt = 0
     } catch (error) {
       cursor.end = undefined
       cursor.failure = error as LoyaltyError
