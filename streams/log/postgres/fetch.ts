@@ -14,38 +14,59 @@ export interface Fetched {
   readonly batch: LogBatch
 }
 
+/** Where a partition is read from, and what is known of it. */
+export interface FetchFrom {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly maxBytes: number
+  /**
+   * The end that records are known to reach, where `offset` is the end of a batch that was read: what lies between is asked
+   * for by a statement that costs a fraction. The caller knows by what was read before that it is little.
+   */
+  readonly knownEnd: number | null
+}
+
 /**
- * Reads one batch of a partition from `offset`: what one snapshot holds, so an empty answer really reaches to the end.
+ * Reads one batch of a partition: what one snapshot holds, so an empty answer really reaches to the end.
  *
  * Errors: `log_offset_out_of_range`, `log_topic_missing`, `log_unavailable`.
  */
-export async function fetchBatch(
-  connections: Connections,
-  catalogue: Catalogue,
-  topic: string,
-  partition: number,
-  offset: number,
-  maxBytes: number,
-): Promise<Fetched> {
-  const info = await catalogue.topic(topic, partition)
+export async function fetchBatch(connections: Connections, catalogue: Catalogue, from: FetchFrom): Promise<Fetched> {
+  const info = await catalogue.topic(from.topic, from.partition)
   try {
-    return await fetchFrom(connections, info, partition, offset, maxBytes)
+    return (await fetchTail(connections, info, from)) ?? (await fetchAny(connections, info, from))
   } catch (error) {
     const gone = sqlState((error as { cause?: unknown }).cause) === '42P01'
     if (!gone && !(error instanceof LoyaltyError && error.code === 'log_topic_missing')) throw error
     catalogue.forget()
-    throw topicMissing(topic)
+    throw topicMissing(from.topic)
   }
 }
 
-async function fetchFrom(
+/** Null where the records do not begin at the offset: they may have expired, or been compacted away. */
+async function fetchTail(
   connections: Connections,
   info: TopicInfo,
-  partition: number,
-  offset: number,
-  maxBytes: number,
+  { topic, partition, offset, knownEnd }: FetchFrom,
+): Promise<Fetched | null> {
+  if (knownEnd === null) return null
+  const collector = new RecordCollector(offset)
+  const select = `SELECT record_offset, timestamp_ms, key, value, headers, packed FROM ${info.table}
+    WHERE partition = ${partition} AND record_offset >= ${offset} AND record_offset < ${knownEnd} ORDER BY record_offset`
+  await connections.reading('read', (client) => copyOut(client, select, (row) => collector.add(row)))
+  const { records, bytes } = collector
+  if (records[0]?.offset !== offset) return null
+  const nextOffset = records.at(-1)!.offset + 1
+  const batch = { topic, partition, records, count: records.length, bytes, fromOffset: offset, nextOffset }
+  return { topicId: info.id, batch: { ...batch, endOffset: Math.max(knownEnd, nextOffset) } }
+}
+
+async function fetchAny(
+  connections: Connections,
+  info: TopicInfo,
+  { topic, partition, offset, maxBytes }: FetchFrom,
 ): Promise<Fetched> {
-  const { topic } = info
   const collector = new RecordCollector(offset)
   let bounds: { start: number; end: number } | undefined
   await connections.reading('read', (client) =>

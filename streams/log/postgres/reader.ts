@@ -19,9 +19,14 @@ interface Cursor {
   /** Fetched ahead, not handed out yet. */
   ready: LogBatch | undefined
   failure: LoyaltyError | undefined
+  /** Bytes of a record on average, as last read; undefined until records were. */
+  recordBytes: number | undefined
   /** When it may be fetched again, of what `performance.now()` counts: until then records gather. */
   dueAt: number
 }
+
+/** Records that are fetched without asking the server to bound their bytes, by what is known of their size. */
+const mostTailRecords = 10_000
 
 /**
  * Fetches one batch ahead per partition, so that the next poll finds it. At rest it asks nothing: a partition is read
@@ -60,6 +65,7 @@ export class PostgresReader implements LogReader {
       fetching: false,
       ready: undefined,
       failure: undefined,
+      recordBytes: undefined,
       dueAt: 0,
     })
     this.wake?.()
@@ -139,14 +145,11 @@ export class PostgresReader implements LogReader {
     cursor.fetching = true
     cursor.dueAt = performance.now() + this.gatherMs
     try {
-      const { topicId, batch } = await fetchBatch(
-        this.connections,
-        this.catalogue,
-        topic,
-        partition,
-        position,
-        this.maxBytes,
-      )
+      const knownEnd = this.knownToBeLittle(cursor)
+      const { maxBytes } = this
+      const from = { topic, partition, offset: position, maxBytes, knownEnd }
+      const { topicId, batch } = await fetchBatch(this.connections, this.catalogue, from)
+      if (batch.count > 0) cursor.recordBytes = batch.bytes / batch.count
       cursor.topicId = topicId
       // An append may have been announced between the fetch's snapshot and now.
       cursor.end = Math.max(batch.endOffset, this.notifications.endOf(topicId, partition))
@@ -159,6 +162,12 @@ export class PostgresReader implements LogReader {
       cursor.fetching = false
       this.wake?.()
     }
+  }
+
+  /** The end that was heard of, where what lies before it is less than a batch by the size of the records read last. */
+  private knownToBeLittle({ end, position, recordBytes }: Cursor): number | null {
+    if (end === undefined || recordBytes === undefined || !Number.isFinite(end)) return null
+    return (end - position) * recordBytes * 2 <= this.maxBytes && end - position <= mostTailRecords ? end : null
   }
 
   private heardOf(topicId: number, partition: number, end: number): void {

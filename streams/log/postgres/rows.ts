@@ -15,9 +15,6 @@ const packedValueAt = keyAt + 4 + 4
 /** A packed row stays on one page of the table: larger values would be cut up and indexed in pieces of 2 KiB. */
 const packedBytes = 8_000
 
-const fileHeader = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)])
-const fileTrailer = Buffer.from([0xff, 0xff])
-
 const smallestChunk = 4 * 1024
 const largestChunk = 1024 * 1024
 
@@ -56,7 +53,7 @@ export class RowBuffer {
     this.count++
   }
 
-  /** The stream for COPY, with the records at `base`, `base` + 1, …; good for one use. */
+  /** The rows for COPY, with the records at `base`, `base` + 1, …; good for one use. */
   seal(partition: number, base: number, timestampMs: number): Buffer[] {
     this.endRow()
     let offset = base
@@ -67,7 +64,7 @@ export class RowBuffer {
         writeInt8(buffer, start + timestampAt, timestampMs)
         offset += counts[index] ?? 1
       }
-    return [fileHeader, ...this.chunks.map(({ buffer, used }) => buffer.subarray(0, used)), fileTrailer]
+    return this.chunks.map(({ buffer, used }) => buffer.subarray(0, used))
   }
 
   private plainRow(size: number): Chunk {
