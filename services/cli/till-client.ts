@@ -54,8 +54,12 @@ export class TillClient {
    * Resolves when every item has its verdict. Errors: `api_unavailable` where nobody has answered for long, `interrupted`
    * where `signal` was aborted and this may or may not be in the log, the code of an answer that sending again cannot mend.
    */
-  async send(items: readonly unknown[]): Promise<Delivery> {
-    const body = JSON.stringify(items)
+  send(items: readonly unknown[]): Promise<Delivery> {
+    return this.sendBody(JSON.stringify(items))
+  }
+
+  /** As `send`, of a JSON array that is there as text. */
+  async sendBody(body: string | Uint8Array<ArrayBuffer>): Promise<Delivery> {
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
       const outcome = await this.#post(body)
       if ('accepted' in outcome) return outcome
@@ -75,7 +79,7 @@ export class TillClient {
   }
 
   /** `afterMs`: when to send it again, where the answer says so. */
-  async #post(body: string): Promise<Delivery | { readonly why: string; readonly afterMs: number | null }> {
+  async #post(body: string | Uint8Array<ArrayBuffer>): Promise<Delivery | { readonly why: string; readonly afterMs: number | null }> {
     const { url, system } = this.#options
     let response: Response
     let answer: Answer & Failure

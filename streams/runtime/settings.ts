@@ -17,6 +17,9 @@ export interface TaskSettings {
   readonly lingerRecords: number
   readonly lingerMs: number
   readonly maxLingerMs: number
+  /** The same from there to so many waiting records: as much as the step took, to `maxGatherMs`. */
+  readonly gatherRecords: number
+  readonly maxGatherMs: number
   /** A task stops when more than this share of the last `deadLetterWindow` records were dead letters. */
   readonly deadLetterShare: number
   readonly deadLetterWindow: number
@@ -33,6 +36,8 @@ export const defaultTaskSettings: TaskSettings = {
   lingerRecords: 200,
   lingerMs: 40,
   maxLingerMs: 100,
+  gatherRecords: 4_000,
+  maxGatherMs: 250,
   deadLetterShare: 0.2,
   deadLetterWindow: 10_000,
   backoffMs: 50,

@@ -199,7 +199,7 @@ export class Task<Context> {
         else await this.#wake.raisedWithin(sweepIn)
         continue
       }
-      const lingerMs = urgent || waiting >= settings.lingerRecords ? 0 : this.#lingerLeft()
+      const lingerMs = urgent ? 0 : this.#lingerLeft(waiting)
       if (lingerMs > 0) {
         await this.#wake.raisedWithin(Math.min(lingerMs, sweepIn))
         continue
@@ -233,12 +233,16 @@ export class Task<Context> {
   }
 
   /**
-   * How long to let records gather while there are few: at least as long as the last step took, so that a log whose
-   * transactions are slow is asked for fewer and larger ones before it falls behind.
+   * How long to let records gather: as long as the last step took, so that a log whose transactions are slow, or a machine
+   * that is busy, is asked for fewer and larger steps before it falls behind. Few records wait a least time besides.
    */
-  #lingerLeft(): number {
-    const { lingerMs, maxLingerMs } = this.#deps.settings
-    const linger = Math.min(Math.max(lingerMs, this.#lastStepMs), Math.max(lingerMs, maxLingerMs))
+  #lingerLeft(waiting: number): number {
+    const { lingerRecords, lingerMs, maxLingerMs, gatherRecords, maxGatherMs } = this.#deps.settings
+    if (waiting >= gatherRecords) return 0
+    const few = waiting < lingerRecords
+    const linger = few
+      ? Math.min(Math.max(lingerMs, this.#lastStepMs), Math.max(lingerMs, maxLingerMs))
+      : Math.min(this.#lastStepMs, maxGatherMs)
     return this.#committedAt + linger - performance.now()
   }
 

@@ -4,8 +4,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import { topicsOf } from '#schemas/topics.ts'
 import { Random } from '#services/cli/generator/random.ts'
-import { generateToHttp, type HttpReport } from '#services/cli/generator/to-http.ts'
-import type { GeneratorOptions } from '#services/cli/generator/transactions.ts'
+import type { GeneratorCounts, GeneratorOptions } from '#services/cli/generator/transactions.ts'
 import { havePassed, haveSettled, recordEnds, untilProjected } from '#services/ingest/completion.ts'
 import { Control } from '#services/ingest/control.ts'
 import { readConfig } from '#services/platform/config.ts'
@@ -23,6 +22,7 @@ import { freePorts } from '../services/cli/support/run-cli.ts'
 import { expectedOf } from './expected.ts'
 import { Killer } from './killer.ts'
 import { cpuByProgram, difference } from './meter.ts'
+import { PreparedTraffic, type SendReport } from './sender.ts'
 
 export interface LoadOptions {
   readonly transactions: number
@@ -42,7 +42,7 @@ export interface LoadOptions {
 
 export interface LoadReport {
   readonly transactions: number
-  readonly sent: HttpReport
+  readonly sent: SendReport
   /** From the first request until the last 202, until every task had taken all in, and until every projection had. */
   readonly seconds: { readonly answered: number; readonly taken_in: number; readonly projected: number }
   readonly per_second: { readonly answered: number; readonly taken_in: number; readonly projected: number }
@@ -51,8 +51,9 @@ export interface LoadReport {
   readonly cpu_seconds: Readonly<Record<string, number>> | null
   /** Of all programs, engines and the sending side together: what a rate comes to whatever else the machine does. */
   readonly cpu_microseconds_per_transaction: number | null
-  readonly log_records: number
-  readonly clients: number
+  /** Records by topic: how much the log was asked to hold for these transactions. */
+  readonly log_records: Readonly<Record<string, number>>
+  readonly generated: GeneratorCounts
 }
 
 /** Everything is evaluated as of the last day of the generator's year, so that no day begins meanwhile. */
@@ -106,6 +107,8 @@ async function run(options: LoadOptions, stack: Stack): Promise<LoadReport> {
   const random = new Random(seed)
   const killer = new Killer(platform, kills, () => random.fraction())
   const traffic = { events: transactions, clients, seed, duplicateShare }
+  const prepared = new PreparedTraffic(traffic, batch)
+  say('requests are ready')
   const cpuBefore = cpuByProgram()
   const startMs = performance.now()
   const since = () => (performance.now() - startMs) / 1_000
@@ -113,10 +116,8 @@ async function run(options: LoadOptions, stack: Stack): Promise<LoadReport> {
     const victim = killer.passed(events / transactions)
     if (victim !== null) say(`${events} sent after ${since().toFixed(1)} s; killed ${victim}`)
   }
-  const sent = await generateToHttp({ url: platform.urls.ingest, batch, connections }, traffic, {
-    onProgress,
-    ratePerSecond: options.ratePerSecond,
-  })
+  const { ratePerSecond } = options
+  const sent = await prepared.send({ url: platform.urls.ingest, connections, ratePerSecond, onProgress })
   const answered = since()
   say(`${sent.accepted} answered with 202 after ${answered.toFixed(1)} s`)
   const ends = await recordEnds(log, topics.transactions)
@@ -143,9 +144,15 @@ async function run(options: LoadOptions, stack: Stack): Promise<LoadReport> {
     cpu_seconds: kills > 0 ? null : cpu,
     cpu_microseconds_per_transaction:
       kills > 0 ? null : Math.round((Object.values(cpu).reduce((sum, each) => sum + each, 0) / transactions) * 1e6),
-    log_records: ends.reduce((sum, end) => sum + end, 0),
-    clients: sent.clients,
+    log_records: await recordsByTopic(log),
+    generated: prepared.counts,
   }
+}
+
+async function recordsByTopic(log: Log): Promise<Record<string, number>> {
+  const topics = await log.admin.topics()
+  const counts = await Promise.all(topics.map((topic) => recordEnds(log, topic)))
+  return Object.fromEntries(topics.map((topic, i) => [topic, counts[i]!.reduce((sum, end) => sum + end, 0)]))
 }
 
 /** Cut-points and a day, so that every client is scored and classified with every purchase. */

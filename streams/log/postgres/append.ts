@@ -29,7 +29,7 @@ export class PendingAppends {
     const key = `${info.id}/${partition}`
     let pending = this.byPartition.get(key)
     if (pending === undefined) {
-      pending = { info, partition, rows: new RowBuffer() }
+      pending = { info, partition, rows: new RowBuffer(!info.compacted) }
       this.byPartition.set(key, pending)
     }
     const before = pending.rows.bytes
@@ -128,12 +128,17 @@ async function insert(client: PoolClient, connections: Connections, pending: Pen
   if (locked.rows.length !== pending.length) throw topicGone()
   const ends: number[] = []
   const nowMs = locked.rows.at(-1)!.nowMs
+  const byTable = new Map<string, Buffer[]>()
   for (const [index, { info, partition, rows }] of pending.entries()) {
     const base = locked.rows[index]!.next
     bases.set(`${info.id}/${partition}`, base)
     ends.push(base + rows.count)
-    if (rows.count > 0) await copyIn(client, info.table, rows.seal(partition, base, nowMs))
+    if (rows.count === 0) continue
+    const chunks = byTable.get(info.table)
+    if (chunks === undefined) byTable.set(info.table, rows.seal(partition, base, nowMs))
+    else chunks.push(...rows.seal(partition, base, nowMs))
   }
+  for (const [table, chunks] of byTable) await copyIn(client, table, chunks)
   await client.query({
     name: 'advance-partitions',
     text: `WITH advanced AS (

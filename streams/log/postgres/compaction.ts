@@ -97,7 +97,9 @@ async function compactPartition(
        SELECT record_offset, value IS NULL AND timestamp_ms < (extract(epoch FROM now()) * 1000)::bigint - $3 AS spent,
               lead(record_offset) OVER (PARTITION BY key ORDER BY record_offset) AS newer
        FROM ${info.table} WHERE partition = $1 AND record_offset < $2 AND key IS NOT NULL) d
-     WHERE t.partition = $1 AND t.record_offset = d.record_offset AND (d.newer IS NOT NULL OR d.spent)`,
+     WHERE t.partition = $1 AND t.record_offset = d.record_offset AND (d.newer IS NOT NULL OR d.spent AND NOT EXISTS (
+       -- Rows of several records, from before the topic was compacted, stay: what they hold must not come back to life.
+       SELECT FROM ${info.table} WHERE partition = $1 AND packed IS NOT NULL))`,
     [partition, below, settings.tombstoneMs],
   )
   await client.query(
@@ -123,14 +125,15 @@ async function expire(
     [info.id, partition, info.retentionMs],
   )
   const start = rows[0]?.start ?? 0
-  const deleted = await client.query(`DELETE FROM ${info.table} WHERE partition = $1 AND record_offset < $2`, [
-    partition,
-    start,
-  ])
+  const deleted = await client.query<{ records: number }>(
+    `WITH deleted AS (DELETE FROM ${info.table} WHERE partition = $1 AND record_offset < $2 RETURNING packed)
+     SELECT coalesce(sum(coalesce(packed, 1)), 0)::bigint AS records FROM deleted`,
+    [partition, start],
+  )
   await client.query(
     `UPDATE ${connections.table('partitions')} SET start_offset = $3
      WHERE topic_id = $1 AND partition = $2 AND start_offset < $3`,
     [info.id, partition, start],
   )
-  return deleted.rowCount ?? 0
+  return deleted.rows[0]?.records ?? 0
 }

@@ -19,17 +19,26 @@ interface Cursor {
   /** Fetched ahead, not handed out yet. */
   ready: LogBatch | undefined
   failure: LoyaltyError | undefined
+  /** Bytes of a record on average, as last read; undefined until records were. */
+  recordBytes: number | undefined
+  /** When it may be fetched again, of what `performance.now()` counts: until then records gather. */
+  dueAt: number
 }
+
+/** Records that are fetched without asking the server to bound their bytes, by what is known of their size. */
+const mostTailRecords = 10_000
 
 /**
  * Fetches one batch ahead per partition, so that the next poll finds it. At rest it asks nothing: a partition is read
- * again when a notification tells of a later end.
+ * again when a notification tells of a later end; one that was read to its end no sooner than the records that come may
+ * gather, so that the first of them waits for nothing.
  */
 export class PostgresReader implements LogReader {
   private readonly connections: Connections
   private readonly catalogue: Catalogue
   private readonly notifications: Notifications
   private readonly maxBytes: number
+  private readonly gatherMs: number
   private readonly cursors = new Map<string, Cursor>()
   private readonly stopListening: () => void
   private wake: (() => void) | undefined
@@ -40,6 +49,7 @@ export class PostgresReader implements LogReader {
     this.catalogue = catalogue
     this.notifications = notifications
     this.maxBytes = options.maxBytesPerPartition ?? 4 * 1024 * 1024
+    this.gatherMs = options.gatherMs ?? 0
     this.stopListening = notifications.onAppend((topicId, partition, end) => this.heardOf(topicId, partition, end))
   }
 
@@ -55,6 +65,8 @@ export class PostgresReader implements LogReader {
       fetching: false,
       ready: undefined,
       failure: undefined,
+      recordBytes: undefined,
+      dueAt: 0,
     })
     this.wake?.()
   }
@@ -79,7 +91,7 @@ export class PostgresReader implements LogReader {
     const deadline = performance.now() + maxWaitMs
     for (;;) {
       if (this.closed) throw new LoyaltyError('log_closed', 'this reader was closed')
-      this.fetchWhatIsThere()
+      const gatheringMs = this.fetchWhatIsThere()
       const batches = this.take()
       if (batches.length > 0) {
         this.fetchWhatIsThere()
@@ -87,7 +99,7 @@ export class PostgresReader implements LogReader {
       }
       const left = deadline - performance.now()
       if (left <= 0) return []
-      await this.news(left)
+      await this.news(Math.min(left, gatheringMs))
     }
   }
 
@@ -115,29 +127,34 @@ export class PostgresReader implements LogReader {
     return batches
   }
 
-  private fetchWhatIsThere(): void {
+  /** Answers after how many milliseconds to call it again because records will have gathered. */
+  private fetchWhatIsThere(): number {
+    const now = performance.now()
+    let gatheringMs = Number.POSITIVE_INFINITY
     for (const cursor of this.cursors.values()) {
       const idle = !cursor.paused && !cursor.fetching && cursor.ready === undefined && cursor.failure === undefined
-      if (idle && (cursor.end === undefined || cursor.position < cursor.end)) void this.fetch(cursor)
+      if (!idle || (cursor.end !== undefined && cursor.position >= cursor.end)) continue
+      if (cursor.dueAt <= now) void this.fetch(cursor)
+      else gatheringMs = Math.min(gatheringMs, cursor.dueAt - now)
     }
+    return gatheringMs
   }
 
   private async fetch(cursor: Cursor): Promise<void> {
     const { topic, partition, position } = cursor
     cursor.fetching = true
+    cursor.dueAt = performance.now() + this.gatherMs
     try {
-      const { topicId, batch } = await fetchBatch(
-        this.connections,
-        this.catalogue,
-        topic,
-        partition,
-        position,
-        this.maxBytes,
-      )
+      const knownEnd = this.knownToBeLittle(cursor)
+      const { maxBytes } = this
+      const from = { topic, partition, offset: position, maxBytes, knownEnd }
+      const { topicId, batch } = await fetchBatch(this.connections, this.catalogue, from)
+      if (batch.count > 0) cursor.recordBytes = batch.bytes / batch.count
       cursor.topicId = topicId
       // An append may have been announced between the fetch's snapshot and now.
       cursor.end = Math.max(batch.endOffset, this.notifications.endOf(topicId, partition))
       if (batch.nextOffset > position) cursor.ready = batch
+      if (batch.nextOffset < batch.endOffset) cursor.dueAt = 0
     } catch (error) {
       cursor.end = undefined
       cursor.failure = error as LoyaltyError
@@ -145,6 +162,12 @@ export class PostgresReader implements LogReader {
       cursor.fetching = false
       this.wake?.()
     }
+  }
+
+  /** The end that was heard of, where what lies before it is less than a batch by the size of the records read last. */
+  private knownToBeLittle({ end, position, recordBytes }: Cursor): number | null {
+    if (end === undefined || recordBytes === undefined || !Number.isFinite(end)) return null
+    return (end - position) * recordBytes * 2 <= this.maxBytes && end - position <= mostTailRecords ? end : null
   }
 
   private heardOf(topicId: number, partition: number, end: number): void {

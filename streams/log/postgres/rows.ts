@@ -2,63 +2,135 @@ import type { Bytes, LogRecord, NewRecord } from '../log.ts'
 
 /**
  * Records as rows of PostgreSQL's binary COPY format: partition int4, record_offset int8, timestamp_ms int8, key, value,
- * headers bytea; each field led by its length, -1 for null. Offset and time of a new row are filled in when they are known.
+ * headers bytea, packed int4; each field led by its length, -1 for null. A row holds one record, or – where `packed` says
+ * how many – records of neighbouring offsets in its value: key, value and headers of each, led by their lengths, too.
+ * Offset and time of a new row are filled in when they are known.
  */
 
 const offsetAt = 2 + 8 + 4
 const timestampAt = offsetAt + 8 + 4
-const fixedBytes = timestampAt + 8
+const keyAt = timestampAt + 8
+const packedValueAt = keyAt + 4 + 4
 
-const fileHeader = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)])
-const fileTrailer = Buffer.from([0xff, 0xff])
+/** A packed row stays on one page of the table: larger values would be cut up and indexed in pieces of 2 KiB. */
+const packedBytes = 8_000
 
 const smallestChunk = 4 * 1024
 const largestChunk = 1024 * 1024
+
+/** A piece of the stream that is being built, where its rows start, and the records of each where they are packed. */
+interface Chunk {
+  readonly buffer: Buffer
+  used: number
+  readonly starts: number[]
+  readonly counts: number[]
+}
 
 /** New records of one partition, copied and encoded as they come, so that the caller's bytes are free at once. */
 export class RowBuffer {
   count = 0
   /** Encoded size so far. */
   bytes = 0
-  private readonly chunks: { buffer: Buffer; used: number; starts: number[] }[] = []
+  private readonly packed: boolean
+  private readonly chunks: Chunk[] = []
+  /** The packed row that may take more, by where it begins in the last chunk; its size without what ends it. */
+  private open: { readonly start: number; bytes: number } | null = null
+
+  /** `packed`: several records a row; not where single ones are to be deleted. */
+  constructor(packed: boolean) {
+    this.packed = packed
+  }
 
   add(record: NewRecord): void {
     const headers = record.headers === undefined ? null : encodeHeaders(record.headers)
-    const size = fixedBytes + 12 + length(record.key) + length(record.value) + length(headers)
-    const chunk = this.chunkFor(size)
+    const size = 12 + length(record.key) + length(record.value) + length(headers)
+    const chunk = this.packed ? this.packedRow(size) : this.plainRow(size)
     const { buffer } = chunk
-    chunk.starts.push(chunk.used)
-    let at = buffer.writeInt16BE(6, chunk.used)
-    at = buffer.writeInt32BE(4, at) + 4
-    at = buffer.writeInt32BE(8, at) + 8
-    at = buffer.writeInt32BE(8, at) + 8
-    at = writeField(buffer, at, record.key)
+    let at = writeField(buffer, chunk.used, record.key)
     at = writeField(buffer, at, record.value)
     chunk.used = writeField(buffer, at, headers)
+    if (!this.packed) chunk.used = buffer.writeInt32BE(-1, chunk.used)
     this.count++
-    this.bytes += size
   }
 
-  /** The stream for COPY, with the records at `base`, `base` + 1, …; good for one use. */
+  /** The rows for COPY, with the records at `base`, `base` + 1, …; good for one use. */
   seal(partition: number, base: number, timestampMs: number): Buffer[] {
+    this.endRow()
     let offset = base
-    for (const { buffer, starts } of this.chunks)
-      for (const start of starts) {
+    for (const { buffer, starts, counts } of this.chunks)
+      for (const [index, start] of starts.entries()) {
         buffer.writeInt32BE(partition, start + 6)
-        writeInt8(buffer, start + offsetAt, offset++)
+        writeInt8(buffer, start + offsetAt, offset)
         writeInt8(buffer, start + timestampAt, timestampMs)
+        offset += counts[index] ?? 1
       }
-    return [fileHeader, ...this.chunks.map(({ buffer, used }) => buffer.subarray(0, used)), fileTrailer]
+    return this.chunks.map(({ buffer, used }) => buffer.subarray(0, used))
   }
 
-  private chunkFor(size: number) {
+  private plainRow(size: number): Chunk {
+    const chunk = this.begin(keyAt + size + 4)
+    this.bytes += keyAt + size + 4
+    return chunk
+  }
+
+  /** The row that takes a record of this size: the open one, or a new one. */
+  private packedRow(size: number): Chunk {
     const last = this.chunks.at(-1)
-    if (last !== undefined && last.used + size <= last.buffer.length) return last
+    const open = this.open
+    this.bytes += size
+    if (last !== undefined && open !== null && open.bytes + size <= packedBytes && fits(last, size + rowEndBytes)) {
+      open.bytes += size
+      last.counts[last.counts.length - 1]! += 1
+      return last
+    }
+    this.endRow()
+    this.bytes += packedValueAt + rowEndBytes
+    const chunk = this.begin(packedValueAt + size + rowEndBytes)
+    this.open = { start: chunk.starts.at(-1)!, bytes: size }
+    chunk.counts.push(1)
+    // No key; the length of the value is known in the end.
+    chunk.used = chunk.buffer.writeInt32BE(-1, chunk.used) + 4
+    return chunk
+  }
+
+  private endRow(): void {
+    const open = this.open
+    if (open === null) return
+    this.open = null
+    const chunk = this.chunks.at(-1)!
+    chunk.buffer.writeInt32BE(open.bytes, open.start + keyAt + 4)
+    let at = chunk.buffer.writeInt32BE(-1, chunk.used)
+    at = chunk.buffer.writeInt32BE(4, at)
+    chunk.used = chunk.buffer.writeInt32BE(chunk.counts.at(-1)!, at)
+  }
+
+  /** Begins a row of at least this size, up to its key. */
+  private begin(size: number): Chunk {
+    const chunk = this.chunkFor(size)
+    const { buffer, used } = chunk
+    chunk.starts.push(used)
+    let at = buffer.writeInt16BE(7, used)
+    at = buffer.writeInt32BE(4, at) + 4
+    at = buffer.writeInt32BE(8, at) + 8
+    chunk.used = buffer.writeInt32BE(8, at) + 8
+    return chunk
+  }
+
+  private chunkFor(size: number): Chunk {
+    const last = this.chunks.at(-1)
+    if (last !== undefined && fits(last, size)) return last
     const capacity = Math.max(size, Math.min(largestChunk, last === undefined ? smallestChunk : last.buffer.length * 4))
-    const chunk = { buffer: Buffer.allocUnsafeSlow(capacity), used: 0, starts: [] as number[] }
+    const chunk = { buffer: Buffer.allocUnsafeSlow(capacity), used: 0, starts: [], counts: [] }
     this.chunks.push(chunk)
     return chunk
   }
+}
+
+/** Headers (none) and the number of records of a packed row. */
+const rowEndBytes = 4 + 8
+
+function fits({ buffer, used }: Chunk, size: number): boolean {
+  return used + size <= buffer.length
 }
 
 /** Bytes that count against the largest record of a topic. */
@@ -69,32 +141,55 @@ export function recordBytes(record: NewRecord): number {
   return size
 }
 
-/** Copies rows (record_offset, timestamp_ms, key, value, headers) out of the driver's buffer and makes records of them. */
+/**
+ * Copies rows (record_offset, timestamp_ms, key, value, headers, packed) out of the driver's buffer and makes records of
+ * them, from an offset on.
+ */
 export class RecordCollector {
   readonly records: LogRecord[] = []
-  /** Bytes of keys, values and headers so far. */
+  /** Rows so far, and the bytes of their keys, values and headers. */
+  rows = 0
   bytes = 0
+  private readonly from: number
   private arena = Buffer.alloc(0)
   private used = 0
+
+  constructor(from: number) {
+    this.from = from
+  }
 
   add(row: Buffer): void {
     const copy = this.keep(row)
     const offset = readInt8(copy, 6)
     const timestampMs = readInt8(copy, 18)
-    let at = 26
-    const key = readField(copy, at)
+    const packedAt = copy.length - 4
+    this.rows++
+    if (copy.readInt32BE(packedAt) === -1) {
+      this.bytes += packedAt - 26 - 12
+      this.record(copy, 26, offset, timestampMs)
+      return
+    }
+    const valueAt = 26 + 4 + 4
+    const end = offset + copy.readInt32BE(packedAt)
+    this.bytes += copy.readInt32BE(valueAt - 4)
+    for (let each = offset, at = valueAt; each < end; each++) at = this.record(copy, at, each, timestampMs)
+  }
+
+  /** Answers where what follows the record begins. */
+  private record(row: Buffer, start: number, offset: number, timestampMs: number): number {
+    let at = start
+    const key = readField(row, at)
     at += 4 + length(key)
-    const value = readField(copy, at)
+    const value = readField(row, at)
     at += 4 + length(value)
-    const headers = readField(copy, at)
-    this.bytes += length(key) + length(value) + length(headers)
-    this.records.push({
-      offset,
-      timestampMs,
-      key,
-      value,
-      headers: headers === null ? noHeaders : decodeHeaders(headers),
-    })
+    const headers = readField(row, at)
+    at += 4 + length(headers)
+    if (offset >= this.from)
+      this.records.push({
+        ...{ offset, timestampMs, key, value },
+        headers: headers === null ? noHeaders : decodeHeaders(headers),
+      })
+    return at
   }
 
   private keep(row: Buffer): Buffer {

@@ -16,19 +16,37 @@ export async function createSchema(config: pg.ClientConfig, schema: string): Pro
   try {
     await client.connect()
     const name = pg.escapeIdentifier(schema)
-    const found = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
-      `${name}.members`,
-    ])
-    if (found.rows[0]?.there) return
+    if (await isThere(client, schema)) return
     await client.query('BEGIN')
     await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`log schema ${schema}`])
     await client.query(`CREATE SCHEMA IF NOT EXISTS ${name}`)
     await client.query(`SET LOCAL search_path TO ${name}`)
     for (const statement of statements) await client.query(statement)
+    for (const table of await tablesOfRecords(client, schema)) await client.query(packing(`${name}.${table}`))
     await client.query('COMMIT')
   } finally {
     await client.end().catch(() => {})
   }
+}
+
+/** Whether everything is as this version makes it. */
+async function isThere(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
+    `${pg.escapeIdentifier(schema)}.members`,
+  ])
+  return rows[0]?.there === true && (await tablesOfRecords(client, schema)).length === 0
+}
+
+/** Quoted names of tables that an earlier version made, with a record in every row. */
+async function tablesOfRecords(client: pg.Client, schema: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT quote_ident(c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN pg_attribute o ON o.attrelid = c.oid AND o.attname = 'record_offset'
+     WHERE n.nspname = $1 AND c.relkind = 'r'
+       AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = c.oid AND p.attname = 'packed')`,
+    [schema],
+  )
+  return rows.map(({ name }) => name)
 }
 
 const statements = [
@@ -93,5 +111,11 @@ export function topicTable(qualifiedName: string): string[] {
     )`,
     // Avro does not shrink enough to pay for Postgres's slow compression.
     `ALTER TABLE ${qualifiedName} ALTER COLUMN value SET STORAGE EXTERNAL`,
+    packing(qualifiedName),
   ]
+}
+
+/** Where several records share a row, how many: `record_offset` is that of the first. Such a row stays on its page. */
+function packing(qualifiedName: string): string {
+  return `ALTER TABLE ${qualifiedName} ADD COLUMN packed int, SET (toast_tuple_target = 8160)`
 }

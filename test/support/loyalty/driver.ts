@@ -99,7 +99,14 @@ export class TopologyDriver implements World {
       group: 'processor',
       observer: this.#observer(),
       crash: options.crash ?? noCrash,
-      settings: { lingerMs: 0, maxLingerMs: 0, backoffMs: 1, maxBackoffMs: 20, ...this.#options.settings },
+      settings: {
+        lingerMs: 0,
+        maxLingerMs: 0,
+        maxGatherMs: 0,
+        backoffMs: 1,
+        maxBackoffMs: 20,
+        ...this.#options.settings,
+      },
       openStore: (partition) => storeOf(options.stores ?? this.#stores, partition),
     })
     this.#workers.set(worker, topology)

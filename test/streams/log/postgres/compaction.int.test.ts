@@ -144,7 +144,9 @@ describe('compaction and retention of the Postgres log', () => {
 
   test('records past their topic’s retention go, the start moves up, and an old position is out of range', async () => {
     await log.admin.ensureTopics([{ topic, partitions: 1, compacted: false, retentionMs: 60_000 }])
-    await log.writer().append(topic, 0, records(5))
+    const writer = log.writer()
+    await writer.append(topic, 0, records(3))
+    await writer.append(topic, 0, records(5).slice(3))
     await age(topic, 3)
     expect(await log.compact()).toEqual({ superseded: 0, expired: 3 })
     expect(await log.admin.startOffsets(topic)).toEqual([3])
@@ -159,6 +161,16 @@ describe('compaction and retention of the Postgres log', () => {
     await age(topic, 5)
     await log.compact()
     expect([await log.admin.startOffsets(topic), await log.admin.endOffsets(topic)]).toEqual([[5], [5]])
+  })
+
+  test('of a topic that was not compacted before keeps the tombstones of records that share a row', async () => {
+    await log.admin.ensureTopics([{ topic, partitions: 2, compacted: false }])
+    await log.writer().append(topic, 0, records(2, 'old-'))
+    await compacted()
+    await log.writer().append(topic, 0, [{ key: Buffer.from('k'), value: null }])
+    await age(topic, 3)
+    await log.compact({ ...now, tombstoneMs: 0 })
+    expect((await readAll(log, topic, 0, 0)).map(({ value }) => value === null)).toEqual([false, false, true])
   })
 
   test('settings of a topic follow what is asked for last', async () => {

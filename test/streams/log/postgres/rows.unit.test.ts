@@ -15,7 +15,7 @@ const hex = (each: Uint8Array) => Buffer.from(each).toString('hex')
 /** Rows as COPY would send them back: without the partition, one message each. */
 function rowsOf(stream: Buffer): Buffer[] {
   const rows: Buffer[] = []
-  for (let at = 19; stream.readInt16BE(at) !== -1; ) {
+  for (let at = 0; at < stream.length; ) {
     const fields: Buffer[] = []
     const count = stream.readInt16BE(at)
     at += 2
@@ -36,12 +36,17 @@ describe('rows of the Postgres log', () => {
       fc.property(
         fc.array(newRecord, { maxLength: 20 }),
         fc.maxSafeNat().map((most) => Math.max(0, most - 100)),
-        (made, base) => {
-          const buffer = new RowBuffer()
+        fc.boolean(),
+        fc.nat(3),
+        (made, base, packed, skipped) => {
+          const buffer = new RowBuffer(packed)
           for (const record of made) buffer.add(record)
           expect(buffer.count).toBe(made.length)
-          const collector = new RecordCollector()
-          for (const row of rowsOf(Buffer.concat(buffer.seal(5, base, 1_700_000_000_123)))) collector.add(row)
+          const stream = Buffer.concat(buffer.seal(5, base, 1_700_000_000_123))
+          expect(buffer.bytes).toBe(stream.length)
+          const from = base + skipped
+          const collector = new RecordCollector(from)
+          for (const row of rowsOf(stream)) collector.add(row)
           const plain = ({ key, value, headers, ...rest }: NewRecord) => ({
             ...rest,
             key: key && hex(key),
@@ -49,12 +54,27 @@ describe('rows of the Postgres log', () => {
             headers: Object.entries(headers ?? {}).map(([name, each]) => [name, hex(each)]),
           })
           expect(collector.records.map(plain)).toEqual(
-            made.map((record, index) => ({ ...plain(record), offset: base + index, timestampMs: 1_700_000_000_123 })),
+            made
+              .map((record, index) => ({ ...plain(record), offset: base + index, timestampMs: 1_700_000_000_123 }))
+              .slice(skipped),
           )
         },
       ),
       { numRuns: 50 },
     )
+  })
+
+  test('hold small records together up to a page, and each alone where single ones are to be deleted', () => {
+    const rows = (packed: boolean, sizes: readonly number[]) => {
+      const buffer = new RowBuffer(packed)
+      for (const size of sizes) buffer.add({ key: null, value: Buffer.alloc(size) })
+      return rowsOf(Buffer.concat(buffer.seal(0, 0, 0))).map((row) => row.readInt32BE(row.length - 4))
+    }
+    const small = Array.from({ length: 1_000 }, () => 188)
+    expect(rows(false, small)).toEqual(small.map(() => -1))
+    expect(rows(true, small).length).toBeLessThan(35)
+    expect(rows(true, small).reduce((sum, count) => sum + count, 0)).toBe(1_000)
+    expect(rows(true, [10, 9_000, 10, 10])).toEqual([1, 1, 2])
   })
 
   test('headers come back under their names, in their order', () => {
