@@ -342,6 +342,8 @@ describe('receipts and kinds', () => {
       refund_sign: 'positive',
     })
     expect((await lines(...refund('-7,50'))).profile?.kinds.refund_sign).toBe('negative')
+    for (const space of [' ', '\u00a0', '\u202f', '\u2009'])
+      expect((await lines(...refund(`7${space}500,50`))).profile?.kinds.refund_sign).toBe('positive')
   })
 
   test.each([
