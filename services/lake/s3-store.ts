@@ -1,4 +1,4 @@
-import { S3mini } from 's3mini'
+import { S3mini, S3ServiceError } from 's3mini'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { LakeStore } from './store.ts'
 
@@ -23,9 +23,12 @@ export function s3Store(place: S3Place, pageKeys = 1_000): LakeStore {
     where,
     put: (path, content) =>
       orUnavailable(where, async () => {
-        const type = path.endsWith('.json') ? 'application/json' : 'application/vnd.apache.parquet'
-        await bucket.putObject(prefix + path, content, type)
+        await bucket.putObject(prefix + path, content, typeOf(path))
       }),
+    create: (path, content) =>
+      orUnavailable(where, () =>
+        isNew(() => bucket.putObject(prefix + path, content, typeOf(path), undefined, onlyNew)),
+      ),
     get: (path) =>
       orUnavailable(where, async () => {
         const content = await bucket.getObjectArrayBuffer(prefix + path)
@@ -40,6 +43,24 @@ export function s3Store(place: S3Place, pageKeys = 1_000): LakeStore {
         if (token === undefined) return
       }
     },
+  }
+}
+
+function typeOf(path: string): string {
+  return path.endsWith('.json') ? 'application/json' : 'application/vnd.apache.parquet'
+}
+
+/** A storage that does not know it writes in the place of what is there. */
+const onlyNew: Record<string, string> = { 'if-none-match': '*' }
+
+/** False where the condition does not hold. */
+async function isNew(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (error instanceof S3ServiceError && error.status === 412) return false
+    throw error
   }
 }
 
