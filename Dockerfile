@@ -21,7 +21,7 @@ COPY migrations migrations
 COPY models models
 COPY deploy/healthcheck.mjs deploy/healthcheck.mjs
 
-RUN mkdir /data /lake && chown node:node /data /lake
+RUN mkdir /data /lake /sources && chown node:node /data /lake /sources
 VOLUME /data
 ENV LOYALTY_DATA_DIR=/data
 USER node

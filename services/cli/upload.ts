@@ -50,23 +50,25 @@ interface UploadAnswer {
 
 interface UploadAccepted {
   readonly task_id: string
+  readonly batch_id: string
   readonly profile: string
   readonly profile_basis: 'given' | 'known' | 'variant' | 'content'
 }
 
 /**
- * Sends a file; resolves once it is stored, with the id of its task and the profile that it is read by. Errors:
+ * Sends a file; resolves once it is stored, with the ids of its task and batch and the profile that it is read by. Errors:
  * `file_missing`, and those of ingestion.
  */
 export async function sendFile(apiUrl: string, path: string, wish: ReadingWish) {
   if (!existsSync(path)) throw new LoyaltyError('file_missing', `there is no file ${path}`, { details: { path } })
   const form = new FormData()
   form.set('file', await openAsBlob(path), basename(path))
-  const { profile, currency, timeZone } = wish
-  for (const [name, value] of Object.entries({ profile, currency, time_zone: timeZone }))
+  const { currency, timeZone } = wish
+  for (const [name, value] of Object.entries({ profile: wish.profile, currency, time_zone: timeZone }))
     if (value !== undefined) form.set(name, value)
   const answer = await ask<UploadAccepted>(`${apiUrl}/api/v1/management/data/upload`, { method: 'POST', body: form })
-  return { taskId: answer.task_id, profile: answer.profile, basis: answer.profile_basis }
+  const { task_id: taskId, batch_id: batchId, profile, profile_basis: basis } = answer
+  return { taskId, batchId, profile, basis }
 }
 
 /**

@@ -6,6 +6,7 @@ import { readConfig } from '../platform/config.ts'
 import { runProgram } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logging.ts'
 import { createMetrics } from '../platform/metrics.ts'
+import { checkImportEnded } from '../standalone/import-mark.ts'
 import { crashHook } from '../wiring/crash.ts'
 import { clickHouseCalibrator, clickHouseFigures, openOriginals, projectionProgress } from '../wiring/ingest.ts'
 import { openLog } from '../wiring/log.ts'
@@ -24,6 +25,7 @@ await runProgram(logger, async (lifecycle) => {
   const config = readConfig(process.env)
   const topics = topicsOf(config.topicPrefix)
   const dataDir = resolve(config.dataDir)
+  checkImportEnded(dataDir)
   const pool = openPostgres(config, logger)
   lifecycle.onStop('postgres', () => pool.end())
   const clickhouse = openClickHouse(config)

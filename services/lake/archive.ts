@@ -4,14 +4,15 @@ import { readFirst } from '#streams/log/range.ts'
 import { type Collected, collectRange, identityOf } from './collect.ts'
 import { type OffsetRange, recordsPath, type Stream } from './layout.ts'
 import {
+  begin,
   type FileFacts,
   type ManifestEntry,
   type Progress,
+  readBegun,
   readEntry,
   readProgress,
   sha256Of,
   writeEntry,
-  writeProgress,
 } from './manifest.ts'
 import type { RowWriter } from './rows.ts'
 import type { SchemaKeeper } from './schema-keeper.ts'
@@ -45,7 +46,9 @@ export interface Archived {
 /**
  * Archives one stream, range by range. A range is begun by writing down its offsets; then its files are written; then its
  * entry, which makes it count. A range that was begun and has no entry is done again with the same offsets, so its files
- * take the places of those that are there: nothing is in the lake twice, and nothing is passed over.
+ * take the places of those that are there: nothing is in the lake twice, and nothing is passed over. Of two programs that
+ * both believe the stream to be theirs, one of them after a pause in the middle, the second one to begin a range at an offset
+ * gets that of the first one.
  */
 export class StreamArchive {
   readonly stream: Stream
@@ -62,8 +65,8 @@ export class StreamArchive {
   /** Finds how far a stream is in the lake. Errors: `lake_log_differs`, those of log and store. */
   static async open(deps: ArchiveDeps, stream: Stream): Promise<StreamArchive> {
     const archive = new StreamArchive(deps, stream)
-    const progress = await readProgress(deps.store, stream)
-    if (progress !== null) await archive.#resume(progress)
+    const known = (await readProgress(deps.store, stream)) ?? (await readBegun(deps.store, stream, 0))
+    if (known !== null) await archive.#resume(known)
     return archive
   }
 
@@ -92,20 +95,28 @@ export class StreamArchive {
     if (collected.records === 0 && this.#begun === null) return null
     if (!(await mayWrite()))
       throw new LoyaltyError('lake_owner_lost', `${topic}[${partition}] is another program's now`, { retriable: true })
+    if (this.#begun === null && !(await this.#begin({ from: whole.from, next: collected.next }, collected)))
+      return this.next(reader, end, mayWrite)
     // What the log has dropped before it was archived.
     const lost = there.from === whole.from ? null : { from_offset: whole.from, next_offset: there.from }
     return this.#write(collected, { from: whole.from, next: this.#begun?.next ?? collected.next }, lost)
   }
 
+  /** False where somebody had begun another range there, which is to be done now. */
+  async #begin(range: OffsetRange, { last }: Collected): Promise<boolean> {
+    if (last === null) return true
+    const mine = { ...range, last: { offset: last.offset, sha256: identityOf(last) } }
+    const { from, next } = await begin(this.#deps.store, this.stream, mine)
+    this.#begun = { from, next }
+    return next === range.next
+  }
+
   async #write(collected: Collected, range: OffsetRange, lost: ManifestEntry['lost']): Promise<Archived> {
     const { store, schemas, crash } = this.#deps
     const { stream } = this
-    const { records, rawBytes, withheld, last } = collected
-    const { known, unknown } = await schemas.keep(collected.schemaIds)
-    if (this.#begun === null && last !== null)
-      await writeProgress(store, stream, { ...range, last: { offset: last.offset, sha256: identityOf(last) } })
-    this.#begun = range
+    const { records, rawBytes, withheld } = collected
     crash('after-begun')
+    const { known, unknown } = await schemas.keep(collected.schemaIds)
     const files: FileFacts[] = []
     for (const { day, rows, content } of collected.rows.files()) {
       const path = recordsPath(stream, day, range)
@@ -124,13 +135,19 @@ export class StreamArchive {
     return { records, rawBytes, files }
   }
 
-  async #resume(progress: Progress): Promise<void> {
+  /** `known` may have been begun long ago: what was begun behind it is looked through. */
+  async #resume(known: Progress): Promise<void> {
     const { store } = this.#deps
-    const { from, next } = progress
-    await this.#check(progress)
-    const ended = (await readEntry(store, this.stream, progress)) !== null
-    this.#position = ended ? next : from
-    this.#begun = ended ? null : { from, next }
+    let last = known
+    for (let begun: Progress | null = known; begun !== null; begun = await readBegun(store, this.stream, last.next)) {
+      last = begun
+      const { from, next } = begun
+      const ended = (await readEntry(store, this.stream, begun)) !== null
+      this.#position = ended ? next : from
+      this.#begun = ended ? null : { from, next }
+      if (!ended) break
+    }
+    await this.#check(last)
   }
 
   /** The log must be the one that was archived: offsets of another one mean other records. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { asked } from '../platform/asked.ts'
 import { syncDirectory } from '../platform/sync-directory.ts'
@@ -18,16 +18,20 @@ export function directoryStore(directory: string): LakeStore {
       ask(async () => {
         const target = join(directory, path)
         await make(dirname(target), made)
-        const temporary = `${target}.${randomUUID()}${unfinished}`
-        const file = await open(temporary, 'w')
-        try {
-          await file.writeFile(content)
-          await file.sync()
-        } finally {
-          await file.close()
-        }
-        await rename(temporary, target)
+        await rename(await writeBeside(target, content), target)
         await syncDirectory(dirname(target))
+      }),
+    create: (path, content) =>
+      ask(async () => {
+        const target = join(directory, path)
+        await make(dirname(target), made)
+        const temporary = await writeBeside(target, content)
+        try {
+          return await isNew(() => link(temporary, target))
+        } finally {
+          await rm(temporary)
+          await syncDirectory(dirname(target))
+        }
       }),
     get: (path) => ask(() => orNull(() => readFile(join(directory, path)))),
     list: (prefix) => list(directory, prefix),
@@ -43,6 +47,29 @@ async function* list(directory: string, prefix: string): AsyncGenerator<string> 
   for (const name of names.sort())
     if (name.endsWith('/')) yield* list(directory, prefix + name)
     else if (!name.endsWith(unfinished)) yield prefix + name
+}
+
+/** Writes a file durably under a name that nobody looks for; answers that name. */
+async function writeBeside(target: string, content: Uint8Array): Promise<string> {
+  const temporary = `${target}.${randomUUID()}${unfinished}`
+  const file = await open(temporary, 'w')
+  try {
+    await file.writeFile(content)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return temporary
+}
+
+async function isNew(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
 }
 
 /** Makes a directory durably: without its name in the one above, a file in it may be gone after a power cut. */

@@ -38,7 +38,12 @@ export function entryPath(stream: Stream, range: OffsetRange): string {
   return `${entriesPrefix(stream)}${rangeName(range)}.json`
 }
 
-/** Which range was begun last: all before it are in the lake. */
+/** The range that begins at an offset, made once: whoever begins one there gets this one. */
+export function begunPath({ topic, partition }: Stream, from: number): string {
+  return `${streamsPrefix}${topic}/${partitionName(partition)}/begun/${offsetName(from)}.json`
+}
+
+/** A range that was begun, of late the last one: all before it are in the lake. */
 export function progressPath({ topic, partition }: Stream): string {
   return `${streamsPrefix}${topic}/${partitionName(partition)}/progress.json`
 }
@@ -84,7 +89,11 @@ function partitionName(partition: number): string {
   return `p${String(partition).padStart(3, '0')}`
 }
 
-/** Offsets have up to 16 digits. */
 function rangeName({ from, next }: OffsetRange): string {
-  return [from, next - 1].map((offset) => String(offset).padStart(16, '0')).join('-')
+  return [from, next - 1].map(offsetName).join('-')
+}
+
+/** Offsets have up to 16 digits. */
+function offsetName(offset: number): string {
+  return String(offset).padStart(16, '0')
 }

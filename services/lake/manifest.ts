@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { LoyaltyError } from '#streams/core/error.ts'
 import {
+  begunPath,
   entriesPrefix,
   entryPath,
   lakePath,
@@ -10,7 +11,7 @@ import {
   schemaPath,
   uploadPath,
 } from './layout.ts'
-import { getJson, type LakeStore, putJson } from './store.ts'
+import { createJson, getJson, type LakeStore, putJson } from './store.ts'
 
 /** What the lake says of itself: JSON files, each written at once, none ever changed but `progress.json`. */
 
@@ -50,7 +51,10 @@ export interface ManifestEntry {
   readonly written_at: string
 }
 
-/** Written before anything of a range is, so that it is written again as the same files after a crash. */
+/**
+ * Written before anything of a range is, so that it is written again as the same files after a crash, and by another
+ * program that believes the partition to be its own.
+ */
 export interface Progress extends OffsetRange {
   /** The last record of the range: whoever goes on checks that the log still has it. */
   readonly last: { readonly offset: number; readonly sha256: string }
@@ -103,8 +107,18 @@ export async function claimLake(store: LakeStore, facts: Pick<LakeFacts, 'topic_
 }
 
 export const readProgress = (store: LakeStore, stream: Stream) => getJson<Progress>(store, progressPath(stream))
-export const writeProgress = (store: LakeStore, stream: Stream, progress: Progress) =>
-  putJson(store, progressPath(stream), progress)
+
+/** The range that was begun at an offset, or null. */
+export const readBegun = (store: LakeStore, stream: Stream, from: number) =>
+  getJson<Progress>(store, begunPath(stream, from))
+
+/** Begins a range; answers that which was begun at its first offset before, where there is one. */
+export async function begin(store: LakeStore, stream: Stream, range: Progress): Promise<Progress> {
+  const mine = await createJson(store, begunPath(stream, range.from), range)
+  const begun = mine ? range : ((await readBegun(store, stream, range.from)) ?? range)
+  await putJson(store, progressPath(stream), begun)
+  return begun
+}
 
 export const readEntry = (store: LakeStore, stream: Stream, range: OffsetRange) =>
   getJson<ManifestEntry>(store, entryPath(stream, range))

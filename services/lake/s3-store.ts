@@ -1,3 +1,4 @@
+import { S3ServiceError } from 's3mini'
 import { Bucket } from '../platform/bucket.ts'
 import { addressOf, type BucketPlace } from '../platform/bucket-place.ts'
 import { type LakeStore, lakeUnavailable } from './store.ts'
@@ -12,9 +13,10 @@ export function s3Store(place: BucketPlace, pageKeys = 1_000): LakeStore {
     where,
     put: (path, content) =>
       bucket.ask(async (client) => {
-        const type = path.endsWith('.json') ? 'application/json' : 'application/vnd.apache.parquet'
-        await client.putObject(prefix + path, content, type)
+        await client.putObject(prefix + path, content, typeOf(path))
       }),
+    create: (path, content) =>
+      bucket.ask((client) => isNew(() => client.putObject(prefix + path, content, typeOf(path), undefined, onlyNew))),
     get: (path) =>
       bucket.ask(async (client) => {
         const content = await client.getObjectArrayBuffer(prefix + path)
@@ -23,5 +25,23 @@ export function s3Store(place: BucketPlace, pageKeys = 1_000): LakeStore {
     async *list(below) {
       for await (const { key } of bucket.objectsBelow(prefix + below)) yield key.slice(prefix.length)
     },
+  }
+}
+
+function typeOf(path: string): string {
+  return path.endsWith('.json') ? 'application/json' : 'application/vnd.apache.parquet'
+}
+
+/** A storage that does not know it writes in the place of what is there. */
+const onlyNew: Record<string, string> = { 'if-none-match': '*' }
+
+/** False where the condition does not hold. */
+async function isNew(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (error instanceof S3ServiceError && error.status === 412) return false
+    throw error
   }
 }

@@ -9,6 +9,11 @@ export interface LakeStore {
   readonly where: string
   /** Writes a file at once, in the place of one of that name. Errors: `lake_unavailable` (retriable). */
   put(path: string, content: Uint8Array): Promise<void>
+  /**
+   * Writes a file at once, unless there is one of that name: true where it was written. Errors: `lake_unavailable`
+   * (retriable; it may have been written).
+   */
+  create(path: string, content: Uint8Array): Promise<boolean>
   /** Null where there is none. Errors: `lake_unavailable` (retriable). */
   get(path: string): Promise<Uint8Array | null>
   /** Names below a prefix that ends in a slash, in the order of their bytes. Errors: `lake_unavailable` (retriable). */
@@ -27,5 +32,14 @@ export async function getJson<Value>(store: LakeStore, path: string): Promise<Va
 }
 
 export async function putJson(store: LakeStore, path: string, value: unknown): Promise<void> {
-  await store.put(path, Buffer.from(`${JSON.stringify(value, null, 1)}\n`))
+  await store.put(path, bytesOf(value))
+}
+
+/** As `LakeStore.create`. */
+export function createJson(store: LakeStore, path: string, value: unknown): Promise<boolean> {
+  return store.create(path, bytesOf(value))
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  return Buffer.from(`${JSON.stringify(value, null, 1)}\n`)
 }

@@ -6,6 +6,10 @@ import { readConfig } from '#services/platform/config.ts'
 import { root } from './source-files.ts'
 
 interface Service {
+  readonly volumes?: readonly (
+    | string
+    | { readonly source: string; readonly target: string; readonly read_only?: boolean }
+  )[]
   readonly environment?: Record<string, string>
   readonly healthcheck?: { readonly test: string | string[] }
   readonly ports?: readonly (string | { readonly published: number; readonly host_ip?: string })[]
@@ -65,6 +69,18 @@ describe.skipIf(version === null && process.env.CI !== 'true')(`docker-compose.y
       expect(readConfig(environment)).toMatchObject({ log: 'kafka', kafkaBrokers: ['kafka:9092'] })
   })
 
+  it('lets the lake see the files of ingestion, and ingestion read a lake and the sources', () => {
+    const places = (name: string) =>
+      (composed()[name]?.volumes ?? []).map((volume) =>
+        typeof volume === 'string'
+          ? volume.replace(/:rw$/, '')
+          : `${volume.source}:${volume.target}${volume.read_only ? ':ro' : ''}`,
+      )
+    expect(places('lake').sort()).toEqual(['ingest:/data:ro', 'lake:/lake'])
+    expect(places('ingest').sort()).toEqual(['ingest:/data', 'lake:/lake', 'sources:/sources'])
+    expect(composed().lake?.environment).toMatchObject({ LOYALTY_LAKE: '/lake', LOYALTY_LAKE_SECONDS: '300' })
+  })
+
   it('publishes ports on 127.0.0.1 only', () => {
     const ports = Object.values(composed()).flatMap((service) => service.ports ?? [])
     expect(ports.length).toBeGreaterThan(0)
@@ -79,6 +95,12 @@ describe('Dockerfile', () => {
     expect(text).toMatch(/^FROM node:24/m)
     expect(text).toContain('npm ci --omit=dev')
     expect(text).toContain('COPY patches patches')
+  })
+
+  it('has every directory that a volume is put over, of the user that the programs run as', () => {
+    const [, made = ''] = /^RUN mkdir (.*) && chown node:node \1$/m.exec(text) ?? []
+    const named = readFileSync(join(root, 'docker-compose.yml'), 'utf8').matchAll(/:(\/(?:data|lake|sources))\b/g)
+    expect(made.split(' ').sort()).toEqual([...new Set([...named].map(([, place]) => place))].sort())
   })
 
   it('copies every folder that a program reads at run time', () => {

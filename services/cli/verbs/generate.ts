@@ -49,7 +49,11 @@ export function generateVerb(program: Command, context: CliContext): void {
     )
     .option('--seed <number>', 'equal options and seeds give equal transactions', wholeNumber('--seed', 0), 1)
     .option('--stores <number>', 'stores, each smaller than the one before', wholeNumber('--stores'), 25)
-    .option('--from <date>', `first day of trade (default: ${defaultFrom})`, isoDay('--from'), dayOf(defaultFrom))
+    .addOption(
+      new Option('--from <date>', 'first day of trade')
+        .argParser(isoDay('--from'))
+        .default(dayOf(defaultFrom), defaultFrom),
+    )
     .option('--days <number>', 'days of trade', wholeNumber('--days'), 365)
     .option('--refunds <share>', 'share of refunds', share('--refunds'), 0.03)
     .option('--voids <share>', 'share of voids', share('--voids'), 0.005)

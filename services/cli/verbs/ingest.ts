@@ -58,16 +58,18 @@ async function ingest(context: CliContext, file: string, options: Options): Prom
     options,
     ['platform'],
     async (session) => {
-      const { taskId, profile, basis } = await sendFile(session.apiUrl, file, wish)
+      const { taskId, batchId, profile, basis } = await sendFile(session.apiUrl, file, wish)
+      const ids = { batch_id: batchId, task_id: taskId }
       if (basis !== 'given') output.note(`read by file profile ${profile} (${basisTexts[basis]})`)
-      if (session.joined && !options.wait) return { taskId, report: null }
-      return { taskId, report: await awaitFile(context, session.apiUrl, taskId) }
+      if (session.joined && !options.wait) return { ids, report: null }
+      return { ids, report: await awaitFile(context, session.apiUrl, taskId) }
     },
     programmeBasis(file, wish),
   )
-  const { taskId, report } = outcome
-  if (report === null) return options.json ? output.json({ task_id: taskId }) : output.print(`task ${taskId}`)
-  if (options.json) return output.json(report)
+  const { ids, report } = outcome
+  if (options.json) return output.json({ ...ids, ...report })
+  output.print(`  upload        ${ids.batch_id}`)
+  if (report === null) return output.print(`  task          ${ids.task_id}`)
   const lines = 'kind' in report ? clientsReportLines(report) : reportLines(report)
   for (const line of lines) output.print(line)
 }

@@ -34,6 +34,10 @@ const columns = [
   { title: 'uploaded', value: (upload: UploadView) => new Date(upload.uploadedAtMs).toISOString() },
   { title: 'batch', value: (upload: UploadView) => upload.batchId },
   { title: 'status', value: standing },
+  {
+    title: 'rejected',
+    value: ({ report, clientsReport }: UploadView) => (report ?? clientsReport)?.rows.rejected ?? '',
+  },
   { title: 'counted', value: (upload: UploadView) => upload.report?.accepted ?? '' },
   { title: 'seen before', value: (upload: UploadView) => upload.report?.duplicates ?? '' },
   { title: 'conflicts', value: (upload: UploadView) => upload.report?.conflicts?.count ?? '' },

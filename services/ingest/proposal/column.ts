@@ -1,6 +1,6 @@
 import type { NumberFormat } from '../parse/decimal.ts'
 import { type DatesFound, datesOf, shareOfSerials, shareOfTimes } from './dates.ts'
-import { looksLikeNumber, numberOf, shareOfNumbers } from './numbers.ts'
+import { looksLikeNumber, numbersBy, shareOfNumbers } from './numbers.ts'
 import type { Sample } from './sample.ts'
 
 /** One column of the sample and what its values are. */
@@ -47,7 +47,7 @@ export function columnsOf({ header, rows }: Sample): ColumnSeen[] {
 
 /** The numbers of a column by a format, NaN where a cell has none. */
 export function numbersIn(column: ColumnSeen, format: NumberFormat): number[] {
-  return column.cells.map((cell) => numberOf(cell, format))
+  return numbersBy(column.cells, format)
 }
 
 export function shareByFormat(column: ColumnSeen, format: NumberFormat): number {

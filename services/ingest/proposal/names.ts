@@ -37,7 +37,7 @@ const words: Readonly<Record<ProposedField, string>> = {
     'чек, номер чека, чек номер, чек №, № чека, n чека, код чека, id чека, ид чека, номер кассового чека, номер документа продажи, номер заказа, номер покупки, ' +
     '? check, bill, ticket, order, basket, document, document no, doc no, номер, №, номер документа, документ, заказ, накладная, номер накладной, id, фд, номер фд',
   original:
-    'original invoice, original receipt, original receipt number, original transaction, return of, refund of, чек продажи, исходный чек, номер исходного чека, чек основание, номер чека продажи, номер чека основания, чек возврата на',
+    'original invoice, original invoice no, original invoice number, original receipt, original receipt no, original receipt number, original receipt id, original transaction, original transaction id, return of, refund of, чек продажи, исходный чек, номер исходного чека, чек основание, номер чека продажи, номер чека основания, чек возврата на',
   amount:
     'amount, total, sum, total amount, line total, receipt total, invoice total, total price, total sum, amount paid, paid, sales amount, sale amount, revenue, line amount, order total, ' +
     'сумма, сумма чека, сумма продажи, сумма покупки, сумма строки, сумма по чеку, сумма документа, сумма операции, итого, итог, всего, итоговая сумма, сумма итого, оплачено, к оплате, сумма к оплате, сумма со скидкой, сумма оплаты, выручка, ' +

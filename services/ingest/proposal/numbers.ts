@@ -1,4 +1,4 @@
-import { type NumberFormat, parseDecimal } from '../parse/decimal.ts'
+import { type NumberFormat, parseDecimal, withAlikeMarks } from '../parse/decimal.ts'
 
 /** How numbers are written, by looking at them. */
 
@@ -79,7 +79,8 @@ const scratch = { mantissa: 0, scale: 0 }
 /** Share of values, 0 to 1, that are numbers by a format; 0 where there are none. */
 export function shareOfNumbers(values: readonly string[], format: NumberFormat): number {
   if (values.length === 0) return 0
-  return values.filter((value) => parseDecimal(value, format, scratch)).length / values.length
+  const alike = withAlikeMarks(format)
+  return values.filter((value) => parseDecimal(value, alike, scratch)).length / values.length
 }
 
 const permissive = /^\s*[+\u2212-]?\d[\d .,\u00a0\u202f\u2009'\u2019]*\s*$|^\s*[+\u2212-]?[.,]\d+\s*$/
@@ -89,7 +90,8 @@ export function looksLikeNumber(text: string): boolean {
   return permissive.test(text) && !/^\s*\d{1,4}[.]\d{1,2}[.]\d{1,4}\s*$/.test(text)
 }
 
-/** The number of a text by a format, for looking at only; NaN where it is none. */
-export function numberOf(text: string, format: NumberFormat): number {
-  return parseDecimal(text, format, scratch) ? scratch.mantissa / 10 ** scratch.scale : Number.NaN
+/** The numbers of texts by a format, for looking at only; NaN where a text is none. */
+export function numbersBy(texts: readonly string[], format: NumberFormat): number[] {
+  const alike = withAlikeMarks(format)
+  return texts.map((text) => (parseDecimal(text, alike, scratch) ? scratch.mantissa / 10 ** scratch.scale : Number.NaN))
 }

@@ -24,9 +24,9 @@ async function exported(dataDir: string, settings: Record<string, string> = {}):
   return run.stdout.trimEnd().split('\n')
 }
 
-/** What a report counts, without the time it took. */
+/** What a report counts, without the time it took and the ids of the upload. */
 function countsOf(run: CliRun): Record<string, unknown> {
-  const { seconds: _, ...counts } = lastJson<Record<string, unknown>>(run)
+  const { seconds: _, batch_id: __, task_id: ___, ...counts } = lastJson<Record<string, unknown>>(run)
   return counts
 }
 

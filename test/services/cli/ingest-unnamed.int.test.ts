@@ -57,6 +57,9 @@ describe('files that nobody named a profile for, on a directory of their own', (
       const at = ['--data-dir', data, '--json']
       const { uploads } = lastJson<{ uploads: { batch_id: string }[] }>(await runLoyalty(['uploads', 'list', ...at]))
       const [, { batch_id }] = uploads as [object, { batch_id: string }]
+      expect(lastJson(first)).toMatchObject({ batch_id })
+      const listed = await runLoyalty(['uploads', 'list', '--data-dir', data])
+      expect(listed.stdout).toMatch(new RegExp(`${batch_id} +COMPLETED +1 +60 +0 `))
       expect(lastJson(await runLoyalty(['uploads', 'rejected', batch_id, ...at]))).toMatchObject({
         batch_id,
         rows: [{ row: 121, verdicts: [{ code: 'bad_amount', field: 'unit_price', value: 'сколько?' }] }],

@@ -121,6 +121,24 @@ describe('a lake', () => {
     },
   )
 
+  it.each(['begun/', 'progress.json', '.parquet', 'entries/'])(
+    'has nothing twice where a program that was paused before it wrote %s goes on after others took over',
+    async (part) => {
+      await append(sales(20))
+      const meanwhile = async () => {
+        for (const count of [10, 8]) {
+          await append(sales(count))
+          await archive({ rangeBytes: 700 })
+        }
+      }
+      await archive({ store: pausedBefore(store, `${topics.transactions}/p000/`, part, meanwhile) })
+      await append(sales(7))
+      await archive()
+      expect(await offsets()).toEqual(Array.from({ length: 45 }, (_, i) => i))
+      expect(await verify()).toMatchObject({ faults: [], unlisted: [], rows: { transaction: 45 } })
+    },
+  )
+
   it('does not have the content of dead letters that are of clients, nor the words about it', async () => {
     const original = {
       ...{ topic: topics.clients, partition: 1, offset: 3, timestampMs: 1, key: Buffer.from('ada') },
@@ -182,6 +200,28 @@ describe('a lake', () => {
     expect(unlisted).toEqual([entries[2]!.files[0]!.path])
   })
 })
+
+/** A store of which the first write to a path with `of` and `part` waits for `meanwhile`, as that of a stopped process. */
+function pausedBefore(inner: LakeStore, of: string, part: string, meanwhile: () => Promise<void>): LakeStore {
+  let waited = false
+  const pass = async (path: string) => {
+    const isOf = path.includes(of) || (part === '.parquet' && path.includes(`${topics.transactions}-p000`))
+    if (waited || !isOf || !path.includes(part)) return
+    waited = true
+    await meanwhile()
+  }
+  return {
+    ...inner,
+    put: async (path, content) => {
+      await pass(path)
+      await inner.put(path, content)
+    },
+    create: async (path, content) => {
+      await pass(path)
+      return inner.create(path, content)
+    },
+  }
+}
 
 function edge(entry: object, name: string): string {
   const offset = (entry as Record<string, number>)[name]!

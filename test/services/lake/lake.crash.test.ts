@@ -72,7 +72,7 @@ async function caughtUp(program: ProgramProcess): Promise<void> {
   await eventually(has, { timeoutMs: 60_000, what: 'the archive of everything', everyMs: 50 })
 }
 
-test('killed again and again in the middle, the archive has every record once; asked to end, it has the last ones', async () => {
+test('killed in the middle, or stopped while another takes over, the archive has every record once; asked to end, it has the last ones', async () => {
   let published = 0
   const publish = async (round: number) => {
     const events = traffic(round)
@@ -106,6 +106,20 @@ test('killed again and again in the middle, the archive has every record once; a
   expect((await shares()).flat().sort()).toEqual([0, 1])
   await publish(6)
   for (const program of both) expect(await program.stop(), program.output).toBe('0')
+
+  // One is stopped for longer than its partitions stay its own, and goes on while the other has them.
+  const [stopped, other] = [start(1), start(1)] as const
+  const owned = () => Promise.all([stopped, other].map(partitionsOf))
+  await eventually(async () => (await owned()).map(({ length }) => length).join() === '1,1', { timeoutMs: 30_000 })
+  await publish(7)
+  stopped.signal('SIGSTOP')
+  await publish(8)
+  await eventually(async () => (await partitionsOf(other)).length === 2, { timeoutMs: 30_000, what: 'the other one' })
+  await caughtUp(other)
+  stopped.signal('SIGCONT')
+  await eventually(async () => (await owned()).map(({ length }) => length).join() === '1,1', { timeoutMs: 30_000 })
+  await publish(9)
+  for (const program of [stopped, other]) expect(await program.stop(), program.output).toBe('0')
 
   const store = directoryStore(`${dir.path}/lake`)
   expect(await verifyLake(store, () => {})).toMatchObject({

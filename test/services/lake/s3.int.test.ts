@@ -51,6 +51,16 @@ describe.each([
     expect(await Array.fromAsync(store.list('a/'))).toEqual([...names].sort())
   })
 
+  it('has what was created first, whoever comes later', async () => {
+    const store = open()
+    const contents = ['first', 'second', 'third'].map((text) => Buffer.from(text))
+    const made = await Promise.all(contents.map((content) => store.create('begun/1.json', content)))
+    expect(made.filter(Boolean)).toHaveLength(1)
+    expect(Buffer.from((await store.get('begun/1.json'))!)).toEqual(contents[made.indexOf(true)])
+    expect(await store.create('begun/1.json', contents[2]!)).toBe(false)
+    expect(await Array.fromAsync(store.list('begun/'))).toEqual(['begun/1.json'])
+  })
+
   it('takes a log in and gives it back', async () => {
     const log = new MemoryLog()
     const registry = new MemoryRegistry()

@@ -73,6 +73,7 @@ describe('names of columns', () => {
     client: ['K17', 'K18', 'K17', 'K19'],
     occurred_at: ['2024-03-01 10:00:00', '2024-03-01 10:05:00', '2024-03-02 10:05:00', '2024-03-13 10:05:00'],
     receipt_number: ['A1', 'A2', 'A3', 'A4'],
+    original: ['', '', 'A1', ''],
     amount: ['100.00', '80.50', '70.25', '1.99'],
     unit_price: ['50.00', '80.50', '70.25', '1.99'],
     quantity: [2, 1, 1, 1],
@@ -86,6 +87,20 @@ describe('names of columns', () => {
     currency: ['RUB', 'RUB', 'RUB', 'RUB'],
   }
   const headers: readonly Record<string, string>[] = [
+    {
+      client_id: 'client',
+      date: 'occurred_at',
+      receipt_no: 'receipt_number',
+      total: 'amount',
+      original_receipt_no: 'original',
+    },
+    {
+      client_id: 'client',
+      date: 'occurred_at',
+      'transaction id': 'receipt_number',
+      total: 'amount',
+      'Original Transaction ID': 'original',
+    },
     { CustomerID: 'client', InvoiceDate: 'occurred_at', InvoiceNo: 'receipt_number', Total: 'amount' },
     { customer_id: 'client', 'Purchase Date': 'occurred_at', receipt_id: 'receipt_number', 'Amount Paid': 'amount' },
     { 'Loyalty Card Number': 'client', timestamp: 'occurred_at', order_id: 'receipt_number', revenue: 'amount' },
@@ -342,6 +357,8 @@ describe('receipts and kinds', () => {
       refund_sign: 'positive',
     })
     expect((await lines(...refund('-7,50'))).profile?.kinds.refund_sign).toBe('negative')
+    for (const space of [' ', '\u00a0', '\u202f', '\u2009'])
+      expect((await lines(...refund(`7${space}500,50`))).profile?.kinds.refund_sign).toBe('positive')
   })
 
   test.each([

@@ -7,37 +7,6 @@ import { prepareFile } from '../support/prepare.ts'
 const cdnow = fromSharedData('cdnow')
 
 describe.skipIf(cdnow === null)('the CDNOW file, columns at fixed places', () => {
-  /** By another route: the words of each line, money in whole cents. */
-  function expected(path: string) {
-    const lines = readFileSync(path, 'latin1').trim().split('\r\n').slice(1)
-    let cents = 0
-    let zero = 0
-    for (const line of lines) {
-      const amount = BigInt(line.trim().split(/ +/)[3]!.replace('.', ''))
-      cents += Number(amount)
-      if (amount === 0n) zero++
-    }
-    return { rows: lines.length, cents, zero, distinct: new Set(lines).size }
-  }
-
-  test('every row is read: equal ones are purchases of their own, those of nothing are rejected', async () => {
-    const path = cdnow!.path('CDNOW_master.txt')
-    const { rows, cents, zero, distinct } = expected(path)
-    expect([rows, rows - distinct, zero]).toEqual([69_659, 255, 80])
-    const { rows: read, events, published } = await prepareFile(path, loadProfile('cdnow'))
-    expect(read.rows).toBe(69_659)
-    expect(events.tally).toEqual({ acceptedRows: rows - 80, rejectedRows: 80, rejected: { zero_amount: 80 } })
-    expect(events.receipts).toMatchObject({ sales: rows - 80, refunds: 0, grossMinor: cents })
-    expect(new Set(published.map((event) => event.transaction_id)).size).toBe(rows - 80)
-    expect(published[0]).toMatchObject({
-      client_id: '00001',
-      amount_minor: 1_177,
-      currency: 'USD',
-      items_count: 1,
-      occurred_at: Date.parse('1997-01-01T05:00:00Z'),
-    })
-  }, 60_000)
-
   test('read as words between spaces, or with equal rows dropped, it comes to the same but for those', async () => {
     const path = cdnow!.path('CDNOW_sample.txt')
     const profile = (changes: object) =>
