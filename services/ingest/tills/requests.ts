@@ -166,8 +166,8 @@ async function takeLines(
   }
   try {
     for await (const line of readLines(readBody(bodyOf(request), limits.ndjson, ticket), limits.line)) {
-      slice.push(parsedLine(line))
-      bytes += line.length
+      if (line.text !== '') slice.push(parsedLine(line.text))
+      bytes += line.bytes
       if (slice.length >= limits.items || bytes >= sliceBytes) await flush()
     }
     await flush()
