@@ -19,7 +19,7 @@ interface Options extends CommonOptions {
   readonly distribution: 'zipf' | 'uniform'
   readonly seed: number
   readonly stores: number
-  readonly from: number
+  readonly from?: number
   readonly days: number
   readonly refunds: number
   readonly voids: number
@@ -49,7 +49,7 @@ export function generateVerb(program: Command, context: CliContext): void {
     )
     .option('--seed <number>', 'equal options and seeds give equal transactions', wholeNumber('--seed', 0), 1)
     .option('--stores <number>', 'stores, each smaller than the one before', wholeNumber('--stores'), 25)
-    .option('--from <date>', `first day of trade (default: ${defaultFrom})`, isoDay('--from'), dayOf(defaultFrom))
+    .option('--from <date>', `first day of trade (default: ${defaultFrom})`, isoDay('--from'))
     .option('--days <number>', 'days of trade', wholeNumber('--days'), 365)
     .option('--refunds <share>', 'share of refunds', share('--refunds'), 0.03)
     .option('--voids <share>', 'share of voids', share('--voids'), 0.005)
@@ -115,7 +115,7 @@ function trafficOf(options: Options): GeneratorOptions {
   return {
     ...{ events, clients, distribution, seed, stores, days },
     ...(currency === undefined ? {} : { currency }),
-    firstDay: from,
+    firstDay: from ?? dayOf(defaultFrom),
     refundShare: options.refunds,
     voidShare: options.voids,
     duplicateShare: options.duplicates,
@@ -130,10 +130,11 @@ function reportLines(report: GenerateReport | HttpReport): string[] {
     `${count(report.events)} transactions in ${report.seconds.toFixed(1)} s (${count(report.per_second)}/s): ` +
       `${count(sales)} sales (${count(late)} late), ${count(refunds)} refunds, ${count(voids)} voids, ${count(duplicates)} repetitions`,
   ]
-  if ('accepted' in report)
-    lines.push(
-      `${count(report.accepted)} accepted, ${count(report.rejected)} rejected, ${count(report.retries)} requests sent again`,
-    )
+  if ('accepted' in report) {
+    const why = Object.entries(report.codes).map(([code, rejected]) => `${code} ${count(rejected)}`)
+    const rejected = `${count(report.rejected)} rejected${why.length > 0 ? ` (${why.join(', ')})` : ''}`
+    lines.push(`${count(report.accepted)} accepted, ${rejected}, ${count(report.retries)} requests sent again`)
+  }
   if (report.interrupted) lines.push('ended early, as asked')
   return lines
 }
