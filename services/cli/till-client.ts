@@ -79,7 +79,9 @@ export class TillClient {
   }
 
   /** `afterMs`: when to send it again, where the answer says so. */
-  async #post(body: string | Uint8Array<ArrayBuffer>): Promise<Delivery | { readonly why: string; readonly afterMs: number | null }> {
+  async #post(
+    body: string | Uint8Array<ArrayBuffer>,
+  ): Promise<Delivery | { readonly why: string; readonly afterMs: number | null }> {
     const { url, system } = this.#options
     let response: Response
     let answer: Answer & Failure

@@ -44,6 +44,7 @@ export const ingestStatuses: Readonly<Record<string, number>> = {
   upload_not_found: 404,
   ...profileStatuses,
   verdicts_missing: 404,
+  kept_elsewhere: 404,
   original_missing: 404,
   original_damaged: 409,
 }

@@ -4,6 +4,7 @@ import { readManifest } from './files/buckets.ts'
 import { headerOf } from './files/columns.ts'
 import { csvLine, safeCell, verdictColumns } from './files/rejected-csv.ts'
 import { type RowBatch, readRows } from './files/rows.ts'
+import { keptElsewhere } from './kept-elsewhere.ts'
 import { directoryOriginals } from './originals/directory.ts'
 import type { LocalFile, Originals } from './originals/originals.ts'
 import type { UploadView } from './store/uploads.ts'
@@ -29,7 +30,7 @@ export interface JudgedFile {
 
 /**
  * The rejected rows of an upload, and with `flagged` those that were kept and flagged, put together from the original and
- * the verdicts. Errors: `verdicts_not_ready` (try again), `verdicts_missing`, `original_damaged`, `upload_store_unavailable`.
+ * the verdicts. Errors: `verdicts_not_ready` (try again), `kept_elsewhere`, `verdicts_missing`, `original_damaged`, `upload_store_unavailable`.
  */
 export async function openJudged(
   dataDir: string,
@@ -39,7 +40,7 @@ export async function openJudged(
 ): Promise<JudgedFile> {
   const directory = verdictsPath(dataDir, upload.batchId)
   const manifest = await readManifest<VerdictManifest>(join(directory, 'manifest.json'))
-  if (manifest === null) throw withoutVerdicts(upload)
+  if (manifest === null) throw withoutVerdicts(upload, directory)
   const file = await openOriginal(originals, upload, manifest)
   try {
     const batches = readRows(file.path, manifest.format, { notation: manifest.notation })
@@ -100,13 +101,15 @@ async function openOriginal(
   }
 }
 
-function withoutVerdicts({ batchId, status }: UploadView): LoyaltyError {
+function withoutVerdicts({ batchId, status, report }: UploadView, directory: string): LoyaltyError {
   const details = { batch_id: batchId, status }
   if (status === 'PENDING' || status === 'PROCESSING')
     return new LoyaltyError('verdicts_not_ready', `upload ${batchId} is still being read; try again when it is`, {
       retriable: true,
       details,
     })
+  // Of a file of transactions that was taken in to its end there were some.
+  if (status === 'COMPLETED' && report !== null) return keptElsewhere('verdicts on rows', batchId, directory)
   return new LoyaltyError(
     'verdicts_missing',
     `no verdicts are kept of upload ${batchId}: it is a file of clients, it failed before its rows were judged, or an older version took it in; ` +

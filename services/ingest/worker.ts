@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { hasCode, LoyaltyError, messageOf } from '#streams/core/error.ts'
 import type { Logger } from '../platform/logging.ts'
 import { startTrace, type Trace, withTrace } from '../platform/trace.ts'
 import { ClientsJob } from './clients/job.ts'
@@ -38,6 +38,8 @@ const idleMs = 500
 /** Unknown errors are tried again, in case they pass; after so many attempts the task is given up. */
 const maxAttempts = 5
 const longestPauseMs = 10_000
+/** Longer than others sleep between two looks at the lock, so that it is theirs. */
+const othersFirstMs = 3_000
 
 /**
  * Works on upload tasks, one after the other, while it holds the worker lock. Of several programs one holds it; the lock
@@ -83,7 +85,7 @@ export class UploadWorker {
       } catch (error) {
         if (this.#stop.signal.aborted) return
         this.#deps.logger.warn({ error }, `the upload worker pauses: ${messageOf(error)}`)
-        await this.#pause(1_000)
+        await this.#pause(isForAnother(error) ? othersFirstMs : 1_000)
       }
     }
   }
@@ -140,6 +142,7 @@ export class UploadWorker {
         // The database may be what is away.
         const told = coded(error)
         if (told instanceof LoyaltyError) await deps.store.waiting(task.taskId, told).catch(() => {})
+        if (isForAnother(error)) throw error
         await this.#pause(Math.min(longestPauseMs, 250 * 2 ** Math.min(10, task.attempts)))
       }
     } finally {
@@ -277,6 +280,11 @@ function coded(error: unknown): unknown {
   if (!(error instanceof Error) || !('syscall' in error) || !('path' in error)) return error
   const message = `a file or folder of the data directory cannot be used: ${error.message}; mend it and order it again`
   return new LoyaltyError('data_directory_refused', message, { retriable: true, cause: error })
+}
+
+/** True where this program lacks what undos left in the data directory, and another one may have it: the lock is let go. */
+function isForAnother(error: unknown): boolean {
+  return hasCode(error, 'generations_lost')
 }
 
 /** True for an error that trying again will not mend. */

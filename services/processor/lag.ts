@@ -66,8 +66,12 @@ export class LagMeter {
     const places = tasks.map(({ partition }, index) => ({
       ...{ topic, partition, from: positions[index]?.transactions ?? 0, to: ends[partition] ?? 0 },
     }))
-    // A running task knows the age of what it has read, and reads at once; for the others the log is asked.
-    const stuck = places.filter((_, index) => tasks[index]!.position === null)
+    // A running task knows the age of what waits; for one in the middle of a step, which may be tried for long, and for those
+    // that do not run the log is asked.
+    const stuck = places.filter(({ from, to }, index) => {
+      const { position, oldestWaitingMs } = tasks[index]!
+      return position === null || (oldestWaitingMs === null && to > from)
+    })
     const arrivals = new Map((await this.#arrivals.of(stuck)).map((arrivedMs, index) => [stuck[index]!, arrivedMs]))
     const nowMs = Date.now()
     const lags = new Map<number, TaskLag>()

@@ -57,7 +57,7 @@ async function judgedOrCode(
   try {
     return await openJudged(dataDir, upload, false, originals)
   } catch (error) {
-    if (hasCode(error, 'verdicts_missing')) return error.code
+    if (hasCode(error, 'verdicts_missing', 'kept_elsewhere')) return error.code
     throw error
   }
 }

@@ -15,6 +15,12 @@ export class Pace {
     return this.#perSecond === null ? most : Math.min(most, Math.max(1, Math.round(this.#perSecond / 100)))
   }
 
+  /** Events to take at once from this number on, from 0: a turn, or all that are overdue by now, so that slow answers cost no rate. */
+  take(number: number, most: number): number {
+    if (this.#perSecond === null) return most
+    return Math.min(most, Math.max(this.turn(most), Math.floor(this.seconds * this.#perSecond) - number))
+  }
+
   /** Resolves when the event with this number, from 0, is due, or `signal` is aborted. */
   async due(number: number, signal: AbortSignal): Promise<void> {
     if (this.#perSecond === null) return

@@ -40,11 +40,11 @@ export async function generateToHttp(
   const ended = AbortSignal.any([signal, failed.signal])
   const client = new TillClient({ url, system: generatorSystem, patienceMs, signal: ended })
   const pace = new Pace(ratePerSecond ?? null)
-  const most = pace.turn(batch)
   const codes: Record<string, number> = {}
   let [taken, accepted, rejected] = [0, 0, 0]
   const next = () => {
     const items: unknown[] = []
+    const most = pace.take(taken, batch)
     for (let event = generator.next(); event !== null; event = generator.next())
       if (items.push(tillItemOf(event)) === most) break
     const first = taken

@@ -134,10 +134,11 @@ function reportLines(report: GenerateReport | HttpReport): string[] {
     `${count(report.events)} transactions in ${report.seconds.toFixed(1)} s (${count(report.per_second)}/s): ` +
       `${count(sales)} sales (${count(late)} late), ${count(refunds)} refunds, ${count(voids)} voids, ${count(duplicates)} repetitions`,
   ]
-  if ('accepted' in report)
-    lines.push(
-      `${count(report.accepted)} accepted, ${count(report.rejected)} rejected, ${count(report.retries)} requests sent again`,
-    )
+  if ('accepted' in report) {
+    const why = Object.entries(report.codes).map(([code, rejected]) => `${code} ${count(rejected)}`)
+    const rejected = `${count(report.rejected)} rejected${why.length > 0 ? ` (${why.join(', ')})` : ''}`
+    lines.push(`${count(report.accepted)} accepted, ${rejected}, ${count(report.retries)} requests sent again`)
+  }
   if (report.interrupted) lines.push('ended early, as asked')
   return lines
 }

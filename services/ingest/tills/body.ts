@@ -137,10 +137,21 @@ function textOf(bytes: Uint8Array): string {
 
 const newline = 0x0a
 
-/** Lines that are not blank. Errors: `body_too_large`: a line is longer than `longest` bytes; those of `readBody`. */
-export async function* readLines(chunks: AsyncIterable<Buffer>, longest: number): AsyncGenerator<string> {
+/** A line, and the bytes that it took together with what was blank before it. */
+export interface Line {
+  /** Empty where nothing but blanks came so far. */
+  readonly text: string
+  readonly bytes: number
+}
+
+/**
+ * Lines of a body. Blank ones are passed over byte by byte, which costs next to nothing however many there are: packed they
+ * are next to nothing, too. Errors: `body_too_large`: a line is longer than `longest` bytes; those of `readBody`.
+ */
+export async function* readLines(chunks: AsyncIterable<Buffer>, longest: number): AsyncGenerator<Line> {
   let parts: Buffer[] = []
   let held = 0
+  let blanks = 0
   const keep = (part: Buffer) => {
     held += part.length
     if (held > longest)
@@ -148,21 +159,30 @@ export async function* readLines(chunks: AsyncIterable<Buffer>, longest: number)
     parts.push(part)
   }
   const take = () => {
-    const text = textOf(parts.length === 1 ? parts[0]! : Buffer.concat(parts)).trim()
+    const line = { text: textOf(parts.length === 1 ? parts[0]! : Buffer.concat(parts)).trim(), bytes: blanks + held }
     parts = []
     held = 0
-    return text
+    blanks = 0
+    return line
   }
   for await (const chunk of chunks) {
     let from = 0
-    for (let at = chunk.indexOf(newline); at >= 0; at = chunk.indexOf(newline, from)) {
-      keep(chunk.subarray(from, at))
-      from = at + 1
-      const line = take()
-      if (line !== '') yield line
+    while (from < chunk.length) {
+      if (held === 0) {
+        const begins = from
+        while (isBlank(chunk[from])) from++
+        blanks += from - begins
+      }
+      const end = chunk.indexOf(newline, from)
+      keep(chunk.subarray(from, end < 0 ? chunk.length : end))
+      if (end >= 0) yield take()
+      from = end < 0 ? chunk.length : end + 1
     }
-    if (from < chunk.length) keep(chunk.subarray(from))
+    if (held === 0 && blanks > 0) yield take()
   }
-  const rest = take()
-  if (rest !== '') yield rest
+  if (held > 0) yield take()
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === newline || byte === 0x20 || byte === 0x0d || byte === 0x09
 }

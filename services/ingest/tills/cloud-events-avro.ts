@@ -1,4 +1,4 @@
-import { messageOf } from '#streams/core/error.ts'
+import { dataOf, type EventKind } from './cloud-event-data.ts'
 import { itemOfEvent } from './cloud-events.ts'
 import { RefusedItem } from './rejection.ts'
 
@@ -6,13 +6,6 @@ import { RefusedItem } from './rejection.ts'
  * CloudEvents 1.0 in Avro: one record of a map of attributes (each null, boolean, int, string or bytes) and the data. Read
  * by hand: what a sender announces (lengths, counts) is never believed before it is there.
  */
-
-export interface AvroEventKind {
-  /** `type` that is expected. */
-  readonly eventType: string
-  /** Reads data that is an event of the platform itself: Avro with the id of its schema in front. */
-  readonly ofAvro: (value: Uint8Array) => Promise<unknown>
-}
 
 const maxAttributes = 1_000
 
@@ -24,7 +17,7 @@ const dataBranches = ['bytes', 'null', 'boolean', 'map', 'array', 'double', 'str
  * The item in the event, or why there is none. Data is JSON as text or bytes, or, where `datacontenttype` is
  * `application/avro`, an event of the platform itself. Errors: those of `ofAvro`.
  */
-export async function itemOfAvro(bytes: Buffer, kind: AvroEventKind): Promise<unknown> {
+export async function itemOfAvro(bytes: Buffer, kind: EventKind): Promise<unknown> {
   let event: AvroEvent
   try {
     event = readEvent(bytes)
@@ -35,19 +28,6 @@ export async function itemOfAvro(bytes: Buffer, kind: AvroEventKind): Promise<un
   const { datacontenttype: type = 'application/json', ...attributes } = event.attributes
   const data = await dataOf(event.data, String(type), kind)
   return data instanceof RefusedItem ? data : itemOfEvent({ ...attributes, data }, kind.eventType)
-}
-
-async function dataOf(data: AvroEvent['data'], type: string, kind: AvroEventKind): Promise<unknown> {
-  if (data === null) return refused('data', 'data is missing')
-  if (/^(application\/avro|avro\/binary)\s*(;.*)?$/i.test(type))
-    return typeof data === 'string' ? refused('data', `data of ${type} must be bytes`) : kind.ofAvro(data)
-  if (!/^application\/([\w.-]+\+)?json\s*(;.*)?$/i.test(type))
-    return refused('datacontenttype', 'datacontenttype must be application/json or application/avro')
-  try {
-    return JSON.parse(typeof data === 'string' ? data : data.toString())
-  } catch (cause) {
-    return refused('data', `data is no JSON: ${messageOf(cause)}`)
-  }
 }
 
 interface AvroEvent {

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { dataOf, type EventKind } from './cloud-event-data.ts'
 import { RefusedItem } from './rejection.ts'
 
 /**
@@ -18,11 +19,11 @@ export function eventSchema<Type extends string>(type: Type) {
       id: named,
       source: named,
       type: z.literal(type, { error: `must be ${type}` }),
-      time: z.iso.datetime({ offset: true, error: 'must be ISO 8601 with seconds and zone' }).optional(),
+      time: z.iso.datetime({ offset: true, error: 'must be ISO 8601 with seconds and zone' }).nullish(),
       datacontenttype: z
         .string({ error: 'must be a text' })
         .regex(/^application\/([\w.-]+\+)?json\s*(;.*)?$/i, 'must be application/json')
-        .optional(),
+        .nullish(),
       data: z.unknown(),
     },
     { error: 'a CloudEvent must be an object' },
@@ -44,7 +45,6 @@ export function itemOfEvent(event: unknown, type: string): unknown {
     const { path, message } = parsed.error.issues[0]!
     return refused(path.join('.'), message)
   }
-  if ('data_base64' in parsed.data) return refused('data_base64', 'is not read; send data as JSON')
   return withOrigin(parsed.data.data, parsed.data)
 }
 
@@ -52,7 +52,26 @@ function refused(field: string, message: string): RefusedItem {
   return new RefusedItem({ code: 'bad_event', field: field || null, message: `${field} ${message}`.trim() })
 }
 
-/** The same of binary mode, whose attributes are headers. */
+/**
+ * The same of an event as it was sent: its data may also be bytes (`data_base64`), JSON or, where `datacontenttype` is
+ * `application/avro`, an event of the platform itself. Errors: those of `ofAvro`.
+ */
+export async function itemOfStructured(event: unknown, kind: EventKind): Promise<unknown> {
+  if (typeof event !== 'object' || event === null || Array.isArray(event)) return itemOfEvent(event, kind.eventType)
+  // As the specification has it, null says the same as nothing.
+  const { data = null, data_base64: base64 = null, ...attributes } = event as Record<string, unknown>
+  if (base64 === null)
+    return data === null ? refused('data', 'is missing') : itemOfEvent({ ...attributes, data }, kind.eventType)
+  if (data !== null) return refused('data_base64', 'stands beside data; send one of them')
+  if (typeof base64 !== 'string' || !base64Text.test(base64)) return refused('data_base64', 'must be bytes in base64')
+  const { datacontenttype, ...others } = attributes
+  const read = await dataOf(Buffer.from(base64, 'base64'), String(datacontenttype ?? 'application/json'), kind)
+  return read instanceof RefusedItem ? read : itemOfEvent({ ...others, data: read }, kind.eventType)
+}
+
+const base64Text = /^[A-Za-z0-9+/]*={0,2}$/
+
+/** The item of binary mode, whose attributes are headers. */
 export function itemOfHeaders(data: unknown, header: (name: string) => string | undefined, expected: string): unknown {
   if (data instanceof RefusedItem) return data
   const attribute = (name: string) => decoded(header(`ce-${name}`))

@@ -1,8 +1,9 @@
 import type { ReadableStream } from 'node:stream/web'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 import { type BodyLimits, readBody, readBytes, readLines, readText } from './body.ts'
-import { itemOfEvent, itemOfHeaders } from './cloud-events.ts'
-import { type AvroEventKind, itemOfAvro } from './cloud-events-avro.ts'
+import type { EventKind } from './cloud-event-data.ts'
+import { itemOfHeaders, itemOfStructured } from './cloud-events.ts'
+import { itemOfAvro } from './cloud-events-avro.ts'
 import type { Admitted, Door, ItemVerdict } from './door.ts'
 import type { Gate, Ticket } from './gate.ts'
 import type { Principal } from './principal.ts'
@@ -42,7 +43,7 @@ export const requestLimits: RequestLimits = {
 }
 
 /** What the items of a door are. */
-export interface ItemKind extends AvroEventKind {
+export interface ItemKind extends EventKind {
   /** For messages: transaction, client. */
   readonly noun: string
 }
@@ -89,9 +90,9 @@ function takerOf({ header }: TillRequest): Take {
     case 'application/json':
       return binary ? jsonTaker((data, { eventType }) => [itemOfHeaders(data, header, eventType)]) : jsonTaker(listOf)
     case 'application/cloudevents+json':
-      return jsonTaker((event, { eventType }) => [itemOfEvent(event, eventType)])
+      return jsonTaker(async (event, kind) => [await itemOfStructured(event, kind)])
     case 'application/cloudevents-batch+json':
-      return jsonTaker((events, { eventType }) => listOf(events).map((event) => itemOfEvent(event, eventType)))
+      return jsonTaker((events, kind) => Promise.all(listOf(events).map((event) => itemOfStructured(event, kind))))
     case 'application/cloudevents+avro':
       return takeWhole(async (body, kind) => [await itemOfAvro(await readBytes(body), kind)])
     case 'application/avro':
@@ -117,7 +118,7 @@ function listOf(parsed: unknown): unknown[] {
   return Array.isArray(parsed) ? parsed : [parsed]
 }
 
-function jsonTaker(itemsOf: (parsed: unknown, kind: ItemKind) => unknown[]): Take {
+function jsonTaker(itemsOf: (parsed: unknown, kind: ItemKind) => unknown[] | Promise<unknown[]>): Take {
   return takeWhole(async (body, kind) => itemsOf(parsedJson(await readText(body)), kind))
 }
 
@@ -166,8 +167,8 @@ async function takeLines(
   }
   try {
     for await (const line of readLines(readBody(bodyOf(request), limits.ndjson, ticket), limits.line)) {
-      slice.push(parsedLine(line))
-      bytes += line.length
+      if (line.text !== '') slice.push(parsedLine(line.text))
+      bytes += line.bytes
       if (slice.length >= limits.items || bytes >= sliceBytes) await flush()
     }
     await flush()

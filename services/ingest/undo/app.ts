@@ -5,6 +5,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { removeEndedClientFiles } from '../clients/originals.ts'
 import { traceOfRequest } from '../intake.ts'
+import { keptElsewhere } from '../kept-elsewhere.ts'
 import type { Originals } from '../originals/originals.ts'
 import type { Ordered, UndoStore } from '../store/undos.ts'
 import type { UploadStore } from '../store/uploads.ts'
@@ -63,7 +64,9 @@ export function addUndoRoutes(app: OpenAPIHono, deps: UndoAppDeps): void {
     if (found === null) throw new LoyaltyError('upload_not_found', `there is no upload ${batchId}`)
     const path = found.undoTaskId === null ? null : standingPath(deps.dataDir, found.undoTaskId)
     if (path === null || (await stat(path).catch(() => null)) === null)
-      throw new LoyaltyError('undo_not_found', 'the upload was not taken back, or the undo has not got so far')
+      throw path !== null && found.undoneAtMs !== null
+        ? keptElsewhere('transactions that stay', batchId, path)
+        : new LoyaltyError('undo_not_found', 'the upload was not taken back, or the undo has not got so far')
     c.header('content-type', 'text/csv; charset=utf-8')
     c.header('content-disposition', `attachment; filename="standing-${batchId}.csv"`)
     return c.body(Readable.toWeb(createReadStream(path)) as ReadableStream)

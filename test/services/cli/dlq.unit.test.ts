@@ -35,6 +35,7 @@ describe('letters on the command line', () => {
   it.each([
     [['replay'], '--all'],
     [['discard', '--because', 'x'], '--all'],
+    [['discard', '--all', '--because', ' '], '--because'],
     [['fix', '--set', 'currency=RUB'], '--all'],
     [['list', '--reason', 'boredom'], '--reason'],
     [['list', '--schema', 'x'], '--schema'],

@@ -12,6 +12,7 @@ import {
 import { readRows, unknownInput } from '#services/ingest/files/rows.ts'
 import { type FileProfile, parseProfile } from '#services/ingest/profile.ts'
 import { openJudged, rejectedCsv, rejectedJson } from '#services/ingest/rejected-rows.ts'
+import type { UploadReport } from '#services/ingest/report.ts'
 import type { UploadView } from '#services/ingest/store/uploads.ts'
 import { readVerdicts, VerdictWriter } from '#services/ingest/verdict-files.ts'
 import { type Language, sentences, verdictCodes } from '#services/ingest/verdicts.ts'
@@ -123,6 +124,8 @@ test('a file without verdicts says whether they will come', async () => {
   const open = (status: UploadView['status']) => openJudged(dir.path, { ...upload, status }, false)
   await expect(open('PROCESSING')).rejects.toMatchObject({ code: 'verdicts_not_ready', retriable: true })
   await expect(open('FAILED')).rejects.toMatchObject({ code: 'verdicts_missing', retriable: false })
+  const elsewhere = openJudged(dir.path, { ...upload, report: {} as UploadReport }, false)
+  await expect(elsewhere).rejects.toMatchObject({ code: 'kept_elsewhere', retriable: false })
 })
 
 describe('a file of rejected rows that comes back', () => {

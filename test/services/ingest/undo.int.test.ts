@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { cp, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { decoderOf } from '#schemas/decoder.ts'
@@ -338,6 +338,23 @@ describe('a till at another program', () => {
     await rename(aside, file)
     expect(await send(second.url, sale!)).toMatchObject({ status: 202 })
   })
+})
+
+test('an upload goes on at another program where the one that works lacks what undos left', async () => {
+  const { batchId } = await uploaded(part(0, 5))
+  await undone(batchId)
+  const elsewhere = await tempDir('loyalty-undo-elsewhere-')
+  closers.push(() => elsewhere.remove())
+  const lost = await openIngest({ log, registry, postgresUrl: ingest.postgresUrl, dataDir: elsewhere.path })
+  closers.push(() => lost.close())
+  await ingest.close()
+  const { body } = await lost.upload(part(0, 5))
+  await eventually(async () => (await lost.store.task(body.task_id))?.waiting?.code === 'generations_lost')
+  const standing = `${lost.url}/api/v1/management/data/uploads/${batchId}/undo/standing`
+  expect(await (await fetch(standing)).json()).toMatchObject({ code: 'kept_elsewhere' })
+  await cp(join(elsewhere.path, 'uploads'), join(dir.path, 'uploads'), { recursive: true })
+  ingest = await openIngest({ log, registry, postgresUrl: ingest.postgresUrl, dataDir: dir.path })
+  expect((await ingest.ended(body.task_id)).report).toMatchObject({ accepted: 5, duplicates: 0 })
 })
 
 describe('a till', () => {

@@ -75,6 +75,14 @@ describe('the lag of tasks', () => {
       .toBeGreaterThan(first)
   })
 
+  test('of a task that tries a step again grows, too, though nothing waits for it to be read', async () => {
+    const first = Date.now()
+    await expect.poll(() => Date.now()).toBeGreaterThan(first + 5)
+    await meter.measure([running(0, 4, null)])
+    expect(meter.of(0)).toMatchObject({ records: 6 })
+    expect(meter.of(0)?.seconds).toBeGreaterThan(0)
+  })
+
   test('is no longer told of a partition that went to another processor', async () => {
     await meter.measure([idle(0), idle(1)])
     await meter.measure([idle(1)])

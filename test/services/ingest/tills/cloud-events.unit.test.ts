@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { itemOfEvent, itemOfHeaders, transactionEventType } from '#services/ingest/tills/cloud-events.ts'
+import {
+  itemOfEvent,
+  itemOfHeaders,
+  itemOfStructured,
+  transactionEventType,
+} from '#services/ingest/tills/cloud-events.ts'
 import { RefusedItem } from '#services/ingest/tills/rejection.ts'
 import { tillSale } from './support.ts'
 
@@ -53,11 +58,37 @@ describe('a CloudEvent', () => {
     ['of another type', event({ type: 'com.platform.payment.refund.processed.v1' }), 'type'],
     ['at a local time', event({ time: '2011-03-01T12:30:01' }), 'time'],
     ['with XML', event({ datacontenttype: 'text/xml' }), 'datacontenttype'],
-    ['with bytes', event({ data: undefined, data_base64: 'AAAA' }), 'data_base64'],
   ])('%s is refused', (_, value, field) => {
     const item = itemOfEvent(value, transactionEventType)
     expect(item).toBeInstanceOf(RefusedItem)
     expect(item).toMatchObject({ rejection: { code: 'bad_event', field, message: expect.stringMatching(/\S{4}/) } })
+  })
+
+  const kind = { eventType: transactionEventType, ofAvro: async (value: Uint8Array) => ({ avro: [...value] }) }
+  const { data: sale, ...envelope } = event()
+  const bytes = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64')
+  const origin = { ce_id: 'e-1', ce_source: '/stores/12' }
+
+  test('may have its data as bytes: JSON, or an event in Avro; null says the same as nothing', async () => {
+    const structured = (changes: object) => itemOfStructured({ ...envelope, ...changes }, kind)
+    const taken = { ...(sale as object), attributes: origin }
+    expect(await structured({ data_base64: bytes(sale) })).toEqual(taken)
+    expect(await structured({ data: sale, data_base64: null, time: null, datacontenttype: null })).toEqual(taken)
+    expect(await structured({ data_base64: 'AAEC', datacontenttype: 'application/avro' })).toEqual({
+      avro: [0, 1, 2],
+      attributes: origin,
+    })
+  })
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['neither data nor bytes', {}, 'data'],
+    ['both', { data: sale, data_base64: bytes(sale) }, 'data_base64'],
+    ['bytes that are no base64', { data_base64: '{}' }, 'data_base64'],
+    ['bytes that are no JSON', { data_base64: 'AAEC' }, 'data'],
+    ['bytes of another type', { data_base64: 'AAEC', datacontenttype: 'text/xml' }, 'datacontenttype'],
+  ])('with %s is refused', async (_, changes, field) => {
+    const item = await itemOfStructured({ ...envelope, ...changes }, kind)
+    expect(item).toMatchObject({ rejection: { code: 'bad_event', field } })
   })
 
   test.each([[null], [[1]], ['text'], [{ attributes: 'x' }]])(

@@ -167,6 +167,26 @@ test.each([
   expect(await postTransactions(world.url, stream)).toMatchObject({ status: 408, body: { code: 'body_timeout' } })
 })
 
+test('blank lines hold nobody up: what they took is given back as they come', async () => {
+  const world = await openWorld({ limits: { underWay: { requests: 10, bytes: 6 * 1024 * 1024 } } })
+  const lines = { 'content-type': 'application/x-ndjson' }
+  const { pass, open, waiting } = latch()
+  let sent = 0
+  const blanks = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (sent === 16) await pass()
+      if (sent === 16) return controller.close()
+      sent++
+      controller.enqueue(sent === 1 ? Buffer.from(JSON.stringify(tillSale())) : Buffer.alloc(1024 * 1024, ' \r\n'))
+    },
+  })
+  const slow = postTransactions(world.url, blanks, lines)
+  await eventually(() => waiting() === 1)
+  await eventually(async () => (await postTransactions(world.url, tillSale())).status === 202)
+  open()
+  expect(await slow).toMatchObject({ status: 202 })
+})
+
 test('a stream gives back what the log has, however long it is, and waits for the log as long as that takes', async () => {
   const { pass, open, waiting } = latch()
   const world = await openWorld({
