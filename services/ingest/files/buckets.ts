@@ -44,14 +44,15 @@ export class Buckets {
     return this.#open.length
   }
 
-  append(bucket: number, part: string | Uint8Array): void {
-    const most = typeof part === 'string' ? part.length * 3 : part.length
+  /** Of bytes the first `length`. */
+  append(bucket: number, part: string | Uint8Array, length = part.length): void {
+    const most = typeof part === 'string' ? length * 3 : length
     let piece = this.#open[bucket]!
     if (piece.bytes.length - piece.length < most) piece = this.#next(piece, most)
     if (typeof part === 'string') piece.length += piece.bytes.write(part, piece.length)
     else {
-      piece.bytes.set(part, piece.length)
-      piece.length += part.length
+      piece.bytes.set(length === part.length ? part : part.subarray(0, length), piece.length)
+      piece.length += length
     }
   }
 

@@ -3,7 +3,7 @@ import type { EventEncoder } from '#schemas/encoder.ts'
 import type { StoreRows } from '#schemas/events.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { DistinctCount } from '../distinct.ts'
-import { Buckets, readLines, readManifest, writeManifest } from '../files/buckets.ts'
+import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
 import type { FileInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import type { Generations } from '../undo/generations.ts'
@@ -25,7 +25,8 @@ import { type OutlierFindings, Outliers } from './outliers.ts'
 import { frame } from './prepared-events.ts'
 import { ReceiptEvents } from './receipt-events.ts'
 import { References } from './references.ts'
-import { decodeRow, type KindCode, kindCodes, type MappedRow, type SpoiltRow } from './row.ts'
+import { type KindCode, kindCodes, type MappedRow, type SpoiltRow } from './row.ts'
+import { readRecords } from './row-codec.ts'
 import type { SpillManifest } from './spill.ts'
 import { StoreCounts } from './store-rows.ts'
 
@@ -202,11 +203,10 @@ class GroupPass {
     const receipts = new Map<string, Groups>()
     const seen = profile.identical_rows === 'drop' ? new Map<string, Set<string>>() : null
     this.#events.beginBucket()
-    for await (const lines of readLines(rowsDirectory, bucket)) {
+    for await (const records of readRecords(rowsDirectory, bucket)) {
       signal?.throwIfAborted()
-      for (const line of lines) {
-        const row = decodeRow(line)
-        if (seen !== null && 'client' in row && !isFirst(seen, row.key, line, maxRowsHeld)) {
+      for (let row = records.next(); row !== null; row = records.next()) {
+        if (seen !== null && 'client' in row && !isFirst(seen, row.key, records.content, maxRowsHeld)) {
           this.#reject({ reason: 'duplicate_row', field: field.none, value: null }, [row], 1)
           continue
         }
