@@ -102,6 +102,34 @@ export function bucketPath(directory: string, bucket: number): string {
   return join(directory, `${String(bucket).padStart(4, '0')}.part`)
 }
 
+/** Reads one bucket after the other, each into the memory of the one before. */
+export class BucketReader {
+  readonly #directory: string
+  #buffer = Buffer.allocUnsafe(0)
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** All of a bucket, until the next is read. */
+  async read(bucket: number): Promise<Buffer> {
+    const file = await open(bucketPath(this.#directory, bucket))
+    try {
+      const { size } = await file.stat()
+      if (this.#buffer.length < size) this.#buffer = Buffer.allocUnsafeSlow(Math.ceil(size * 1.25))
+      let length = 0
+      while (length < size) {
+        const { bytesRead } = await file.read(this.#buffer, length, size - length)
+        if (bytesRead === 0) break
+        length += bytesRead
+      }
+      return this.#buffer.subarray(0, length)
+    } finally {
+      await file.close()
+    }
+  }
+}
+
 /** Lines of a bucket of text records, a chunk at a time. */
 export async function* readLines(directory: string, bucket: number): AsyncGenerator<string[]> {
   let rest = ''

@@ -1,5 +1,3 @@
-import { open } from 'node:fs/promises'
-import { bucketPath } from '../files/buckets.ts'
 import type { KindCode, MappedRow, SpoiltRow } from './row.ts'
 
 /**
@@ -120,57 +118,75 @@ function putWide(bytes: Buffer, start: number, text: string): number {
 /** No attributes, of however many rows. */
 const none: string[] = []
 
-/** Takes the whole records from bytes, one after the other. */
-export class RowDecoder {
+/**
+ * Records in a buffer, each known by where it begins. A row is made of one only when it is asked for: rows that are kept
+ * until their receipt is whole cost several times their bytes.
+ */
+export class RowRecords {
   readonly #bytes: Buffer
   readonly #view: DataView
-  /** A unit for each byte: most texts are cut from it. */
-  readonly #units: string
-  #start = 0
+  /** Where the texts of the current record begin in the buffer; a unit for each byte: most texts are cut from it. */
+  #begin = 0
+  #units = ''
   #at = 0
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
     this.#view = viewOf(bytes)
-    this.#units = bytes.toString('latin1')
   }
 
-  /** Bytes taken so far. */
-  get taken(): number {
-    return this.#at
+  /** Where the record after the one at `at` begins; `bytes.length` after the last. */
+  after(at: number): number {
+    return at + numberAt + this.#view.getUint32(at, true)
   }
 
-  /** What the last row says but for its number. */
-  get content(): string {
-    return this.#units.slice(this.#start + kindAt, this.#at)
+  isSpoilt(at: number): boolean {
+    return this.#bytes[at + kindAt] === spoilt
   }
 
-  /** Null where no whole record is left. */
-  next(): MappedRow | SpoiltRow | null {
-    const start = this.#at
+  number(at: number): number {
+    return this.#view.getUint32(at + numberAt, true)
+  }
+
+  /** Of a mapped row. */
+  kind(at: number): KindCode {
+    return this.#bytes[at + kindAt] as KindCode
+  }
+
+  key(at: number): string {
+    const begin = at + (this.isSpoilt(at) ? spoiltHeadBytes : headBytes)
+    let from = begin
+    let head = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.#bytes[from++]!
+      head |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+    }
+    const wide = head & 1
+    return this.#bytes.toString(wide === 1 ? 'utf16le' : 'latin1', from, from + ((head >>> 1) << wide))
+  }
+
+  /** What a mapped row says but for its number: equal ones have equal contents. */
+  content(at: number): string {
+    return this.#bytes.toString('latin1', at + kindAt, this.after(at))
+  }
+
+  row(at: number): MappedRow {
     const view = this.#view
-    if (start + numberAt > view.byteLength) return null
-    const end = start + numberAt + view.getUint32(start, true)
-    if (end > view.byteLength) return null
-    this.#start = start
-    const number = view.getUint32(start + numberAt, true)
-    const kind = this.#bytes[start + kindAt]!
-    this.#at = start + (kind === spoilt ? spoiltHeadBytes : headBytes)
-    return kind === spoilt ? { number, key: this.#text() } : this.#mapped(number, kind as KindCode, start, end)
-  }
-
-  #mapped(number: number, kind: KindCode, start: number, end: number): MappedRow {
-    const view = this.#view
+    const end = this.after(at)
+    this.#begin = at + headBytes
+    this.#units = this.#bytes.toString('latin1', this.#begin, end)
+    this.#at = this.#begin
     return {
-      number,
+      number: this.number(at),
       key: this.#text(),
       client: this.#text(),
-      kind,
-      occurredAtMs: view.getFloat64(start + timeAt, true),
-      valueMantissa: view.getFloat64(start + valueAt, true),
-      valueScale: this.#bytes[start + scalesAt]!,
-      quantityMantissa: view.getFloat64(start + quantityAt, true),
-      quantityScale: this.#bytes[start + scalesAt + 1]!,
+      kind: this.kind(at),
+      occurredAtMs: view.getFloat64(at + timeAt, true),
+      valueMantissa: view.getFloat64(at + valueAt, true),
+      valueScale: this.#bytes[at + scalesAt]!,
+      quantityMantissa: view.getFloat64(at + quantityAt, true),
+      quantityScale: this.#bytes[at + scalesAt + 1]!,
       sku: this.#text(),
       description: this.#text(),
       category: this.#text(),
@@ -196,37 +212,12 @@ export class RowDecoder {
       head |= (byte & 0x7f) << shift
       if (byte < 0x80) break
     }
-    const length = head >>> 1
     const from = this.#at
     if ((head & 1) === 0) {
-      this.#at = from + length
-      return this.#units.slice(from, this.#at)
+      this.#at = from + (head >>> 1)
+      return this.#units.slice(from - this.#begin, this.#at - this.#begin)
     }
-    this.#at = from + 2 * length
+    this.#at = from + (head & ~1)
     return this.#bytes.toString('utf16le', from, this.#at)
-  }
-}
-
-const readBytes = 256 * 1024
-
-/** Records of a bucket in their order, some thousands at a time: all of one decoder are to be taken before the next. */
-export async function* readRecords(directory: string, bucket: number): AsyncGenerator<RowDecoder> {
-  const file = await open(bucketPath(directory, bucket))
-  try {
-    let buffer = Buffer.allocUnsafe(readBytes)
-    let held = 0
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, held, buffer.length - held)
-      if (bytesRead === 0) return
-      held += bytesRead
-      const decoder = new RowDecoder(buffer.subarray(0, held))
-      yield decoder
-      buffer.copyWithin(0, decoder.taken, held)
-      held -= decoder.taken
-      // A record larger than the buffer.
-      if (held === buffer.length) buffer = Buffer.concat([buffer], 2 * held)
-    }
-  } finally {
-    await file.close()
   }
 }
