@@ -29,7 +29,7 @@ export interface PublishOptions {
   readonly afterAppend?: () => void
 }
 
-const sliceRecords = 2_000
+const sliceRecords = 5_000
 const sliceBytes = 4 * 1024 * 1024
 
 /**
@@ -37,24 +37,29 @@ const sliceBytes = 4 * 1024 * 1024
  * than this resolves: while another writer's transaction is open before them in the partition.
  */
 export async function publishEvents(options: PublishOptions): Promise<number[]> {
-  const { log, topic, buckets, directory, signal } = options
+  const { log, topic, signal } = options
   const { skip, ends } = options.resumed ? await alreadyPublished(options) : nothingPublished(options)
   const writer = log.writer()
   try {
-    for (let bucket = 0; bucket < buckets; bucket++) {
-      for (const slice of slices(await readEvents(directory, bucket), skip)) {
-        signal?.throwIfAborted()
-        const startedMs = performance.now()
-        await append(writer, topic, slice, ends)
-        options.onAppended?.(slice.length, performance.now() - startedMs)
-        options.afterAppend?.()
-      }
-      options.onProgress?.((bucket + 1) / buckets)
+    for await (const slice of slices(eventsOf(options), skip)) {
+      signal?.throwIfAborted()
+      const startedMs = performance.now()
+      await append(writer, topic, slice, ends)
+      options.onAppended?.(slice.length, performance.now() - startedMs)
+      options.afterAppend?.()
     }
   } finally {
     await writer.close()
   }
   return ends
+}
+
+/** Bucket by bucket, in the order of the file. */
+async function* eventsOf({ directory, buckets, onProgress }: PublishOptions): AsyncGenerator<PreparedEvent[]> {
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    yield await readEvents(directory, bucket)
+    onProgress?.((bucket + 1) / buckets)
+  }
 }
 
 /** All partitions at once, and waits for all of them: none may still be under way when the next slice is. */
@@ -93,22 +98,29 @@ async function alreadyPublished(options: PublishOptions): Promise<Published> {
   return { skip, ends }
 }
 
-/** Cuts events into slices of a bounded size, dropping per partition what `skip` still counts. */
-export function* slices(events: readonly PreparedEvent[], skip: number[]): Generator<PreparedEvent[]> {
+/**
+ * Cuts events into slices of a bounded size, dropping per partition what `skip` still counts. Slices go over the ends of
+ * batches: a small one costs a transaction as a large one does.
+ */
+export async function* slices(
+  batches: AsyncIterable<readonly PreparedEvent[]> | Iterable<readonly PreparedEvent[]>,
+  skip: number[],
+): AsyncGenerator<PreparedEvent[]> {
   let slice: PreparedEvent[] = []
   let bytes = 0
-  for (const event of events) {
-    if (skip[event.partition]! > 0) {
-      skip[event.partition]!--
-      continue
+  for await (const events of batches)
+    for (const event of events) {
+      if (skip[event.partition]! > 0) {
+        skip[event.partition]!--
+        continue
+      }
+      slice.push(event)
+      bytes += event.value.length
+      if (slice.length < sliceRecords && bytes < sliceBytes) continue
+      yield slice
+      slice = []
+      bytes = 0
     }
-    slice.push(event)
-    bytes += event.value.length
-    if (slice.length < sliceRecords && bytes < sliceBytes) continue
-    yield slice
-    slice = []
-    bytes = 0
-  }
   if (slice.length > 0) yield slice
 }
 

@@ -4,9 +4,13 @@ import type { ProgramSpec } from './child-program.ts'
 /**
  * What Node is told for a program. Half of what the processor makes lives as long as a step: with young generations of four
  * times the usual size more of it dies before it is copied (measured by `npm run bench -- --only kafka-zipf`). Threads of
- * the processor share that room.
+ * the processor share that room. Of what ingest makes of a row hardly anything lives on: half the usual room costs it little time
+ * and holds a file of 10 million rows below 400 MB (`--only large-file`).
  */
-const nodeOptions: Readonly<Record<string, readonly string[]>> = { processor: ['--max-semi-space-size=64'] }
+const nodeOptions: Readonly<Record<string, readonly string[]>> = {
+  processor: ['--max-semi-space-size=64'],
+  ingest: ['--max-semi-space-size=16'],
+}
 
 /** How to start the program of this name. */
 export function programSpec(

@@ -8,6 +8,8 @@ export interface BenchTools {
   readonly say: (text: string) => void
   /** Events of a workload. */
   readonly events: number
+  /** Rows of a file; null leaves them to the bench. */
+  readonly rows: number | null
   /** Threads of the processor in its own benches; null leaves them to the bench. */
   readonly threads: number | null
   /** A directory of this bench alone, removed afterwards. */
@@ -19,6 +21,8 @@ export interface BenchTools {
 export interface Bench {
   readonly name: string
   readonly about: string
+  /** It takes so long that it is run only where it is asked for. */
+  readonly byNameOnly?: true
   run(tools: BenchTools): Promise<Figures>
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { Bench } from './bench.ts'
-import { commandOf, descendantsOf, peakMiBOf } from './process-meter.ts'
+import { samplePrograms, type Usage } from './process-meter.ts'
 
 const root = join(import.meta.dirname, '../..')
 const giveUpAfterMs = 240_000
@@ -26,8 +26,8 @@ export const fileBench: Bench = {
     demo.stdout.on('data', (chunk) => {
       output += chunk
     })
-    const peaks = new Map<string, number>()
-    const sampler = setInterval(() => samplePeaks(demo.pid!, peaks), 250)
+    const programs = new Map<string, Usage>()
+    const sampler = setInterval(() => samplePrograms(demo.pid!, programs), 250)
     const deadline = setTimeout(() => demo.kill('SIGTERM'), giveUpAfterMs)
     const code = await ended
     clearInterval(sampler)
@@ -40,23 +40,11 @@ export const fileBench: Bench = {
       accepted,
       start_up_seconds: seconds.start_up ?? null,
       file_to_completed_seconds: seconds.total ?? null,
-      ...Object.fromEntries([...peaks].map(([name, mib]) => [`${name}_peak_rss_mib`, mib])),
+      ...Object.fromEntries([...programs].map(([name, { peakMiB }]) => [peakNameOf(name), peakMiB])),
     }
   },
 }
 
-/** The largest resident set of each program; of PostgreSQL's processes the largest one. */
-function samplePeaks(supervisor: number, peaks: Map<string, number>): void {
-  for (const pid of [supervisor, ...descendantsOf(supervisor)]) {
-    const name = programOf(commandOf(pid))
-    if (name !== null) peaks.set(name, Math.max(peaks.get(name) ?? 0, peakMiBOf(pid) ?? 0))
-  }
-}
-
-function programOf(command: string): string | null {
-  if (command.includes('services/cli/main.ts')) return 'supervisor'
-  if (command.includes('standalone/chdb/')) return 'clickhouse'
-  if (/\bpostgres\b/.test(command.split(' ')[0] ?? '') || command.startsWith('postgres:'))
-    return 'postgres_largest_process'
-  return /services\/(\w+)\/main\.ts/.exec(command)?.[1] ?? null
+function peakNameOf(program: string): string {
+  return `${program === 'postgres' ? 'postgres_largest_process' : program}_peak_rss_mib`
 }

@@ -6,8 +6,10 @@ import { dryRunBench } from './dry-run.bench.ts'
 import { fileBench } from './file.bench.ts'
 import { compareWithFloors, describeFloors } from './floors.ts'
 import { foldBench } from './fold.bench.ts'
+import { largeFileBench } from './large-file.bench.ts'
 import { latencyBench } from './latency.bench.ts'
 import { processorBench } from './processor.bench.ts'
+import { uploadBench } from './upload.bench.ts'
 import { workbookBench } from './workbook.bench.ts'
 
 const benches: readonly Bench[] = [
@@ -21,16 +23,19 @@ const benches: readonly Bench[] = [
   workbookBench,
   dryRunBench,
   fileBench,
+  uploadBench,
+  largeFileBench,
 ]
 const defaultEvents = 2_000_000
 
 interface Options {
   readonly only: readonly string[]
   readonly events: number
+  readonly rows: number | null
   readonly threads: number | null
 }
 
-/** `--only NAME[,NAME]`, `--events N`, `--threads N` (of the processor), `--list`. */
+/** `--only NAME[,NAME]`, `--events N`, `--rows N` (of a file), `--threads N` (of the processor), `--list`. */
 function optionsOf(args: readonly string[]): Options {
   const argumentOf = (flag: string) => {
     const at = args.indexOf(flag)
@@ -43,19 +48,24 @@ function optionsOf(args: readonly string[]): Options {
     console.error(`${unknown.map((name) => `there is no bench ${name}\n`).join('')}benches:\n${list}`)
     process.exit(unknown.length > 0 ? 2 : 0)
   }
-  const threads = argumentOf('--threads')
+  const numberOf = (flag: string) => {
+    const text = argumentOf(flag)
+    return text === undefined ? null : Number(text)
+  }
   return {
     only,
-    events: Number(argumentOf('--events') ?? defaultEvents),
-    threads: threads === undefined ? null : Number(threads),
+    events: numberOf('--events') ?? defaultEvents,
+    rows: numberOf('--rows'),
+    threads: numberOf('--threads'),
   }
 }
 
-async function runOne(bench: Bench, { events, threads }: Options): Promise<Figures> {
+async function runOne(bench: Bench, { events, rows, threads }: Options): Promise<Figures> {
   const dir = await tempDir('loyalty-bench-')
   const stops: (() => Promise<unknown>)[] = [() => dir.remove()]
   const tools: BenchTools = {
     events,
+    rows,
     threads,
     dir,
     say: (text) => console.error(`  ${text}`),
@@ -81,7 +91,8 @@ const options = optionsOf(process.argv.slice(2))
 const start = performance.now()
 const results: Record<string, Figures> = {}
 for (const bench of benches)
-  if (options.only.length === 0 || options.only.includes(bench.name)) results[bench.name] = await runOne(bench, options)
+  if (options.only.length === 0 ? bench.byNameOnly !== true : options.only.includes(bench.name))
+    results[bench.name] = await runOne(bench, options)
 const floors = compareWithFloors(results)
 console.error(['measured against the floors:', ...describeFloors(floors)].join('\n'))
 console.log(JSON.stringify({ ...results, floors, seconds: Math.round((performance.now() - start) / 1_000) }))

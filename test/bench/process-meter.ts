@@ -15,12 +15,13 @@ export function usageOf(pid: number): Usage {
   return { cpuSeconds: cpuSecondsOf(pid), peakMiB: peakMiBOf(pid) }
 }
 
-function cpuSecondsOf(pid: number): number | null {
+/** Of the process itself; from field 13 on, of its children that have ended. */
+function cpuSecondsOf(pid: number, field = 11): number | null {
   const stat = read(`/proc/${pid}/stat`)
   if (stat === null) return null
   // The name, in parentheses, may hold blanks and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+  return (Number(fields[field]) + Number(fields[field + 1])) / ticksPerSecond
 }
 
 export function peakMiBOf(pid: number): number | null {
@@ -37,7 +38,33 @@ export function treeUsageOf(pid: number): Usage {
   const sum = (numbers: (number | null)[]) => numbers.reduce<number>((total, one) => total + (one ?? 0), 0)
   const most = (field: string) => Math.max(...status.map((text) => mebibytes(text, field) ?? 0))
   const own = sum(status.map((text) => mebibytes(text, 'RssAnon')))
-  return { cpuSeconds: sum(pids.map(cpuSecondsOf)), peakMiB: own + most('RssShmem') + most('RssFile') }
+  return { cpuSeconds: sum(pids.map((one) => cpuSecondsOf(one))), peakMiB: own + most('RssShmem') + most('RssFile') }
+}
+
+/**
+ * Adds what each program of a platform has used by now: the largest resident set so far, the sum of processor time. Of
+ * PostgreSQL memory is that of the largest process, time that of the processes that run now and of those that have ended.
+ */
+export function samplePrograms(supervisor: number, programs: Map<string, Usage>): void {
+  const now = new Map<string, number>()
+  for (const pid of [supervisor, ...descendantsOf(supervisor)]) {
+    const name = programOf(commandOf(pid))
+    if (name === null) continue
+    const { cpuSeconds, peakMiB } = usageOf(pid)
+    const ended = name === postgres ? (cpuSecondsOf(pid, 13) ?? 0) : 0
+    now.set(name, (now.get(name) ?? 0) + (cpuSeconds ?? 0) + ended)
+    const peak = Math.max(programs.get(name)?.peakMiB ?? 0, peakMiB ?? 0)
+    programs.set(name, { cpuSeconds: now.get(name)!, peakMiB: peak })
+  }
+}
+
+const postgres = 'postgres'
+
+function programOf(command: string): string | null {
+  if (command.includes('services/cli/main.ts')) return 'supervisor'
+  if (command.includes('standalone/chdb/')) return 'clickhouse'
+  if (/\bpostgres\b/.test(command.split(' ')[0] ?? '') || command.startsWith('postgres:')) return postgres
+  return /services\/(\w+)\/main\.ts/.exec(command)?.[1] ?? null
 }
 
 export function descendantsOf(pid: number): number[] {

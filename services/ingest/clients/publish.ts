@@ -36,7 +36,7 @@ export async function publishClients(options: PublishClientsOptions): Promise<nu
       const last = lastOfEach(await readEvents(directory, bucket))
       clients += last.length
       const due = written === null ? last : last.filter(({ key }) => !written.has(textOf(key)))
-      for (const slice of slices(due, ends.slice().fill(0))) {
+      for await (const slice of slices([due], ends.slice().fill(0))) {
         signal.throwIfAborted()
         const startedMs = performance.now()
         await append(writer, topic, slice, ends)

@@ -45,14 +45,15 @@ export class Buckets {
     return this.#open.length
   }
 
-  append(bucket: number, part: string | Uint8Array): void {
-    const most = typeof part === 'string' ? part.length * 3 : part.length
+  /** Of bytes the first `length`. */
+  append(bucket: number, part: string | Uint8Array, length = part.length): void {
+    const most = typeof part === 'string' ? length * 3 : length
     let piece = this.#open[bucket]!
     if (piece.bytes.length - piece.length < most) piece = this.#next(piece, most)
     if (typeof part === 'string') piece.length += piece.bytes.write(part, piece.length)
     else {
-      piece.bytes.set(part, piece.length)
-      piece.length += part.length
+      piece.bytes.set(length === part.length ? part : part.subarray(0, length), piece.length)
+      piece.length += length
     }
   }
 
@@ -100,6 +101,34 @@ function emptyPiece(bucket: number): Piece {
 
 export function bucketPath(directory: string, bucket: number): string {
   return join(directory, `${String(bucket).padStart(4, '0')}.part`)
+}
+
+/** Reads one bucket after the other, each into the memory of the one before. */
+export class BucketReader {
+  readonly #directory: string
+  #buffer = Buffer.allocUnsafe(0)
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** All of a bucket, until the next is read. */
+  async read(bucket: number): Promise<Buffer> {
+    const file = await open(bucketPath(this.#directory, bucket))
+    try {
+      const { size } = await file.stat()
+      if (this.#buffer.length < size) this.#buffer = Buffer.allocUnsafeSlow(Math.ceil(size * 1.25))
+      let length = 0
+      while (length < size) {
+        const { bytesRead } = await file.read(this.#buffer, length, size - length)
+        if (bytesRead === 0) break
+        length += bytesRead
+      }
+      return this.#buffer.subarray(0, length)
+    } finally {
+      await file.close()
+    }
+  }
 }
 
 /** Lines of a bucket of text records, a chunk at a time. */

@@ -32,7 +32,8 @@ export interface BytesOptions {
   readonly limits?: ExpansionLimits | undefined
 }
 
-const chunkBytes = 256 * 1024
+/** The text of more would be an object that V8 keeps apart, and most of it until the old generation is swept. */
+const chunkBytes = 64 * 1024
 
 /** Both ends are in it; a missing one is that of the file. */
 interface ByteRange {

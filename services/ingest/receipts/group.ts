@@ -3,7 +3,7 @@ import type { EventEncoder } from '#schemas/encoder.ts'
 import type { StoreRows } from '#schemas/events.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { DistinctCount } from '../distinct.ts'
-import { Buckets, readLines, readManifest, writeManifest } from '../files/buckets.ts'
+import { BucketReader, Buckets, readManifest, writeManifest } from '../files/buckets.ts'
 import type { FileInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import type { Generations } from '../undo/generations.ts'
@@ -20,12 +20,14 @@ import {
 } from '../verdicts.ts'
 import { type Receipt, ReceiptBuilder, type ReceiptFault } from './build-receipt.ts'
 import { field } from './fields.ts'
+import { Gatherer, maxRowsHeld } from './gather.ts'
 import { isFirst } from './identical-rows.ts'
 import { type OutlierFindings, Outliers } from './outliers.ts'
 import { frame } from './prepared-events.ts'
 import { ReceiptEvents } from './receipt-events.ts'
 import { References } from './references.ts'
-import { decodeRow, type KindCode, kindCodes, type MappedRow, type SpoiltRow } from './row.ts'
+import type { MappedRow } from './row.ts'
+import { RowRecords } from './row-codec.ts'
 import type { SpillManifest } from './spill.ts'
 import { StoreCounts } from './store-rows.ts'
 
@@ -89,8 +91,8 @@ const mostRowBytes = 8 * 1024
 /** Of the value of an attribute, and of the lengths before it and its name. */
 const mostAttributeBytes = 512
 
-/** No receipt of so many lines fits into an event; beyond it lines are only counted. */
-const maxRowsHeld = 65_536
+/** After so many rows and receipts what was written may leave the memory. */
+const stepsAtOnce = 2_048
 
 /** Runs the pass, or answers the manifest of one that was completed before. */
 export async function groupReceipts(options: GroupOptions): Promise<GroupManifest> {
@@ -111,18 +113,6 @@ export async function groupReceipts(options: GroupOptions): Promise<GroupManifes
   }
 }
 
-/** Rows of one receipt, as far as they are held. */
-interface Group {
-  readonly rows: MappedRow[]
-  count: number
-}
-
-/** What was found under one key: one receipt, or one of each kind where kinds share their numbers. */
-interface Groups {
-  readonly byKind: Map<KindCode, Group>
-  spoilt: boolean
-}
-
 /** What the pass writes. */
 interface Outputs {
   readonly files: Buckets
@@ -137,6 +127,7 @@ class GroupPass {
   readonly #tally = emptyTally()
   readonly #stores: StoreCounts
   readonly #first = new FirstVerdicts()
+  readonly #reader: BucketReader
   readonly #builder: ReceiptBuilder
   readonly #events: ReceiptEvents
   readonly #clients = new DistinctCount()
@@ -147,6 +138,7 @@ class GroupPass {
   private constructor(options: GroupOptions, out: Outputs) {
     this.#options = options
     this.#out = out
+    this.#reader = new BucketReader(options.rowsDirectory)
     this.#builder = new ReceiptBuilder(options.profile)
     this.#events = new ReceiptEvents(options.profile, options.batchId, options.generations)
     const attributes = Object.keys(options.profile.columns.attributes)
@@ -198,45 +190,39 @@ class GroupPass {
   }
 
   async group(bucket: number): Promise<void> {
-    const { rowsDirectory, profile, signal } = this.#options
-    const receipts = new Map<string, Groups>()
-    const seen = profile.identical_rows === 'drop' ? new Map<string, Set<string>>() : null
+    const bytes = await this.#reader.read(bucket)
+    const records = new RowRecords(bytes)
+    const gatherer = new Gatherer(records, this.#options.profile.system.numbers_cover_kinds)
+    const isRepeated = this.#options.profile.identical_rows === 'drop' ? repetitionsIn(records) : () => false
     this.#events.beginBucket()
-    for await (const lines of readLines(rowsDirectory, bucket)) {
-      signal?.throwIfAborted()
-      for (const line of lines) {
-        const row = decodeRow(line)
-        if (seen !== null && 'client' in row && !isFirst(seen, row.key, line, maxRowsHeld)) {
-          this.#reject({ reason: 'duplicate_row', field: field.none, value: null }, [row], 1)
-          continue
-        }
-        if (profile.grain === 'line') this.#collect(receipts, row)
-        else if ('client' in row) this.#settle([row], 1)
-      }
-      await this.#drain()
+    let steps = 0
+    for (let at = 0; at < bytes.length; at = records.after(at)) {
+      this.#takeRecord(records, at, gatherer, isRepeated)
+      if (++steps % stepsAtOnce === 0) await this.#drain()
     }
-    for (const { byKind, spoilt } of receipts.values()) {
-      for (const { rows, count } of byKind.values())
-        if (spoilt && count === rows.length) this.#reject(incomplete, rows, count)
-        else this.#settle(rows, count)
+    for (const { rows, count, whole } of gatherer.receipts()) {
+      if (!whole && count === rows.length) this.#reject(incomplete, rows, count)
+      else this.#settle(rows, count)
+      if (++steps % stepsAtOnce === 0) await this.#drain()
     }
     await this.#drain()
     await this.#out.outliers.endBucket()
   }
 
+  #takeRecord(records: RowRecords, at: number, gatherer: Gatherer, isRepeated: (at: number) => boolean): void {
+    if (isRepeated(at)) this.#reject(duplicate, [records.row(at)], 1)
+    else if (this.#options.profile.grain === 'receipt') {
+      if (!records.isSpoilt(at)) this.#settle([records.row(at)], 1)
+    } else if (!gatherer.add(at))
+      // Said at once of a row that is not held; the others hear of it with their receipt.
+      this.#out.verdicts?.add(records.number(at), tooLarge.reason, tooLarge.field, null)
+  }
+
   async #drain(): Promise<void> {
+    this.#options.signal?.throwIfAborted()
     await this.#out.files.drain()
     await this.#out.verdicts?.drain()
     await this.#out.references.drain()
-  }
-
-  #collect(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow): void {
-    const group = groupOf(receipts, row, this.#options.profile.system.numbers_cover_kinds)
-    if (group === null) return
-    group.count++
-    if (group.rows.length < maxRowsHeld) group.rows.push(row as MappedRow)
-    // Said at once of a row that is not held; the others hear of it with their receipt.
-    else this.#out.verdicts?.add(row.number, tooLarge.reason, tooLarge.field, null)
   }
 
   #settle(rows: readonly MappedRow[], count: number): void {
@@ -315,26 +301,13 @@ class GroupPass {
 }
 
 const tooLarge: ReceiptFault = { reason: 'too_large', field: field.receipt, value: null }
+const duplicate: ReceiptFault = { reason: 'duplicate_row', field: field.none, value: null }
 const incomplete: ReceiptFault = { reason: 'incomplete_receipt', field: field.receipt, value: null }
 
-/** The rows that a row belongs to; null for one that only spoils its receipt. */
-function groupOf(receipts: Map<string, Groups>, row: MappedRow | SpoiltRow, oneKind: boolean): Group | null {
-  let groups = receipts.get(row.key)
-  if (groups === undefined) {
-    groups = { byKind: new Map(), spoilt: false }
-    receipts.set(row.key, groups)
-  }
-  if (!('client' in row)) {
-    groups.spoilt = true
-    return null
-  }
-  const kind = oneKind ? kindCodes.bySign : row.kind
-  let group = groups.byKind.get(kind)
-  if (group === undefined) {
-    group = { rows: [], count: 0 }
-    groups.byKind.set(kind, group)
-  }
-  return group
+/** True for a row that says what one before it in the bucket says, but for its number. */
+function repetitionsIn(records: RowRecords): (at: number) => boolean {
+  const seen = new Map<string, Set<string>>()
+  return (at) => !records.isSpoilt(at) && !isFirst(seen, records.key(at), records.content(at), maxRowsHeld)
 }
 
 /** What a row has in a field that is a fault of its receipt; null for others. */

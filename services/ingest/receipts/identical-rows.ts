@@ -1,9 +1,5 @@
-/**
- * True for the first of the lines of a key that say the same but for the number of their row, which they begin with. Of a
- * key so many are remembered at `most`.
- */
-export function isFirst(seen: Map<string, Set<string>>, key: string, line: string, most: number): boolean {
-  const content = line.slice(line.indexOf(','))
+/** True for the first of the rows of a key that have a content. Of a key so many are remembered at `most`. */
+export function isFirst(seen: Map<string, Set<string>>, key: string, content: string, most: number): boolean {
   const contents = seen.get(key)
   if (contents === undefined) seen.set(key, new Set([content]))
   else if (contents.has(content)) return false

@@ -10,7 +10,8 @@ import { VerdictWriter } from '../verdict-files.ts'
 import { emptyTally, FirstVerdicts, type Reason, reject, shownValue, type Tally, type Verdict } from '../verdicts.ts'
 import { type Field, fieldsOf } from './fields.ts'
 import { RowMapper } from './map-row.ts'
-import { encodeRow, encodeSpoilt, type MappedRow } from './row.ts'
+import type { MappedRow, SpoiltRow } from './row.ts'
+import { RowEncoder } from './row-codec.ts'
 import { StoreCounts } from './store-rows.ts'
 
 /**
@@ -110,6 +111,7 @@ class SpillPass {
   readonly #options: SpillOptions
   readonly #files: Buckets
   readonly #verdicts: VerdictWriter | null
+  readonly #encoder = new RowEncoder()
   #mapper: RowMapper | null = null
   #lastKey = ''
   #lastBucket = 0
@@ -162,7 +164,8 @@ class SpillPass {
     const { row } = mapper
     if (this.#options.profile.grain === 'line') this.#spoilUndated(row)
     if (reason === null) {
-      this.#files.append(this.#bucketOf(row.key), encodeRow(row))
+      this.#encoder.mapped(row)
+      this.#append(row.key)
       return
     }
     reject(this.tally, reason, 1)
@@ -172,7 +175,17 @@ class SpillPass {
     // Rows of one receipt mostly stand together; one mark spoils it as well as many.
     if (this.#options.profile.grain === 'receipt' || row.key === '' || row.key === this.#lastSpoilt) return
     this.#lastSpoilt = row.key
-    this.#files.append(this.#bucketOf(row.key), encodeSpoilt(row))
+    this.#spoil(row)
+  }
+
+  #spoil(row: SpoiltRow): void {
+    this.#encoder.spoilt(row)
+    this.#append(row.key)
+  }
+
+  #append(key: string): void {
+    const { bytes, length } = this.#encoder
+    this.#files.append(this.#bucketOf(key), bytes, length)
   }
 
   /** A row whose day is unknown belongs to the receipt of that number beside it, which is not whole without it. */
@@ -182,7 +195,7 @@ class SpillPass {
     if (key !== '' && key === before.key) return
     const isOfOne = before.receipt === receipt && before.store === store && before.terminal === terminal
     const whole = isOfOne && receipt !== '' && (key === '') !== (before.key === '') ? key || before.key : ''
-    if (whole !== '') this.#files.append(this.#bucketOf(whole), encodeSpoilt({ number: row.number, key: whole }))
+    if (whole !== '') this.#spoil({ number: row.number, key: whole })
     // Several such rows may follow each other.
     this.#before = { key: isOfOne && key === '' ? before.key : key, store, terminal, receipt }
   }

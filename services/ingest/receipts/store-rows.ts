@@ -49,10 +49,15 @@ export class StoreCounts {
     if (counts === undefined) {
       if (name !== '' && this.#stores.size >= mostStores) return this.#others
       counts = { accepted: 0, rejected: {} }
-      this.#stores.set(name, counts)
+      this.#stores.set(copyOf(name), counts)
     }
     return counts
   }
+}
+
+/** Texts of rows are cut from the text of a piece of the file, which they would keep in memory. */
+function copyOf(text: string): string {
+  return JSON.parse(JSON.stringify(text)) as string
 }
 
 function isTooLong(store: string): boolean {

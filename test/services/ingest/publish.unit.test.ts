@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { encodeReplayHeaders } from '#schemas/dead-letter.ts'
 import { decoderOf } from '#schemas/decoder.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
-import { publishEvents } from '#services/ingest/publish.ts'
+import { publishEvents, slices } from '#services/ingest/publish.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
 import { tempDir } from '../../support/temp-dir.ts'
@@ -55,4 +55,20 @@ test('an upload that goes on does not take a replayed dead letter of its own for
   } finally {
     await dir.remove()
   }
+})
+
+test('slices go over the ends of batches in their order, and leave out what is published', async () => {
+  const events = (from: number, count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      firstRow: from + i,
+      partition: (from + i) % 2,
+      key: Buffer.from('c'),
+      value: Buffer.alloc(1_000),
+    }))
+  const taken: number[][] = []
+  for await (const slice of slices([events(1, 300), events(301, 6_000), [], events(6_301, 7)], [2, 0]))
+    taken.push(slice.map(({ firstRow }) => firstRow))
+  const rows = Array.from({ length: 6_307 }, (_, i) => i + 1)
+  expect(taken.flat()).toEqual(rows.filter((row) => row !== 2 && row !== 4))
+  expect(taken).toHaveLength(2)
 })
