@@ -17,7 +17,7 @@ export interface TaskSettings {
   readonly lingerRecords: number
   readonly lingerMs: number
   readonly maxLingerMs: number
-  /** The same from there to so many waiting records: as much as the step took, to `maxGatherMs`. */
+  /** From there to so many waiting records it lets three times as much pass as that step took, to `maxGatherMs`. */
   readonly gatherRecords: number
   readonly maxGatherMs: number
   /** A task stops when more than this share of the last `deadLetterWindow` records were dead letters. */
@@ -37,7 +37,7 @@ export const defaultTaskSettings: TaskSettings = {
   lingerMs: 40,
   maxLingerMs: 100,
   gatherRecords: 4_000,
-  maxGatherMs: 250,
+  maxGatherMs: 500,
   deadLetterShare: 0.2,
   deadLetterWindow: 10_000,
   backoffMs: 50,

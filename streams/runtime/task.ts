@@ -234,7 +234,8 @@ export class Task<Context> {
 
   /**
    * How long to let records gather: as long as the last step took, so that a log whose transactions are slow, or a machine
-   * that is busy, is asked for fewer and larger steps before it falls behind. Few records wait a least time besides.
+   * that is busy, is asked for fewer and larger steps before it falls behind. Few records wait a least time besides; many
+   * wait longer, because a client that buys twice in a step is evaluated, written and projected once.
    */
   #lingerLeft(waiting: number): number {
     const { lingerRecords, lingerMs, maxLingerMs, gatherRecords, maxGatherMs } = this.#deps.settings
@@ -242,7 +243,7 @@ export class Task<Context> {
     const few = waiting < lingerRecords
     const linger = few
       ? Math.min(Math.max(lingerMs, this.#lastStepMs), Math.max(lingerMs, maxLingerMs))
-      : Math.min(this.#lastStepMs, maxGatherMs)
+      : Math.min(3 * this.#lastStepMs, maxGatherMs)
     return this.#committedAt + linger - performance.now()
   }
 

@@ -72,8 +72,12 @@ export class Door {
     )
   }
 
-  /** `durable` rejects with the errors of the log, among them `log_unavailable` where it does not answer in time. */
-  admit(items: readonly unknown[], principal: Principal, programme: Programme): Admission {
+  /**
+   * `items`: called for each look at them, so that whoever has them as one text need not hold thousands of objects while
+   * the log is at work, which every collection of garbage would copy. `durable` rejects with its errors, and those of the
+   * log, among them `log_unavailable` where it does not answer in time.
+   */
+  admit(items: () => readonly unknown[], principal: Principal, programme: Programme): Admission {
     const admitted = this.#admit(items, principal, programme)
     return {
       durable: inTime(admitted, this.#deps.commitMs ?? 30_000),
@@ -82,13 +86,13 @@ export class Door {
   }
 
   /** Appends what the items become; those that become something else by the time when it is durable, once more. */
-  async #admit(items: readonly unknown[], principal: Principal, programme: Programme): Promise<Admitted> {
+  async #admit(items: () => readonly unknown[], principal: Principal, programme: Programme): Promise<Admitted> {
     const { recordOf, commits, version = () => '' } = this.#deps
-    const take = (item: unknown) =>
-      item instanceof RefusedItem ? item.rejection : recordOf(item, principal, programme)
+    const take = () =>
+      items().map((item) => (item instanceof RefusedItem ? item.rejection : recordOf(item, principal, programme)))
     for (let before: readonly Taken[] = []; ; ) {
       const takenBy = version()
-      const taken = items.map(take)
+      const taken = take()
       await commits.append(recordsOf(taken, before, programme.partitions))
       if (version() === takenBy) return admittedOf(taken)
       before = taken

@@ -90,17 +90,20 @@ function takerOf({ header }: TillRequest): Take {
     case 'application/json':
       return binary ? jsonTaker((data, { eventType }) => [itemOfHeaders(data, header, eventType)]) : jsonTaker(listOf)
     case 'application/cloudevents+json':
-      return jsonTaker(async (event, kind) => [await itemOfStructured(event, kind)])
+      return takeWhole(async (body, kind) => held([await itemOfStructured(parsedJson(await readText(body)), kind)]))
     case 'application/cloudevents-batch+json':
-      return jsonTaker((events, kind) => Promise.all(listOf(events).map((event) => itemOfStructured(event, kind))))
+      return takeWhole(async (body, kind) => {
+        const events = listOf(parsedJson(await readText(body)))
+        return held(await Promise.all(events.map((event) => itemOfStructured(event, kind))))
+      })
     case 'application/cloudevents+avro':
-      return takeWhole(async (body, kind) => [await itemOfAvro(await readBytes(body), kind)])
+      return takeWhole(async (body, kind) => held([await itemOfAvro(await readBytes(body), kind)]))
     case 'application/avro':
     case 'avro/binary':
       if (binary)
-        return takeWhole(async (body, kind) => [
-          itemOfHeaders(await kind.ofAvro(await readBytes(body)), header, kind.eventType),
-        ])
+        return takeWhole(async (body, kind) =>
+          held([itemOfHeaders(await kind.ofAvro(await readBytes(body)), header, kind.eventType)]),
+        )
       break
     case 'application/x-ndjson':
     case 'application/ndjson':
@@ -118,28 +121,42 @@ function listOf(parsed: unknown): unknown[] {
   return Array.isArray(parsed) ? parsed : [parsed]
 }
 
-function jsonTaker(itemsOf: (parsed: unknown, kind: ItemKind) => unknown[] | Promise<unknown[]>): Take {
-  return takeWhole(async (body, kind) => itemsOf(parsedJson(await readText(body)), kind))
+/** Items of a request, each time as they were at first. */
+type Items = () => readonly unknown[]
+
+function held(items: readonly unknown[]): Items {
+  return () => items
+}
+
+/** The text is what is held of it; understood anew where it has to be looked at again, which is seldom. */
+function jsonTaker(itemsOf: (parsed: unknown, kind: ItemKind) => unknown[]): Take {
+  return takeWhole(async (body, kind) => {
+    const text = await readText(body)
+    return () => itemsOf(parsedJson(text), kind)
+  })
 }
 
 /** For bodies that are read whole before anything in them is understood. */
-function takeWhole(itemsOf: (body: AsyncIterable<Buffer>, kind: ItemKind) => Promise<unknown[]>): Take {
+function takeWhole(itemsOf: (body: AsyncIterable<Buffer>, kind: ItemKind) => Promise<Items>): Take {
   return async ({ door, limits, kind }, request, ticket, underWay) => {
     const items = await itemsOf(readBody(bodyOf(request), limits.json, ticket), kind)
-    if (items.length > limits.items)
+    const bounded = () => {
+      const found = items()
+      if (found.length <= limits.items) return found
       throw new LoyaltyError(
         'too_many_items',
-        `the array has ${items.length} ${kind.noun}s, at most ${limits.items} are taken; send more requests, or NDJSON`,
-        { details: { items: items.length, limit: limits.items } },
+        `the array has ${found.length} ${kind.noun}s, at most ${limits.items} are taken; send more requests, or NDJSON`,
+        { details: { items: found.length, limit: limits.items } },
       )
-    const admission = door.admit(items, request.principal, await door.programme())
+    }
+    const admission = door.admit(bounded, request.principal, await door.programme())
     underWay.push(admission.settled)
     const { verdicts, accepted } = await admission.durable
     const codes: Record<string, number> = {}
     countCodes(verdicts, codes)
     return {
       accepted,
-      rejected: items.length - accepted,
+      rejected: verdicts.length - accepted,
       codes,
       verdicts: verdicts.map((verdict, index) => ({ index, verdict })),
     }
@@ -158,7 +175,8 @@ async function takeLines(
   let slice: unknown[] = []
   let bytes = 0
   const flush = async () => {
-    const admission = door.admit(slice, request.principal, programme)
+    const items = slice
+    const admission = door.admit(() => items, request.principal, programme)
     underWay[0] = admission.settled
     tally.add(await admission.durable)
     ticket.give()
