@@ -3,6 +3,7 @@ import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { programSpec } from '#services/standalone/program-spec.ts'
 import { type TempDir, tempDir } from '../../../support/temp-dir.ts'
 import { cleanEnvironment } from '../../cli/support/run-cli.ts'
 import { encoded, utf16, zipped } from '../support/bytes.ts'
@@ -148,7 +149,11 @@ describe('every hostile file', () => {
     }
     const child = spawn(
       process.execPath,
-      [join(import.meta.dirname, '../support/dry-runs-child.ts'), join(dir.path, 'data'), ...paths],
+      // As ingest itself is started.
+      [...programSpec('ingest', {}, '').nodeOptions, join(import.meta.dirname, '../support/dry-runs-child.ts')].concat(
+        join(dir.path, 'data'),
+        paths,
+      ),
       { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
     )
     let out = ''
