@@ -17,7 +17,9 @@ export interface TaskSettings {
   readonly lingerRecords: number
   readonly lingerMs: number
   readonly maxLingerMs: number
-  /** From there to so many waiting records it lets three times as much pass as that step took, to `maxGatherMs`. */
+  /**
+   * From there to so many, where that step had as many, it lets three times as much pass as it took, to `maxGatherMs`.
+   */
   readonly gatherRecords: number
   readonly maxGatherMs: number
   /** A task stops when more than this share of the last `deadLetterWindow` records were dead letters. */

@@ -51,6 +51,7 @@ export class Task<Context> {
   #closing = false
   #committedAt = 0
   #lastStepMs = 0
+  #lastStepRecords = 0
   #bounds: LogBounds = { rows: 0, blocks: 0 }
 
   constructor(deps: Omit<TaskDependencies<Context>, 'signal'>) {
@@ -177,6 +178,7 @@ export class Task<Context> {
     }
     this.#committedAt = performance.now()
     this.#lastStepMs = this.#committedAt - begunAt
+    this.#lastStepRecords = step.counts.records
     this.#backoff.reset()
     this.#search.succeeded(takenBy(slice, sweeping))
     this.#pace.stepped(step.counts.records, step.counts.swept, this.#lastStepMs)
@@ -235,15 +237,17 @@ export class Task<Context> {
   /**
    * How long to let records gather: as long as the last step took, so that a log whose transactions are slow, or a machine
    * that is busy, is asked for fewer and larger steps before it falls behind. Few records wait a least time besides; many
-   * wait longer, because a client that buys twice in a step is evaluated, written and projected once.
+   * wait longer where the step before had many, because a client that buys twice in a step is evaluated, written and
+   * projected once. After a moment of standing still they wait for nothing.
    */
   #lingerLeft(waiting: number): number {
     const { lingerRecords, lingerMs, maxLingerMs, gatherRecords, maxGatherMs } = this.#deps.settings
-    if (waiting >= gatherRecords) return 0
-    const few = waiting < lingerRecords
-    const linger = few
-      ? Math.min(Math.max(lingerMs, this.#lastStepMs), Math.max(lingerMs, maxLingerMs))
-      : Math.min(3 * this.#lastStepMs, maxGatherMs)
+    const busy = this.#lastStepRecords >= lingerRecords
+    if (waiting >= (busy ? gatherRecords : lingerRecords)) return 0
+    const linger =
+      waiting < lingerRecords
+        ? Math.min(Math.max(lingerMs, this.#lastStepMs), Math.max(lingerMs, maxLingerMs))
+        : Math.min(3 * this.#lastStepMs, maxGatherMs)
     return this.#committedAt + linger - performance.now()
   }
 

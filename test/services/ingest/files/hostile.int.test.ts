@@ -150,10 +150,10 @@ describe('every hostile file', () => {
     const child = spawn(
       process.execPath,
       // As ingest itself is started.
-      [...programSpec('ingest', {}, '').nodeOptions, join(import.meta.dirname, '../support/dry-runs-child.ts')].concat(
-        join(dir.path, 'data'),
-        paths,
-      ),
+      [
+        ...(programSpec('ingest', {}, '').nodeOptions ?? []),
+        join(import.meta.dirname, '../support/dry-runs-child.ts'),
+      ].concat(join(dir.path, 'data'), paths),
       { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
     )
     let out = ''
