@@ -152,7 +152,7 @@ describe('Postgres log under faults', () => {
   })
 
   test('a member that is cut off is told before its session ends elsewhere', async () => {
-    const options = { group: topic, topic, sessionTimeoutMs: 2_000 }
+    const options = { group: topic, topic, sessionTimeoutMs: 4_000 }
     const events: string[] = []
     const on = (name: string) => ({
       onAssigned: ({ partitions }: Assignment) => events.push(`${name} ${partitions.join()}`),
