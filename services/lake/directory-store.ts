@@ -3,7 +3,7 @@ import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promis
 import { dirname, join } from 'node:path'
 import { asked } from '../platform/asked.ts'
 import { syncDirectory } from '../platform/sync-directory.ts'
-import { type LakeStore, lakeUnavailable } from './store.ts'
+import { isNew, type LakeStore, lakeUnavailable } from './store.ts'
 
 /** What a write that was cut off leaves behind; never listed. */
 const unfinished = '.part'
@@ -27,7 +27,7 @@ export function directoryStore(directory: string): LakeStore {
         await make(dirname(target), made)
         const temporary = await writeBeside(target, content)
         try {
-          return await isNew(() => link(temporary, target))
+          return await isNew(() => link(temporary, target), isThere)
         } finally {
           await rm(temporary)
           await syncDirectory(dirname(target))
@@ -62,14 +62,8 @@ async function writeBeside(target: string, content: Uint8Array): Promise<string>
   return temporary
 }
 
-async function isNew(work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work()
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
+function isThere(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EEXIST'
 }
 
 /** Makes a directory durably: without its name in the one above, a file in it may be gone after a power cut. */

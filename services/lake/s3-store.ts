@@ -1,7 +1,7 @@
 import { S3ServiceError } from 's3mini'
 import { Bucket } from '../platform/bucket.ts'
 import { addressOf, type BucketPlace } from '../platform/bucket-place.ts'
-import { type LakeStore, lakeUnavailable } from './store.ts'
+import { isNew, type LakeStore, lakeUnavailable } from './store.ts'
 
 /** A lake in a bucket, below a prefix. An object is whole when it is there. `pageKeys`: keys listed at once. */
 export function s3Store(place: BucketPlace, pageKeys = 1_000): LakeStore {
@@ -16,7 +16,9 @@ export function s3Store(place: BucketPlace, pageKeys = 1_000): LakeStore {
         await client.putObject(prefix + path, content, typeOf(path))
       }),
     create: (path, content) =>
-      bucket.ask((client) => isNew(() => client.putObject(prefix + path, content, typeOf(path), undefined, onlyNew))),
+      bucket.ask((client) =>
+        isNew(() => client.putObject(prefix + path, content, typeOf(path), undefined, onlyNew), isThere),
+      ),
     get: (path) =>
       bucket.ask(async (client) => {
         const content = await client.getObjectArrayBuffer(prefix + path)
@@ -35,13 +37,7 @@ function typeOf(path: string): string {
 /** A storage that does not know it writes in the place of what is there. */
 const onlyNew: Record<string, string> = { 'if-none-match': '*' }
 
-/** False where the condition does not hold. */
-async function isNew(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await work()
-    return true
-  } catch (error) {
-    if (error instanceof S3ServiceError && error.status === 412) return false
-    throw error
-  }
+/** The condition did not hold. */
+function isThere(error: unknown): boolean {
+  return error instanceof S3ServiceError && error.status === 412
 }

@@ -25,6 +25,17 @@ export function lakeUnavailable(where: string, cause: unknown): LoyaltyError {
   return new LoyaltyError('lake_unavailable', `the lake ${where}: ${messageOf(cause)}`, { retriable: true, cause })
 }
 
+/** What `create` answers: false where `work` failed because there is a file of that name. Errors: those of `work`. */
+export async function isNew(work: () => Promise<unknown>, isThere: (error: unknown) => boolean): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (isThere(error)) return false
+    throw error
+  }
+}
+
 /** The JSON of a file, or null where there is none. Errors: those of `LakeStore.get`, of the parser. */
 export async function getJson<Value>(store: LakeStore, path: string): Promise<Value | null> {
   const content = await store.get(path)
