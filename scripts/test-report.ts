@@ -31,6 +31,11 @@ export function failuresOf(report: Report | null): string[] {
   })
 }
 
+/** Lines that say what failed outside of every test. */
+export function unhandledOf(errors: readonly string[] | null): string[] {
+  return (errors ?? []).map((error) => `outside of a test: ${beginning(error)}`)
+}
+
 function beginning(reason = ''): string {
   return reason.replaceAll(/\s+/g, ' ').slice(0, 600)
 }

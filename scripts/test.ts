@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { checks, root, run } from './checks.ts'
-import { countReport, failuresOf, type Report, type Tally } from './test-report.ts'
+import { countReport, failuresOf, type Report, type Tally, unhandledOf } from './test-report.ts'
 import { filesOf, type Tier, tiers } from './tiers.ts'
+import { unhandledReportPath } from './unhandled-reporter.ts'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { tier: { type: 'string' } } })
 const chosen = values.tier?.split(',')
@@ -46,21 +47,26 @@ async function runTier(tier: Tier): Promise<void> {
   }
   heading(`${tier.name}: ${tier.what} (${files.length} files)`)
   const output = join(scratch, `${tier.name}.json`)
+  const unhandled = join(scratch, `${tier.name}-unhandled.json`)
+  process.env[unhandledReportPath] = unhandled
   const code = await run([
     'node_modules/vitest/vitest.mjs',
     'run',
     ...['--project', tier.name, '--passWithNoTests', `--maxWorkers=${tier.workers}`],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${output}`],
+    '--reporter=./scripts/unhandled-reporter.ts',
     ...positionals,
   ])
-  const report = readReport(output)
-  failures.push(...failuresOf(report).map((failure) => `${tier.name}: ${failure}`))
+  const report = readReport<Report>(output)
+  const failed = [...failuresOf(report), ...unhandledOf(readReport<string[]>(unhandled))]
+  if (code !== 0 && failed.length === 0) failed.push(`the run ended with code ${code} and says nothing of a reason`)
+  failures.push(...failed.map((failure) => `${tier.name}: ${failure}`))
   record(tier.name, countReport(report, code), startedMs, '')
 }
 
-function readReport(path: string): Report | null {
+function readReport<Content>(path: string): Content | null {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Report
+    return JSON.parse(readFileSync(path, 'utf8')) as Content
   } catch {
     return null
   }

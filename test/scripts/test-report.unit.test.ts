@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { countReport, failuresOf } from '../../scripts/test-report.ts'
+import { countReport, failuresOf, unhandledOf } from '../../scripts/test-report.ts'
 
 const file = (status: string, ...tests: string[]) => ({
   name: 'test/a.unit.test.ts',
@@ -38,5 +38,12 @@ describe('what failed', () => {
     expect(failuresOf(unloaded)).toEqual(['test/a.unit.test.ts: no such module'])
     expect(failuresOf({ testResults: [file('passed', 'passed', 'skipped')] })).toEqual([])
     expect(failuresOf(null)).toEqual(['the run left no report'])
+  })
+
+  it('names errors outside of every test, too', () => {
+    expect(unhandledOf(['Error: nobody waits\n    at a.ts:1:1'])).toEqual([
+      'outside of a test: Error: nobody waits at a.ts:1:1',
+    ])
+    expect(unhandledOf(null)).toEqual([])
   })
 })
