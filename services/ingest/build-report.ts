@@ -4,14 +4,14 @@ import type { BatchOutcome } from './accepted.ts'
 import type { ControlState } from './control.ts'
 import type { LateFlags } from './late-flags.ts'
 import type { ProgrammeFigures } from './ports.ts'
-import type { GroupManifest } from './receipts/group.ts'
+import type { ReceiptsManifest } from './receipts/receipt-pass.ts'
 import type { OutlierRule, ReportVerdict, UploadReport } from './report.ts'
 import type { Conflicts } from './undo/conflicts.ts'
 import { FirstVerdicts, type Flag, sentences } from './verdicts.ts'
 
 /** What a report is made of. */
 export interface Findings {
-  readonly events: GroupManifest
+  readonly events: ReceiptsManifest
   readonly late: LateFlags
   readonly outcome: BatchOutcome
   /** Null where there are none. */
@@ -58,19 +58,19 @@ export function reportOf(findings: Findings): UploadReport {
   }
 }
 
-function flaggedOf({ outliers }: GroupManifest, { unknownOriginals }: LateFlags): Partial<Record<Flag, number>> {
+function flaggedOf({ outliers }: ReceiptsManifest, { unknownOriginals }: LateFlags): Partial<Record<Flag, number>> {
   return {
     ...(outliers.flagged === 0 ? {} : { outlier: outliers.flagged }),
     ...(unknownOriginals === 0 ? {} : { unknown_original: unknownOriginals }),
   }
 }
 
-function ruleOf({ outliers }: GroupManifest): OutlierRule {
+function ruleOf({ outliers }: ReceiptsManifest): OutlierRule {
   const { above_minor, max_minor, mads, median_minor, mad_minor } = outliers
   return { above_minor, max_minor, mads, median_minor, mad_minor }
 }
 
-function verdictsOf(events: GroupManifest, late: LateFlags): ReportVerdict[] {
+function verdictsOf(events: ReceiptsManifest, late: LateFlags): ReportVerdict[] {
   const first = new FirstVerdicts()
   for (const verdict of [...events.verdicts, ...late.verdicts]) first.add(verdict)
   return first.list().map((verdict) => ({ ...verdict, sentence: sentences[verdict.code] }))

@@ -15,11 +15,13 @@ export class DistinctCount {
     return this.#size
   }
 
-  add(text: string): void {
+  /** False for a text that was counted before. */
+  add(text: string): boolean {
     this.#hasher.reset().text(text).finish(this.#hash)
-    if (!put(this.#slots, this.#hash.hi, this.#hash.lo || 1)) return
+    if (!put(this.#slots, this.#hash.hi, this.#hash.lo || 1)) return false
     this.#size++
     if (this.#size * 4 > this.#slots.length) this.#grow()
+    return true
   }
 
   #grow(): void {

@@ -1,7 +1,7 @@
 import { EventEncoder } from '#schemas/encoder.ts'
 import { registerAll } from '#schemas/registry.ts'
 import type { JobDeps, TransactionsTask } from './job.ts'
-import type { GroupManifest } from './receipts/group.ts'
+import type { ReceiptsManifest } from './receipts/receipt-pass.ts'
 
 /** Stores of one event: far below what a record may hold, however long their names are. */
 const storesOfPart = 500
@@ -13,7 +13,7 @@ const storesOfPart = 500
 export async function publishFindings(
   { log, topics, registry }: Pick<JobDeps, 'log' | 'topics' | 'registry'>,
   { batchId, uploadedAtMs }: Pick<TransactionsTask, 'batchId' | 'uploadedAtMs'>,
-  { stores, outliers }: Pick<GroupManifest, 'stores' | 'outliers'>,
+  { stores, outliers }: Pick<ReceiptsManifest, 'stores' | 'outliers'>,
 ): Promise<void> {
   const { UploadExamined: schemaId } = await registerAll(registry, topics, ['UploadExamined'])
   const encoder = new EventEncoder('UploadExamined', schemaId)

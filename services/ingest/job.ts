@@ -21,8 +21,8 @@ import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
 import { type FileProfile, notationOf } from './profile.ts'
 import type { ProgressMeter } from './progress.ts'
-import { type GroupManifest, groupReceipts } from './receipts/group.ts'
-import { type SpillManifest, spilledRows, spillRows } from './receipts/spill.ts'
+import { eventsIn, prepareReceipts } from './receipts/prepare.ts'
+import type { ReceiptsManifest } from './receipts/receipt-pass.ts'
 import type { UploadReport } from './report.ts'
 import type { UndoStore } from './store/undos.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
@@ -56,7 +56,7 @@ export interface JobDeps {
 export type TransactionsTask = UploadTask & { readonly profile: FileProfile }
 
 /** Changes when prepared files of an older version can no longer be gone on with. */
-const formatVersion = 5
+const formatVersion = 6
 
 /**
  * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the
@@ -79,7 +79,7 @@ export class UploadJob {
   }
 
   /**
-   * Errors: `wrong_currency` (the file's is not the programme's; nothing was published), those of `spillRows`, and those of
+   * Errors: `wrong_currency` (the file's is not the programme's; nothing was published), those of `prepareReceipts`, and those of
    * the log, the registry and the stores.
    */
   async run(programme: ProgrammeConfigured): Promise<UploadReport> {
@@ -135,51 +135,36 @@ export class UploadJob {
   }
 
   #eventsDirectory(): string {
-    return join(this.#spillDirectory(), 'events')
+    return eventsIn(this.#spillDirectory())
   }
 
   #verdictsDirectory(): string {
     return verdictsPath(this.#deps.dataDir, this.#task.batchId)
   }
 
-  async #prepare(programme: ProgrammeConfigured): Promise<GroupManifest> {
+  async #prepare(programme: ProgrammeConfigured): Promise<ReceiptsManifest> {
     const { profile, sha256, batchId, uploadedAtMs } = this.#task
     const { originals, registry, topics, store, undos, metrics, generations, crash } = this.#deps
-    const signal = this.#signal
-    const directory = this.#spillDirectory()
-    const rowsDirectory = join(directory, 'rows')
     const verdictsDirectory = this.#verdictsDirectory()
-    const key = digest({ formatVersion, sha256, profile, uploadedAtMs })
-    this.#meter.begin('reading')
-    const spill = (path: string) =>
-      spillRows({
-        ...{ path, profile, directory: rowsDirectory, key, uploadedAtMs, verdictsDirectory, signal },
-        onProgress: (share) => this.#meter.share(share),
-      })
-    const rows = (await spilledRows(rowsDirectory, key)) ?? (await withOriginal(originals, this.#task, spill))
-    crash('after-rows')
-    this.#meter.begin('grouping')
+    const rowsKey = digest({ formatVersion, sha256, profile, uploadedAtMs })
     await generations.refresh()
     generations.mustHave(await undos.endedTasks())
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
     const { partitions } = programme
-    const events = await groupReceipts({
-      profile,
-      rowsDirectory,
-      rows,
-      directory: this.#eventsDirectory(),
-      key: digest({ key, schemaId, partitions }),
-      batchId,
-      partitions,
-      generations,
+    const events = await prepareReceipts({
+      ...{ profile, batchId, partitions, generations, uploadedAtMs, verdictsDirectory },
+      directory: this.#spillDirectory(),
+      rowsKey,
+      eventsKey: digest({ rowsKey, schemaId, partitions }),
       encoder: new EventEncoder('TransactionRecorded', schemaId),
-      verdictsDirectory,
-      signal,
-      onProgress: (share) => this.#meter.share(share),
+      original: (work) => withOriginal(originals, this.#task, work),
+      progress: this.#meter,
+      afterRows: () => crash('after-rows'),
+      signal: this.#signal,
     })
-    await this.#keepVerdicts(rows)
-    await store.rowsRead(batchId, rows.rows, rows.rows)
-    metrics.batchRecords.observe({ kind: 'file' }, rows.rows)
+    await this.#keepVerdicts(events)
+    await store.rowsRead(batchId, events.rows, events.rows)
+    metrics.batchRecords.observe({ kind: 'file' }, events.rows)
     crash('after-grouping')
     return events
   }
@@ -192,11 +177,11 @@ export class UploadJob {
   }
 
   /** From now on rejected rows can be asked for. */
-  async #keepVerdicts({ rows, lastNumber, fields, input }: SpillManifest): Promise<void> {
+  async #keepVerdicts({ lastNumber, fields, input }: ReceiptsManifest): Promise<void> {
     const { fileName, storedPath, profile } = this.#task
     const { delimiter } = input
     await keepVerdicts(this.#verdictsDirectory(), {
-      ...{ fileName, storedPath, format: profile.format, delimiter, rows: lastNumber ?? rows, fields },
+      ...{ fileName, storedPath, format: profile.format, delimiter, rows: lastNumber, fields },
       notation: notationOf(profile),
     })
   }
@@ -219,7 +204,7 @@ export class UploadJob {
   }
 
   /** What only the projections can tell, now that they have all of the file. */
-  #flagLate(events: GroupManifest): Promise<LateFlags> {
+  #flagLate(events: ReceiptsManifest): Promise<LateFlags> {
     return flagUnknownOriginals({
       events,
       directory: this.#eventsDirectory(),

@@ -1,6 +1,6 @@
 import type { ProgrammeFigures } from './ports.ts'
 import { field } from './receipts/fields.ts'
-import type { GroupManifest } from './receipts/group.ts'
+import type { ReceiptsManifest } from './receipts/receipt-pass.ts'
 import { type Reference, readReferences } from './receipts/references.ts'
 import { VerdictWriter } from './verdict-files.ts'
 import { FirstVerdicts, shownValue, type Verdict } from './verdicts.ts'
@@ -13,7 +13,7 @@ export interface LateFlags {
 }
 
 export interface LateFlagsOptions {
-  readonly events: GroupManifest
+  readonly events: ReceiptsManifest
   /** Directory of the second pass. */
   readonly directory: string
   readonly verdictsDirectory: string
@@ -30,11 +30,7 @@ const askedAtOnce = 5_000
 export async function flagUnknownOriginals(options: LateFlagsOptions): Promise<LateFlags> {
   const { events, directory, verdictsDirectory, figures, signal } = options
   if (events.references === 0) return { unknownOriginals: 0, verdicts: [] }
-  const writer = await VerdictWriter.create(
-    verdictsDirectory,
-    'late',
-    events.lastNumber ?? events.tally.acceptedRows + events.tally.rejectedRows,
-  )
+  const writer = await VerdictWriter.create(verdictsDirectory, 'late', events.lastNumber)
   const first = new FirstVerdicts()
   let unknownOriginals = 0
   try {

@@ -1,5 +1,4 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { EventEncoder } from '#schemas/encoder.ts'
 import { type ClientsTotals, dryRunClients } from './clients/preview.ts'
 import { isOfClients } from './clients/profile.ts'
@@ -10,12 +9,12 @@ import { mappingOf } from './proposal/known.ts'
 import { type ProposedColumn, proposalBody } from './proposal/proposal.ts'
 import { readSampleBy } from './proposal/sample.ts'
 import { type ReadingDeps, type ReadingWish, readingOf } from './reading.ts'
-import { type FileTotals, groupReceipts } from './receipts/group.ts'
-import { spillRows } from './receipts/spill.ts'
+import { prepareReceipts } from './receipts/prepare.ts'
+import type { FileTotals } from './receipts/receipt-pass.ts'
 import type { ReportVerdict } from './report.ts'
 import { type Reason, sentences } from './verdicts.ts'
 
-/** What an upload of a file would come to, found out by both passes of an upload; nothing is published or kept. */
+/** What an upload of a file would come to, found out as an upload does; nothing is published or kept. */
 export interface FilePreview {
   /** `given`: by the profile that was given; else how the profile was come by. */
   readonly basis: 'given' | 'known' | 'variant' | 'content'
@@ -58,7 +57,7 @@ export interface PreviewOptions {
   readonly onProgress?: (share: number) => void
 }
 
-/** Errors: those of `readingOf`, `spillRows` and `prepareClients`. */
+/** Errors: those of `readingOf`, `prepareReceipts` and `prepareClients`. */
 export async function previewFile(
   deps: ReadingDeps,
   path: string,
@@ -95,45 +94,36 @@ async function aboutGiven(path: string, profile: AnyProfile) {
   return { known: profile.name, good_enough: true, confirm: [], columns, profile }
 }
 
-/** Both passes of an upload over a file. */
+/** What an upload does with a file before it publishes. */
 async function dryRun(
   path: string,
   profile: FileProfile,
   { directory, signal, onProgress }: PreviewOptions,
 ): Promise<Pick<FilePreview, 'verdicts' | 'input'> & { totals: PreviewTotals }> {
   const started = performance.now()
-  const key = 'preview'
-  const rowsDirectory = join(directory, 'rows')
-  const signalled = signal === undefined ? {} : { signal }
+  let grouping = false
   try {
     await mkdir(directory, { recursive: true })
-    const rows = await spillRows({
-      path,
-      profile,
-      directory: rowsDirectory,
-      key,
+    const { tally, receipts, verdicts, input } = await prepareReceipts({
+      ...{ profile, directory, signal },
+      ...{ rowsKey: 'preview', eventsKey: 'preview', batchId: '', partitions: 1, dryRun: true },
       uploadedAtMs: Date.now(),
-      ...signalled,
-      onProgress: (share) => onProgress?.(share * readingShare),
-    })
-    const { tally, receipts, verdicts } = await groupReceipts({
-      profile,
-      rowsDirectory,
-      rows,
-      directory: join(directory, 'events'),
-      key,
-      batchId: '',
-      partitions: 1,
-      dryRun: true,
       encoder: new EventEncoder('TransactionRecorded', 0),
-      ...signalled,
-      onProgress: (share) => onProgress?.(readingShare + share * (1 - readingShare)),
+      original: (work) => work(path),
+      progress: {
+        begin(phase) {
+          grouping = phase === 'grouping'
+        },
+        share(share) {
+          onProgress?.(grouping ? readingShare + share * (1 - readingShare) : share * readingShare)
+        },
+      },
     })
     const seconds = Math.round(performance.now() - started) / 1_000
     return {
       totals: totalsOf(tally, receipts, profile.currency, seconds),
       verdicts: verdicts.map((verdict) => ({ ...verdict, sentence: sentences[verdict.code] })),
-      input: rows.input,
+      input,
     }
   } finally {
     await rm(directory, { recursive: true, force: true })

@@ -55,6 +55,8 @@ export async function keepVerdicts(path: string, manifest: Omit<VerdictManifest,
 
 const leastRowsOfPart = 32_768
 const maxParts = 256
+/** Of files with no higher number of a row the parts are known before they have been read. */
+export const rowsOfLeastParts = leastRowsOfPart * maxParts
 
 function rowsOfPart(rows: number): number {
   return Math.max(leastRowsOfPart, Math.ceil(rows / maxParts))
@@ -79,13 +81,13 @@ export class VerdictWriter {
   }
 
   /**
-   * Begins the verdicts of a source anew. `rows` of the file, or null where they come in their order and their number is
-   * not known yet.
+   * Begins the verdicts of a source anew. `rows` of the file, or what it has at most where that is `rowsOfLeastParts`; null
+   * where they come in their order and their number is not known yet.
    */
   static async create(path: string, source: VerdictSource, rows: number | null): Promise<VerdictWriter> {
     const size = rows === null ? Number.POSITIVE_INFINITY : rowsOfPart(rows)
     const parts = rows === null ? 1 : Math.ceil(rows / size)
-    return new VerdictWriter(await Buckets.create(join(path, source), parts), size)
+    return new VerdictWriter(await Buckets.create(join(path, source), parts, { sparse: parts > 1 }), size)
   }
 
   /** `fieldIndex` by `receipts/fields.ts`; a null value is the one that stands in the field's cell. */

@@ -9,9 +9,8 @@ import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import type { Calendar } from '#streams/domain/calendar.ts'
 import type { FileProfile } from '../../ingest/profile.ts'
-import { groupReceipts } from '../../ingest/receipts/group.ts'
+import { eventsIn, prepareReceipts } from '../../ingest/receipts/prepare.ts'
 import { readEvents } from '../../ingest/receipts/prepared-events.ts'
-import { spillRows } from '../../ingest/receipts/spill.ts'
 
 export interface DaysOptions {
   readonly path: string
@@ -25,7 +24,7 @@ export interface DaysOptions {
 
 /**
  * A file of receipts dealt out by their days, on disk, so that one day at a time is in memory. Rows are read and receipts
- * are made by the very passes of an upload.
+ * are made as those of an upload.
  */
 export class ReceiptDays {
   readonly #directory: string
@@ -39,7 +38,7 @@ export class ReceiptDays {
     this.#decoder = decoderOf(registry, 'TransactionRecorded')
   }
 
-  /** Errors: those of `spillRows` and `groupReceipts`. */
+  /** Errors: those of `prepareReceipts`. */
   static async read(options: DaysOptions): Promise<ReceiptDays> {
     const days = new ReceiptDays(await mkdtemp(join(tmpdir(), 'loyalty-stream-demo-')), options.registry)
     try {
@@ -78,19 +77,18 @@ export class ReceiptDays {
   }
 
   async #dealOut({ path, profile, registry, topics, calendar, signal }: DaysOptions): Promise<void> {
-    const rowsDirectory = join(this.#directory, 'rows')
-    const directory = join(this.#directory, 'events')
+    const directory = join(this.#directory, 'prepared')
     const key = randomUUID()
-    const rows = await spillRows({ path, profile, directory: rowsDirectory, key, signal })
     const { TransactionRecorded: schemaId } = await registerAll(registry, topics, ['TransactionRecorded'])
-    const encoder = new EventEncoder('TransactionRecorded', schemaId)
-    const grouping = { profile, rowsDirectory, rows, directory, key, batchId: key, partitions: 1, encoder, signal }
-    const { buckets } = await groupReceipts(grouping)
-    await rm(rowsDirectory, { recursive: true, force: true })
+    const { buckets } = await prepareReceipts({
+      ...{ profile, directory, signal, batchId: key, rowsKey: key, eventsKey: key, partitions: 1 },
+      encoder: new EventEncoder('TransactionRecorded', schemaId),
+      original: (work) => work(path),
+    })
     for (let bucket = 0; bucket < buckets; bucket++) {
       signal.throwIfAborted()
       const byDay = new Map<number, Buffer[]>()
-      for (const { value } of await readEvents(directory, bucket)) {
+      for (const { value } of await readEvents(eventsIn(directory), bucket)) {
         const day = calendar.dayOf((await this.#decoded(value)).occurred_at)
         const length = Buffer.allocUnsafe(4)
         length.writeUInt32LE(value.length)

@@ -21,24 +21,26 @@ interface Piece {
  * young generation, and the heap would grow by all of them before it is swept.
  */
 export class Buckets {
-  readonly #files: FileHandle[]
+  readonly #directory: string
+  /** Null for a file that nothing was written to yet. */
+  readonly #files: (FileHandle | null)[]
   readonly #open: Piece[]
   readonly #free: Buffer[] = []
   #full: Piece[] = []
   #fullBytes = 0
 
-  private constructor(files: FileHandle[]) {
+  private constructor(directory: string, files: (FileHandle | null)[]) {
+    this.#directory = directory
     this.#files = files
     this.#open = files.map((_, bucket) => emptyPiece(bucket))
   }
 
-  /** Starts over: a directory with what an interrupted run left is emptied. */
-  static async create(directory: string, count: number): Promise<Buckets> {
-    await rm(directory, { recursive: true, force: true })
-    await mkdir(directory, { recursive: true })
-    const files: FileHandle[] = []
-    for (let bucket = 0; bucket < count; bucket++) files.push(await open(bucketPath(directory, bucket), 'w'))
-    return new Buckets(files)
+  /** Starts over: a directory with what an interrupted run left is emptied. `sparse`: a bucket of nothing has no file. */
+  static async create(directory: string, count: number, { sparse = false } = {}): Promise<Buckets> {
+    await emptyDirectory(directory)
+    const buckets = new Buckets(directory, Array<FileHandle | null>(count).fill(null))
+    for (let bucket = 0; !sparse && bucket < count; bucket++) await buckets.#file(bucket)
+    return buckets
   }
 
   get count(): number {
@@ -64,7 +66,7 @@ export class Buckets {
     this.#full = []
     this.#fullBytes = 0
     for (const { bucket, bytes, length } of pieces) {
-      await this.#files[bucket]!.writeFile(bytes.subarray(0, length))
+      await (await this.#file(bucket)).writeFile(bytes.subarray(0, length))
       if (bytes.length === pieceBytes) this.#free.push(bytes)
     }
   }
@@ -73,13 +75,19 @@ export class Buckets {
   async finish(): Promise<void> {
     for (const piece of this.#open) if (piece.length > 0) this.#full.push(piece)
     await this.drain(0)
-    for (const file of this.#files) await file.sync()
+    for (const file of this.#files) await file?.sync()
     await this.close()
   }
 
   /** Closes without finishing; harmless when repeated. */
   async close(): Promise<void> {
-    for (const file of this.#files.splice(0)) await file.close()
+    for (const file of this.#files.splice(0)) await file?.close()
+  }
+
+  async #file(bucket: number): Promise<FileHandle> {
+    const file = this.#files[bucket] ?? (await open(bucketPath(this.#directory, bucket), 'w'))
+    this.#files[bucket] = file
+    return file
   }
 
   /** A piece with room for `most` bytes in the place of one that has too little. */
@@ -93,6 +101,12 @@ export class Buckets {
     this.#open[piece.bucket] = next
     return next
   }
+}
+
+/** A directory with nothing in it, whatever an interrupted run left there. */
+export async function emptyDirectory(directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true })
+  await mkdir(directory, { recursive: true })
 }
 
 function emptyPiece(bucket: number): Piece {

@@ -1,5 +1,6 @@
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { Buckets, readLines } from '../files/buckets.ts'
+import { Buckets, bucketPath } from '../files/buckets.ts'
 import { minorDigits } from '../parse/currency.ts'
 import type { FileProfile } from '../profile.ts'
 
@@ -20,20 +21,24 @@ export interface OutlierFindings {
   readonly flagged: number
 }
 
+/** What waits: amount (8, double), how many rows (4), their numbers (4 each). */
+const headBytes = 12
+
 /** Bins to each doubling: their middles are less than 0.3 % from what is in them. */
 const binsPerDoubling = 128
 
 /**
  * Flags receipts whose amount is far above the others of their file: above a bound that the profile names, or above the
  * median by so many median absolute deviations, which no outlier can move. The median is known only at the end, so what
- * may be beyond it waits on disk: the buckets that receipts come in are each a sample of the whole file, and what is
- * below half of the bound that their first ones show is let go. The final bound is never below what was let go.
+ * may be beyond it waits on disk: all of them, or, where receipts come in buckets that are each a sample of the whole file,
+ * what is not below half of the bound that the first buckets show. The final bound is never below what was let go.
  */
 export class Outliers {
   readonly #directory: string
   readonly #waiting: Buckets
   readonly #maxMinor: number | null
   readonly #mads: number | null
+  #record = Buffer.alloc(1_024)
   readonly #counts = new Float64Array(53 * binsPerDoubling + 1)
   #receipts = 0
   #receiptsAtLook = 0
@@ -61,12 +66,16 @@ export class Outliers {
     this.#receipts++
     if (this.#mads !== null) this.#counts[Math.floor(Math.log2(amountMinor) * binsPerDoubling)]!++
     if (amountMinor <= this.#floor) return
-    this.#waiting.append(0, `${JSON.stringify([amountMinor, ...rows.map(({ number }) => number)])}\n`)
+    this.#wait(amountMinor, rows)
   }
 
-  /** To be called after each bucket. */
-  async endBucket(): Promise<void> {
+  /** Call it between batches of receipts. */
+  async drain(): Promise<void> {
     await this.#waiting.drain()
+  }
+
+  /** To be called after each bucket, where every bucket is a sample of the whole file. */
+  endBucket(): void {
     // Looked at anew when there are twice as many, which is often enough for what hardly moves.
     if (this.#mads === null || this.#receipts < Math.max(leastReceipts, 2 * this.#receiptsAtLook)) return
     this.#receiptsAtLook = this.#receipts
@@ -81,13 +90,10 @@ export class Outliers {
     const above = Math.max(bound, this.#highestFloor)
     let flagged = 0
     if (Number.isFinite(above))
-      for await (const lines of readLines(this.#directory, 0))
-        for (const line of lines) {
-          const [amountMinor, ...rows] = JSON.parse(line) as [number, ...number[]]
-          if (amountMinor <= above) continue
-          flag(amountMinor, rows)
-          flagged++
-        }
+      for await (const { amountMinor, rows } of this.#waitingAbove(above)) {
+        flag(amountMinor, rows)
+        flagged++
+      }
     return {
       above_minor: Number.isFinite(above) ? above : null,
       max_minor: this.#maxMinor,
@@ -100,6 +106,34 @@ export class Outliers {
 
   async close(): Promise<void> {
     await this.#waiting.close()
+  }
+
+  #wait(amountMinor: number, rows: readonly { readonly number: number }[]): void {
+    const length = headBytes + 4 * rows.length
+    if (this.#record.length < length) this.#record = Buffer.alloc(2 * length)
+    const record = this.#record
+    record.writeDoubleLE(amountMinor, 0)
+    record.writeUInt32LE(rows.length, 8)
+    for (let i = 0; i < rows.length; i++) record.writeUInt32LE(rows[i]!.number, headBytes + 4 * i)
+    this.#waiting.append(0, record, length)
+  }
+
+  async *#waitingAbove(above: number): AsyncGenerator<{ readonly amountMinor: number; readonly rows: number[] }> {
+    let bytes: Buffer = Buffer.alloc(0)
+    for await (const chunk of createReadStream(bucketPath(this.#directory, 0)) as AsyncIterable<Buffer>) {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
+      let at = 0
+      while (at + headBytes <= bytes.length) {
+        const count = bytes.readUInt32LE(at + 8)
+        const from = at + headBytes
+        if (from + 4 * count > bytes.length) break
+        const amountMinor = bytes.readDoubleLE(at)
+        at = from + 4 * count
+        if (amountMinor <= above) continue
+        yield { amountMinor, rows: Array.from({ length: count }, (_, i) => bytes.readUInt32LE(from + 4 * i)) }
+      }
+      bytes = bytes.subarray(at)
+    }
   }
 
   #bound(): { bound: number; median: number | null; mad: number | null } {

@@ -55,6 +55,11 @@ export class RowEncoder {
     this.#end()
   }
 
+  /** What the last row says but for its number: equal ones have equal contents. */
+  content(): string {
+    return this.bytes.toString('latin1', kindAt, this.length)
+  }
+
   #begin(number: number, kind: number, head: number): void {
     this.#view.setUint32(numberAt, number, true)
     this.bytes[kindAt] = kind

@@ -26,7 +26,7 @@ describe.skipIf(cdnow === null)('the CDNOW file, columns at fixed places', () =>
     })
     const words = await prepareFile(path, profile({}))
     const places = await prepareFile(path, byPlace)
-    expect(words.rows.rows).toBe(6_919)
+    expect(words.events.rows).toBe(6_919)
     expect(places.published.map(({ transaction_id }) => transaction_id)).toEqual(
       words.published.map(({ transaction_id }) => transaction_id),
     )

@@ -39,7 +39,7 @@ const [roubles, dollars, percent] = [1, 2, 3]
 async function prepared(rows: readonly Cell[][], key = 'first') {
   const path = join(dir.path, 'file.csv')
   await writeFile(path, xlsx({ sheets: [{ rows }], formats }))
-  const { rows: found, published } = await prepareIn(dir.path, path, profile, key)
+  const { events: found, published } = await prepareIn(dir.path, path, profile, key)
   const sums = published.map((event) => event.amount_minor)
   return { rejected: found.tally.rejected, verdicts: found.verdicts, published, sums }
 }
@@ -93,8 +93,8 @@ describe('a sum that its cell shows in another currency', () => {
 
 test('a sum that is written in another currency is rejected as such, in any other unit as no number', async () => {
   const lines = ['$5', '5 USD', '5.00 €', '5 ₽', '5 pcs'].map((sum, at) => row(at, sum).join(','))
-  const { rows } = await prepareText([header.join(','), ...lines].join('\n'), profile)
-  expect(rows.tally.rejected).toEqual({ wrong_currency: 3, bad_amount: 2 })
+  const { events } = await prepareText([header.join(','), ...lines].join('\n'), profile)
+  expect(events.tally.rejected).toEqual({ wrong_currency: 3, bad_amount: 2 })
 })
 
 test.each([

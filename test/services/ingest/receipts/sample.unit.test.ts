@@ -32,7 +32,7 @@ describe('the complete Online Retail file', () => {
   }, 60_000)
 
   test('every line has a verdict', () => {
-    expect(prepared.rows.rows).toBe(541_909)
+    expect(prepared.events.rows).toBe(541_909)
     expect(prepared.events.tally).toEqual({
       acceptedRows: 406_822,
       rejectedRows: 135_087,
@@ -92,8 +92,8 @@ describe('the complete Online Retail file', () => {
     await withRussianExport(header, createReadStream(sample).pipe(createGunzip()), async (path) => {
       const { basis, profile, confirm } = await proposalFor(path, { currency: null, timeZone: null })
       expect([basis, profile?.name, confirm]).toEqual(['variant', 'online-retail', []])
-      const { published, rows, events } = await prepareFile(path, ofTransactions(profile!))
-      expect(rows.input).toEqual({
+      const { published, events } = await prepareFile(path, ofTransactions(profile!))
+      expect(events.input).toEqual({
         container: 'none',
         encoding: 'windows-1251',
         encoding_by: 'bytes',
@@ -132,9 +132,9 @@ describe('the complete Online Retail file', () => {
       const path = join(dir.path, 'online_retail.csv')
       const rows = createReadStream(sample).pipe(createGunzip()).pipe(parse())
       await writeFile(path, await bigXlsx(asSheet(rows), ['m/d/yyyy h:mm']))
-      const { published, rows: spilt, events } = await prepareFile(path, loadProfile('online-retail'))
-      expect(spilt.input).toMatchObject({ container: 'xlsx', sheet: { name: 'Sheet1', error_cells: 0 } })
-      expect(spilt).toMatchObject({ rows: 541_909, lastNumber: 541_910 })
+      const { published, events } = await prepareFile(path, loadProfile('online-retail'))
+      expect(events.input).toMatchObject({ container: 'xlsx', sheet: { name: 'Sheet1', error_cells: 0 } })
+      expect(events).toMatchObject({ rows: 541_909, lastNumber: 541_910 })
       expect(events.tally).toEqual(prepared.events.tally)
       expect(digestOf(published)).toBe(digestOf(prepared.published))
     } finally {

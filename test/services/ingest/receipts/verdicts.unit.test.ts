@@ -3,10 +3,10 @@ import { lineHeader, lineProfile, prepareText } from '../support/prepare.ts'
 
 /** Verdicts on the given rows, and what would be published. */
 async function judge(rows: readonly string[], profile = lineProfile(), header = lineHeader) {
-  const { events, published, rows: spilt } = await prepareText([header, ...rows].join('\n'), profile)
+  const { events, published } = await prepareText([header, ...rows].join('\n'), profile)
   const { acceptedRows, rejectedRows, rejected } = events.tally
-  expect(acceptedRows + rejectedRows).toBe(spilt.rows)
-  expect(spilt.rows).toBe(rows.length)
+  expect(acceptedRows + rejectedRows).toBe(events.rows)
+  expect(events.rows).toBe(rows.length)
   return { acceptedRows, rejected, published, totals: events.receipts }
 }
 

@@ -4,9 +4,9 @@ import { decoderOf } from '#schemas/decoder.ts'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { TransactionRecorded } from '#schemas/events.ts'
 import { type FileProfile, notationOf, parseProfile } from '#services/ingest/profile.ts'
-import { type GroupManifest, groupReceipts } from '#services/ingest/receipts/group.ts'
+import { eventsIn, prepareReceipts } from '#services/ingest/receipts/prepare.ts'
 import { readEvents } from '#services/ingest/receipts/prepared-events.ts'
-import { type SpillManifest, spillRows } from '#services/ingest/receipts/spill.ts'
+import type { ReceiptsManifest } from '#services/ingest/receipts/receipt-pass.ts'
 import { keepVerdicts, verdictsPath } from '#services/ingest/verdict-files.ts'
 import { MemoryRegistry } from '../../../support/memory-registry.ts'
 import { tempDir } from '../../../support/temp-dir.ts'
@@ -45,13 +45,12 @@ export function lineProfile(changes: Record<string, unknown> = {}): FileProfile 
 export const lineHeader = 'receipt,client,time,price,quantity,sku'
 
 export interface Prepared {
-  readonly rows: SpillManifest
-  readonly events: GroupManifest
+  readonly events: ReceiptsManifest
   /** In the order in which they would be published. */
   readonly published: readonly TransactionRecorded[]
 }
 
-/** Runs both passes over a file and decodes what would be published. */
+/** Prepares a file as an upload does, and decodes what would be published. */
 export async function prepareFile(path: string, profile: FileProfile, key = 'test'): Promise<Prepared> {
   const dir = await tempDir('loyalty-ingest-')
   try {
@@ -64,26 +63,25 @@ export async function prepareFile(path: string, profile: FileProfile, key = 'tes
 /** Also keeps the verdicts, below `dir` as below a data directory. */
 export async function prepareIn(dir: string, path: string, profile: FileProfile, key = 'test'): Promise<Prepared> {
   const registry = new MemoryRegistry()
-  const rowsDirectory = join(dir, 'rows')
-  const directory = join(dir, 'events')
   const verdictsDirectory = verdictsPath(dir, batchId)
-  const rows = await spillRows({ path, profile, directory: rowsDirectory, key, uploadedAtMs, verdictsDirectory })
   const encoder = new EventEncoder('TransactionRecorded', await registry.idOf('TransactionRecorded'))
-  const grouping = { profile, rowsDirectory, rows, directory, key, batchId, partitions: 4, encoder, verdictsDirectory }
-  const events = await groupReceipts(grouping)
-  const { fields, input } = rows
+  const events = await prepareReceipts({
+    ...{ profile, directory: dir, rowsKey: key, eventsKey: key, batchId, partitions: 4, encoder },
+    ...{ uploadedAtMs, verdictsDirectory, original: (work) => work(path) },
+  })
+  const { fields, input, lastNumber } = events
   const read = { format: profile.format, notation: notationOf(profile) }
   const about = { fileName: 'file.csv', storedPath: relative(dir, path), ...read }
-  await keepVerdicts(verdictsDirectory, { ...about, delimiter: input.delimiter, rows: rows.rows, fields })
+  await keepVerdicts(verdictsDirectory, { ...about, delimiter: input.delimiter, rows: lastNumber, fields })
   const decoder = decoderOf(registry, 'TransactionRecorded')
   const published: TransactionRecorded[] = []
   for (let bucket = 0; bucket < events.buckets; bucket++)
-    for (const { value } of await readEvents(directory, bucket)) {
+    for (const { value } of await readEvents(eventsIn(dir), bucket)) {
       const decoded = await decoder.read(value)
       if (decoded.kind !== 'ok') throw new Error(decoded.kind)
       published.push(decoded.event)
     }
-  return { rows, events, published }
+  return { events, published }
 }
 
 /** As `prepareFile`, for the text of a file. */

@@ -121,7 +121,7 @@ describe('values', () => {
       ['R2', '17', '2011-06-15 12:00', error, 2, 'A'],
       [error, error, error, error, error, error],
     ]
-    const { rows: spilt } = await prepare(rows, lineProfile())
+    const { events: spilt } = await prepare(rows, lineProfile())
     expect(spilt.tally.rejected).toEqual({ missing_client: 1, bad_amount: 1, missing_receipt: 1 })
   })
 })
@@ -181,12 +181,12 @@ describe('gaps', () => {
       .join('')}</row>`
     const data = `${header}${row(1_000, 'R1', '17')}${row(500_000, 'R2', '')}${row(1_048_575, 'R3', '18')}`
     await readBytesAs(path, xlsx({ sheets: [{ data }] }))
-    const { published, rows } = await prepareFile(path, lineProfile())
+    const { published, events } = await prepareFile(path, lineProfile())
     expect(published.map((event) => [event.receipt_number, event.amount_minor])).toEqual([
       ['R1', 500],
       ['R3', 500],
     ])
-    expect(rows).toMatchObject({ rows: 3, lastNumber: 1_048_575, tally: { rejected: { missing_client: 1 } } })
+    expect(events).toMatchObject({ rows: 3, lastNumber: 1_048_575, tally: { rejected: { missing_client: 1 } } })
   })
 })
 
