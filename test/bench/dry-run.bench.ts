@@ -7,7 +7,7 @@ import { lineFiles, profileOf, writeLines } from './line-files.ts'
 const lines = 600_000
 const clients = 50_000
 
-/** Both passes of an upload over CSV files of receipt lines, without publishing. */
+/** What an upload does with CSV files of receipt lines before it publishes. */
 export const dryRunBench: Bench = {
   name: 'dry-run',
   about: `lines/s of dry runs over files of ${lines.toLocaleString('en')} receipt lines, per core; peak memory`,
@@ -15,7 +15,7 @@ export const dryRunBench: Bench = {
     const figures: Record<string, Figures[string]> = {}
     for (const [name, file] of Object.entries(lineFiles)) {
       const path = join(dir.path, `${name}.csv`)
-      await writeLines(path, file, lines, clients)
+      await writeLines(path, file, { lines, clients })
       // All threads of the process count.
       const start = process.cpuUsage()
       const { totals } = await previewFile(

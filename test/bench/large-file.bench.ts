@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bench, BenchTools, Figures } from './bench.ts'
 import { perSecond } from './bench.ts'
-import { lineFiles, profileOf, writeLines } from './line-files.ts'
+import { lineFiles, mixed, profileOf, writeLines } from './line-files.ts'
 import { usageOf } from './process-meter.ts'
 import { openPlatform, uploadFigures } from './upload.bench.ts'
 
@@ -21,10 +21,13 @@ export const largeFileBench: Bench = {
     const { dir, say } = tools
     const count = tools.rows ?? rows
     const path = join(dir.path, 'lines.csv')
-    await writeLines(path, lineFiles.ascii, count, clients)
+    await writeLines(path, lineFiles.ascii, { lines: count, clients, shares: 'equal' })
     say('the file is written')
     const dryRun = await dryRunFigures(path, count, tools)
-    return { ...dryRun, ...(await uploadFigures(await openPlatform(tools), path, count, tools)) }
+    return {
+      ...dryRun,
+      ...(await uploadFigures(await openPlatform(tools), { path, lines: count, receiptOf: mixed }, tools)),
+    }
   },
 }
 

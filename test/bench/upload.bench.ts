@@ -6,22 +6,39 @@ import { type Platform, startPlatform } from '#services/standalone/platform.ts'
 import { platformSetup } from '#services/wiring/setup.ts'
 import type { Bench, BenchTools, Figures } from './bench.ts'
 import { perSecond } from './bench.ts'
-import { lineFiles, profileOf, receiptOf, writeLines } from './line-files.ts'
+import { fours, lineFiles, mixed, profileOf, type ReceiptOf, writeLines } from './line-files.ts'
 import { samplePrograms, type Usage } from './process-meter.ts'
 
 const lines = 1_000_000
 const clients = 50_000
 
-/** Receipts of one to four lines through the whole platform: every program and both databases on this machine. */
+/**
+ * Files of receipt lines through the whole platform: every program and both databases on this machine. The first upload
+ * begins the programme, which is calibrated by it and then evaluates every client anew; those after it bring receipts of
+ * the same days.
+ */
 export const uploadBench: Bench = {
   name: 'upload',
-  about: `lines/s of a file of ${lines.toLocaleString('en')} receipt lines, one to four a receipt, from upload to COMPLETED`,
+  about: `lines/s of files of ${lines.toLocaleString('en')} receipt lines from upload to COMPLETED: four a receipt, one to four`,
   run: async (tools) => {
-    const path = join(tools.dir.path, 'lines.csv')
     const count = tools.rows ?? lines
-    await writeLines(path, lineFiles.ascii, count, clients)
     const platform = await openPlatform(tools)
-    return uploadFigures(platform, path, count, tools)
+    const uploads = [
+      { name: 'first', receiptOf: fours, shares: 'zipf' },
+      { name: 'fours', receiptOf: fours, shares: 'zipf' },
+      { name: 'mixed', receiptOf: mixed, shares: 'zipf' },
+      { name: 'equal', receiptOf: mixed, shares: 'equal' },
+    ] as const
+    const figures: Record<string, Figures[string]> = {}
+    let firstReceipt = 0
+    for (const { name, receiptOf, shares } of uploads) {
+      const path = join(tools.dir.path, `${name}.csv`)
+      await writeLines(path, lineFiles.ascii, { lines: count, clients, shares, receiptOf, firstReceipt })
+      const found = await uploadFigures(platform, { path, lines: count, receiptOf }, tools)
+      for (const [figure, value] of Object.entries(found)) figures[`${name}_${figure}`] = value
+      firstReceipt += receiptOf(count - 1) + 1
+    }
+    return figures
   },
 }
 
@@ -39,11 +56,16 @@ export async function openPlatform({ dir, onEnd, say }: BenchTools): Promise<Pla
   return platform
 }
 
-/** Uploads a file of lines as `writeLines` writes it; what it takes, and what the ingest program takes of that. */
+export interface LinesUpload {
+  readonly path: string
+  readonly lines: number
+  readonly receiptOf: ReceiptOf
+}
+
+/** Uploads a file as `writeLines` writes it; what it takes, and what every program takes of that. */
 export async function uploadFigures(
   platform: Platform,
-  path: string,
-  lines: number,
+  { path, lines, receiptOf }: LinesUpload,
   { say }: Pick<BenchTools, 'say'>,
 ): Promise<Figures> {
   const before = programsNow()

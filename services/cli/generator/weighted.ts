@@ -29,7 +29,7 @@ export class Weighted {
     for (const i of [...small, ...large]) this.#keep[i] = 1
   }
 
-  draw(random: Random): number {
+  draw(random: Pick<Random, 'fraction'>): number {
     const at = random.fraction() * this.#keep.length
     const index = Math.floor(at)
     return at - index < this.#keep[index]! ? index : this.#alias[index]!
