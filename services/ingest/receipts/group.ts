@@ -1,12 +1,10 @@
 import { BucketReader, Buckets } from '../files/buckets.ts'
-import { addTally, emptyTally, FirstVerdicts } from '../verdicts.ts'
 import { Gatherer, maxRowsHeld } from './gather.ts'
 import { isFirst } from './identical-rows.ts'
 import { frame } from './prepared-events.ts'
 import { type EventSink, ReceiptPass, type ReceiptsManifest, type ReceiptsOptions } from './receipt-pass.ts'
 import { RowRecords } from './row-codec.ts'
 import type { SpillManifest } from './spill.ts'
-import { StoreCounts } from './store-rows.ts'
 
 export interface GroupOptions extends ReceiptsOptions {
   /** Directory of the first pass, and its manifest. */
@@ -25,21 +23,17 @@ const stepsAtOnce = 2_048
  */
 export async function groupReceipts(options: GroupOptions): Promise<ReceiptsManifest> {
   const { directory, rows, onProgress } = options
-  const { buckets, lastNumber, fields, input } = rows
-  const tally = emptyTally()
-  addTally(tally, rows.tally)
-  const first = new FirstVerdicts()
-  for (const verdict of rows.verdicts) first.add(verdict)
-  const counts = { tally, stores: new StoreCounts(rows.stores), first, fields }
+  const { buckets, lastNumber } = rows
   const events = new EventBuckets(await Buckets.create(directory, buckets), lastNumber)
-  const pass = await ReceiptPass.open(options, events, counts, lastNumber)
+  const pass = await ReceiptPass.open(options, events, lastNumber)
+  pass.begin(rows.fields)
   try {
     const reader = new BucketReader(options.rowsDirectory)
     for (let bucket = 0; bucket < buckets; bucket++) {
       await groupBucket(options, pass, await reader.read(bucket))
       onProgress?.((bucket + 1) / buckets)
     }
-    return await pass.finish({ rows: rows.rows, lastNumber, input })
+    return await pass.finish(rows)
   } finally {
     await pass.close()
   }

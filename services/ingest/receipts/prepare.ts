@@ -34,7 +34,7 @@ export function eventsIn(directory: string): string {
 
 /**
  * From a file to events that can be published in its order: rows are mapped and grouped to receipts, receipts judged. What
- * was done before is not done again. Errors: those of `RowPass.run`.
+ * was done before is not done again. Errors: those of `readTogether`.
  */
 export async function prepareReceipts(options: PrepareOptions): Promise<ReceiptsManifest> {
   const { directory, original, rowsKey, eventsKey, progress, ...others } = options

@@ -1,12 +1,10 @@
 import type { EventEncoder } from '#schemas/encoder.ts'
-import type { StoreRows } from '#schemas/events.ts'
 import { partitionOf } from '#streams/core/partitioner.ts'
 import { DistinctCount } from '../distinct.ts'
-import type { FileInput } from '../files/rows.ts'
 import type { FileProfile } from '../profile.ts'
 import type { Generations } from '../undo/generations.ts'
 import { VerdictWriter } from '../verdict-files.ts'
-import { type FirstVerdicts, reject, shownValue, type Tally, type Verdict, type VerdictCode } from '../verdicts.ts'
+import { addTally, emptyTally, FirstVerdicts, reject, shownValue, type VerdictCode } from '../verdicts.ts'
 import { type Receipt, ReceiptBuilder, type ReceiptFault } from './build-receipt.ts'
 import { type Field, field } from './fields.ts'
 import type { GatheredReceipt } from './gather.ts'
@@ -14,30 +12,22 @@ import { type OutlierFindings, Outliers } from './outliers.ts'
 import { ReceiptEvents } from './receipt-events.ts'
 import { References } from './references.ts'
 import type { MappedRow } from './row.ts'
-import type { StoreCounts } from './store-rows.ts'
+import type { RowsRead } from './row-pass.ts'
+import { StoreCounts } from './store-rows.ts'
 
-/** What a file was found to hold, and where its events are: the last word on it, written once all of it is durable. */
-export interface ReceiptsManifest {
+/**
+ * What a file was found to hold, and where its events are: the last word on it, written once all of it is durable. Verdicts
+ * are those on rows and those on receipts: accepted and rejected rows sum to the rows of the file; a receipt's rows count
+ * for its store, and its verdict stands at its first row.
+ */
+export interface ReceiptsManifest extends RowsRead {
   readonly key: string
   /** Files of events. */
   readonly buckets: number
-  /** Rows of the file, without the header. */
-  readonly rows: number
-  /** The highest number of a row: that of the last one, which sheets count otherwise. */
-  readonly lastNumber: number
-  readonly fields: readonly Field[]
-  /** Accepted and rejected rows sum to the rows of the file. */
-  readonly tally: Tally
-  /** The same rows by store; those of a receipt count for its store. */
-  readonly stores: readonly StoreRows[]
   readonly receipts: FileTotals
-  /** The first verdicts by row; a receipt's at its first row. */
-  readonly verdicts: readonly Verdict[]
   readonly outliers: OutlierFindings
   /** Refunds and voids that name what they are of: see `readReferences`. */
   readonly references: number
-  /** What the file was found to be. */
-  readonly input: FileInput
 }
 
 /** What the accepted receipts of a file come to, before the stream has looked for duplicates. */
@@ -65,14 +55,6 @@ export interface ReceiptsOptions {
   readonly verdictsDirectory?: string | undefined
   /** Only counted and judged: there will be no events. */
   readonly dryRun?: boolean | undefined
-}
-
-/** Verdicts on the rows of a file, gone on with by those on its receipts. */
-export interface RowCounts {
-  readonly tally: Tally
-  readonly stores: StoreCounts
-  readonly first: FirstVerdicts
-  readonly fields: readonly Field[]
 }
 
 /** Where events go. */
@@ -104,7 +86,10 @@ interface Outputs {
 export class ReceiptPass {
   readonly #options: ReceiptsOptions
   readonly #out: Outputs
-  readonly #counts: RowCounts
+  readonly #tally = emptyTally()
+  readonly #stores = new StoreCounts()
+  readonly #first = new FirstVerdicts()
+  #fields: readonly Field[] = []
   readonly #builder: ReceiptBuilder
   readonly #events: ReceiptEvents
   readonly #clients = new DistinctCount()
@@ -112,10 +97,9 @@ export class ReceiptPass {
   readonly #attributeBytes: number
   readonly #totals = { receipts: 0, sales: 0, refunds: 0, voids: 0, clients: 0, grossMinor: 0, refundedMinor: 0 }
 
-  private constructor(options: ReceiptsOptions, out: Outputs, counts: RowCounts) {
+  private constructor(options: ReceiptsOptions, out: Outputs) {
     this.#options = options
     this.#out = out
-    this.#counts = counts
     this.#builder = new ReceiptBuilder(options.profile)
     this.#events = new ReceiptEvents(options.profile, options.batchId, options.generations)
     const attributes = Object.keys(options.profile.columns.attributes)
@@ -123,28 +107,24 @@ export class ReceiptPass {
   }
 
   /** `mostRows`: the highest number of a row, or `rowsOfLeastParts` for a file that is known to have no higher one. */
-  static async open(
-    options: ReceiptsOptions,
-    events: EventSink,
-    counts: RowCounts,
-    mostRows: number,
-  ): Promise<ReceiptPass> {
+  static async open(options: ReceiptsOptions, events: EventSink, mostRows: number): Promise<ReceiptPass> {
     const { directory, profile, verdictsDirectory } = options
-    return new ReceiptPass(
-      options,
-      {
-        events,
-        outliers: await Outliers.create(directory, profile),
-        references: await References.create(directory),
-        verdicts:
-          verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'receipts', mostRows),
-      },
-      counts,
-    )
+    return new ReceiptPass(options, {
+      events,
+      outliers: await Outliers.create(directory, profile),
+      references: await References.create(directory),
+      verdicts:
+        verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'receipts', mostRows),
+    })
   }
 
-  /** Makes everything durable; what the pass has come to. */
-  async finish(file: Pick<ReceiptsManifest, 'rows' | 'lastNumber' | 'input'>): Promise<ReceiptsManifest> {
+  /** To be called before the first receipt. */
+  begin(fields: readonly Field[]): void {
+    this.#fields = fields
+  }
+
+  /** Makes everything durable; what the rows of the file and its receipts come to. */
+  async finish(read: RowsRead): Promise<ReceiptsManifest> {
     const { events, outliers, references, verdicts } = this.#out
     const findings = await outliers.finish((amountMinor, rows) =>
       this.#tell('outlier', rows, field.value, this.#builder.textOf(amountMinor)),
@@ -152,16 +132,17 @@ export class ReceiptPass {
     await references.finish()
     await verdicts?.finish()
     const buckets = await events.finish()
-    const { tally, stores, first, fields } = this.#counts
+    addTally(this.#tally, read.tally)
+    this.#stores.add(read.stores)
+    for (const verdict of read.verdicts) this.#first.add(verdict)
     return {
+      ...read,
       key: this.#options.key,
       buckets,
-      ...file,
-      fields,
-      tally,
-      stores: stores.list(),
+      tally: this.#tally,
+      stores: this.#stores.list(),
+      verdicts: this.#first.list(),
       receipts: { ...this.#totals, clients: this.#clients.size },
-      verdicts: first.list(),
       outliers: findings,
       references: references.count,
     }
@@ -205,15 +186,15 @@ export class ReceiptPass {
     const held = count === rows.length
     const fault = held ? (whole ? this.#publishable(rows) : incomplete) : tooLarge
     if (fault === null) {
-      this.#counts.tally.acceptedRows += count
-      this.#counts.stores.accept(rows[0]!.store, count)
+      this.#tally.acceptedRows += count
+      this.#stores.accept(rows[0]!.store, count)
     } else this.#reject(fault, rows, count)
   }
 
   /** `rows` as far as they are held, `count` of them in all. */
   #reject({ reason, field: fieldIndex, value }: ReceiptFault, rows: readonly MappedRow[], count: number): void {
-    reject(this.#counts.tally, reason, count)
-    this.#counts.stores.reject(rows[0]!.store, reason, count)
+    reject(this.#tally, reason, count)
+    this.#stores.reject(rows[0]!.store, reason, count)
     const numbers = rows.map(({ number }) => number)
     this.#tell(reason, numbers, fieldIndex, value, () => textOf(rows[0]!, fieldIndex))
   }
@@ -228,10 +209,9 @@ export class ReceiptPass {
   ): void {
     for (const row of rows) this.#out.verdicts?.add(row, code, fieldIndex, value)
     const row = rows[0]!
-    const { first, fields } = this.#counts
-    if (!first.wants(row)) return
-    const name = fields[fieldIndex]?.name ?? null
-    first.add({ row, code, field: name, value: value ?? shown() })
+    if (!this.#first.wants(row)) return
+    const name = this.#fields[fieldIndex]?.name ?? null
+    this.#first.add({ row, code, field: name, value: value ?? shown() })
   }
 
   /** Counts a receipt and deals its event out; null, or why there is none. */

@@ -1,43 +1,24 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { StoreRows } from '#schemas/events.ts'
 import { Buckets, readManifest, writeManifest } from '../files/buckets.ts'
-import type { FileInput } from '../files/rows.ts'
-import { VerdictWriter } from '../verdict-files.ts'
-import type { Tally, Verdict } from '../verdicts.ts'
-import type { Field } from './fields.ts'
 import type { MappedRow, SpoiltRow } from './row.ts'
 import { RowEncoder } from './row-codec.ts'
-import { RowPass, type RowPassOptions, type RowSink } from './row-pass.ts'
+import { passRows, type RowPassOptions, type RowSink, type RowsRead } from './row-pass.ts'
 
 /**
  * First pass over a file: every row is mapped and dealt out by the key of its receipt, so that rows of one receipt meet
  * in one bucket wherever they stand in the file. The manifest, written last, says that the pass is complete: a resumed
  * upload with a manifest never reads the file again.
  */
-export interface SpillManifest {
+export interface SpillManifest extends RowsRead {
   /** What the pass depended on; a manifest with another key is not this pass's. */
   readonly key: string
   readonly buckets: number
-  /** Rows of the file, without the header. */
-  readonly rows: number
-  /** The highest number of a row: that of the last one, which sheets count otherwise. */
-  readonly lastNumber: number
-  readonly tally: Tally
-  /** The rejected rows of this pass by store. */
-  readonly stores: readonly StoreRows[]
-  /** Verdicts of this pass, the first ones by row. */
-  readonly verdicts: readonly Verdict[]
-  readonly fields: readonly Field[]
-  /** What the file was found to be. */
-  readonly input: FileInput
 }
 
 export interface SpillOptions extends RowPassOptions {
   readonly directory: string
   readonly key: string
-  /** Directory of the batch's verdicts; without it none are kept but those of the manifest. */
-  readonly verdictsDirectory?: string | undefined
 }
 
 /**
@@ -61,24 +42,19 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
   const manifestPath = join(options.directory, 'manifest.json')
   const done = await spilledRows(options.directory, options.key)
   if (done !== null) return done
-  const { directory, key, path, verdictsDirectory } = options
+  const { directory, key, path } = options
   const buckets = await Buckets.create(directory, await bucketsFor(path))
   const { count } = buckets
-  const verdicts = verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'rows', null)
-  const pass = new RowPass(options, verdicts)
   try {
-    await pass.run(new SpillSink(buckets))
+    const read = await passRows(options, new SpillSink(buckets))
     await buckets.finish()
-    await verdicts?.finish()
+    // Its sink wants every row.
+    const manifest: SpillManifest = { key, buckets: count, ...read! }
+    await writeManifest(manifestPath, manifest)
+    return manifest
   } finally {
     await buckets.close()
-    await verdicts?.close()
   }
-  const { rows, lastNumber, tally, stores, first, fields, input } = pass
-  const counted = { rows, lastNumber, tally, stores: stores.list(), verdicts: first.list() }
-  const manifest: SpillManifest = { key, buckets: count, ...counted, fields, input }
-  await writeManifest(manifestPath, manifest)
-  return manifest
 }
 
 /** Bytes of text that a file holds; compressed text is taken to be a tenth of its size. */
@@ -101,6 +77,8 @@ class SpillSink implements RowSink {
   constructor(files: Buckets) {
     this.#files = files
   }
+
+  begin(): void {}
 
   take(row: MappedRow): void {
     this.#encoder.mapped(row)

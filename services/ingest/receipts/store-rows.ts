@@ -17,12 +17,13 @@ export class StoreCounts {
   readonly #stores = new Map<string, Counts>()
   readonly #others: Counts = { accepted: 0, rejected: {} }
 
-  /** Goes on from what another count came to. */
-  constructor(from: readonly StoreRows[] = []) {
-    for (const { store_id, others, accepted_rows, rejected_rows } of from) {
-      const counts = { accepted: accepted_rows, rejected: { ...rejected_rows } }
-      if (others) Object.assign(this.#others, counts)
-      else this.#stores.set(store_id ?? '', counts)
+  /** Adds what another count came to. */
+  add(stores: readonly StoreRows[]): void {
+    for (const { store_id, others, accepted_rows, rejected_rows } of stores) {
+      const counts = others ? this.#others : this.#of(store_id ?? '')
+      counts.accepted += accepted_rows
+      for (const [reason, rows] of Object.entries(rejected_rows) as [Reason, number][])
+        counts.rejected[reason] = (counts.rejected[reason] ?? 0) + rows
     }
   }
 
@@ -36,8 +37,10 @@ export class StoreCounts {
     rejected[reason] = (rejected[reason] ?? 0) + rows
   }
 
+  /** In the order of their ids, rows without a store first. */
   list(): StoreRows[] {
-    const all = [...this.#stores].map(([store, counts]) => rowsOf(store === '' ? null : store, false, counts))
+    const stores = [...this.#stores].sort(([a], [b]) => (a < b ? -1 : 1))
+    const all = stores.map(([store, counts]) => rowsOf(store === '' ? null : store, false, counts))
     const { accepted, rejected } = this.#others
     const none = accepted === 0 && Object.keys(rejected).length === 0
     return none ? all : [...all, rowsOf(null, true, this.#others)]

@@ -1,12 +1,14 @@
 import { DistinctCount } from '../distinct.ts'
 import type { FileProfile } from '../profile.ts'
-import { rowsOfLeastParts, VerdictWriter } from '../verdict-files.ts'
+import { rowsOfLeastParts } from '../verdict-files.ts'
+import type { Field } from './fields.ts'
 import { maxRowsHeld } from './gather.ts'
 import { EventParts } from './prepared-events.ts'
 import { ReceiptPass, type ReceiptsManifest, type ReceiptsOptions } from './receipt-pass.ts'
 import type { MappedRow, SpoiltRow } from './row.ts'
+import { passRowsAside } from './row-aside.ts'
 import { RowEncoder } from './row-codec.ts'
-import { RowPass, type RowPassOptions, type RowSink } from './row-pass.ts'
+import { passRows, type RowPassOptions, type RowSink } from './row-pass.ts'
 import { textSizeOf } from './spill.ts'
 
 /**
@@ -23,6 +25,9 @@ export interface TogetherOptions extends ReceiptsOptions, RowPassOptions {
 const mostTextBytes = 256 * 1024 * 1024
 const mostReceipts = 4_000_000
 
+/** From here on it pays to read rows on a thread of their own while receipts are made of them. */
+export const leastAsideBytes = 8 * 1024 * 1024
+
 /** False for a file that certainly needs more than the receipt at hand: ids by content count equal receipts anywhere. */
 export async function mayStandTogether(path: string, profile: FileProfile): Promise<boolean> {
   if (profile.system.identity.length === 0) return false
@@ -30,25 +35,26 @@ export async function mayStandTogether(path: string, profile: FileProfile): Prom
   return (await textSizeOf(path)) <= mostTextBytes
 }
 
-/** Null where the rows of a receipt do not stand together, or there are too many. Errors: those of `RowPass.run`. */
+/**
+ * Null where the rows of a receipt do not stand together, or there are too many. Errors: those of `passRows`, and
+ * `reading_failed` (retriable).
+ */
 export async function readTogether(options: TogetherOptions): Promise<ReceiptsManifest | null> {
-  const { directory, verdictsDirectory } = options
-  const verdicts = verdictsDirectory === undefined ? null : await VerdictWriter.create(verdictsDirectory, 'rows', null)
-  const rows = new RowPass(options, verdicts)
-  const receipts = await ReceiptPass.open(options, await EventParts.create(directory), rows, rowsOfLeastParts)
+  const { directory, path, profile } = options
+  const receipts = await ReceiptPass.open(options, await EventParts.create(directory), rowsOfLeastParts)
   try {
-    const sink = new Together(options.profile, receipts, rows)
-    if (!(await rows.run(sink)) || !(await sink.end())) return null
+    const sink = new Together(profile, receipts)
+    const read = await ((await textSizeOf(path)) < leastAsideBytes ? passRows : passRowsAside)(options, sink)
+    if (read === null || !(await sink.end()) || read.lastNumber > rowsOfLeastParts) return null
     options.afterRows?.()
-    await verdicts?.finish()
-    return await receipts.finish(rows)
+    return await receipts.finish(read)
   } finally {
     await receipts.close()
-    await verdicts?.close()
   }
 }
 
 interface Group {
+  readonly kind: number
   readonly rows: MappedRow[]
   count: number
 }
@@ -56,29 +62,35 @@ interface Group {
 /** Settles each receipt when its rows have ended. */
 class Together implements RowSink {
   readonly #pass: ReceiptPass
-  readonly #file: Pick<RowPass, 'lastNumber'>
   readonly #isLine: boolean
   readonly #oneKind: boolean
   readonly #dropsRepeated: boolean
   readonly #encoder = new RowEncoder()
   readonly #seen = new DistinctCount()
   #scattered = false
-  /** The receipt at hand: its rows by kind, where kinds do not share their numbers. */
+  /**
+   * The receipt at hand: its rows by kind, where kinds do not share their numbers. Made anew for each: a map that is cleared
+   * again and again keeps what it held alive for longer.
+   */
   #key = ''
-  readonly #groups = new Map<number, Group>()
-  readonly #contents = new Set<string>()
+  #groups: Group[] = []
+  #contents: Set<string> | null = null
   #spoilt = false
 
-  constructor(profile: FileProfile, pass: ReceiptPass, file: Pick<RowPass, 'lastNumber'>) {
+  constructor(profile: FileProfile, pass: ReceiptPass) {
     this.#pass = pass
-    this.#file = file
     this.#isLine = profile.grain === 'line'
     this.#oneKind = profile.system.numbers_cover_kinds
     this.#dropsRepeated = profile.identical_rows === 'drop'
   }
 
+  begin(fields: readonly Field[]): void {
+    this.#pass.begin(fields)
+  }
+
   take(row: MappedRow): void {
-    if (!this.#isLine) this.#pass.settle({ rows: [row], count: 1, whole: true })
+    if (row.number > rowsOfLeastParts) this.#scattered = true
+    else if (!this.#isLine) this.#pass.settle({ rows: [row], count: 1, whole: true })
     else {
       if (row.key !== this.#key) this.#begin(row.key)
       if (this.#dropsRepeated && this.#isRepeated(row)) this.#pass.repeated(row)
@@ -99,9 +111,8 @@ class Together implements RowSink {
   }
 
   async drain(): Promise<boolean> {
-    if (this.#seen.size > mostReceipts || this.#file.lastNumber > rowsOfLeastParts) return false
     await this.#pass.drain()
-    return !this.#scattered
+    return !this.#scattered && this.#seen.size <= mostReceipts
   }
 
   /** The last receipt has ended; false where the rows did not stand together. */
@@ -117,24 +128,23 @@ class Together implements RowSink {
   }
 
   #settle(): void {
-    for (const { rows, count } of this.#groups.values()) this.#pass.settle({ rows, count, whole: !this.#spoilt })
-    this.#groups.clear()
-    this.#contents.clear()
+    for (const { rows, count } of this.#groups) this.#pass.settle({ rows, count, whole: !this.#spoilt })
+    this.#groups = []
+    this.#contents = null
     this.#spoilt = false
   }
 
   #groupOf(kind: number): Group {
-    let group = this.#groups.get(kind)
-    if (group === undefined) {
-      group = { rows: [], count: 0 }
-      this.#groups.set(kind, group)
-    }
+    for (const group of this.#groups) if (group.kind === kind) return group
+    const group = { kind, rows: [], count: 0 }
+    this.#groups.push(group)
     return group
   }
 
   #isRepeated(row: MappedRow): boolean {
     this.#encoder.mapped(row)
     const content = this.#encoder.content()
+    this.#contents ??= new Set()
     if (this.#contents.has(content)) return true
     if (this.#contents.size < maxRowsHeld) this.#contents.add(content)
     return false
