@@ -25,7 +25,7 @@ export interface TogetherOptions extends ReceiptsOptions, RowPassOptions {
 const mostTextBytes = 256 * 1024 * 1024
 const mostReceipts = 4_000_000
 
-/** From here on it pays to read rows on a thread of their own while receipts are made of them. */
+/** From here on it pays to read rows on a thread of their own while events are made of them. */
 export const leastAsideBytes = 8 * 1024 * 1024
 
 /** False for a file that certainly needs more than the receipt at hand: ids by content count equal receipts anywhere. */
@@ -44,7 +44,8 @@ export async function readTogether(options: TogetherOptions): Promise<ReceiptsMa
   const receipts = await ReceiptPass.open(options, await EventParts.create(directory), rowsOfLeastParts)
   try {
     const sink = new Together(profile, receipts)
-    const read = await ((await textSizeOf(path)) < leastAsideBytes ? passRows : passRowsAside)(options, sink)
+    const aside = options.dryRun !== true && (await textSizeOf(path)) >= leastAsideBytes
+    const read = await (aside ? passRowsAside : passRows)(options, sink)
     if (read === null || !(await sink.end()) || read.lastNumber > rowsOfLeastParts) return null
     options.afterRows?.()
     return await receipts.finish(read)
