@@ -1,8 +1,8 @@
 import { S3mini } from 's3mini'
-import { fetch as undiciFetch } from 'undici'
 import type { LoyaltyError } from '#streams/core/error.ts'
 import { asked } from './asked.ts'
 import type { BucketKeys } from './bucket-place.ts'
+import './fetch.ts'
 
 export interface BucketOptions {
   /** The error that stands for whatever the server says, or that it says nothing. */
@@ -20,12 +20,6 @@ export interface BucketObject {
   readonly tag: string
 }
 
-/**
- * Node's own carries an undici that ends the process where a server closes the connection while a response is held back
- * (nodejs/undici#5360); mended from undici 8 on.
- */
-const fetch = undiciFetch as unknown as typeof globalThis.fetch
-
 /** A bucket of an S3-compatible store. Connects on first use. */
 export class Bucket {
   readonly unavailable: (cause: unknown) => LoyaltyError
@@ -36,7 +30,7 @@ export class Bucket {
   constructor(address: string, { region, accessKeyId, secretAccessKey }: BucketKeys, options: BucketOptions) {
     const { unavailable, pageKeys = 1_000, minPartBytes: minPartSize } = options
     const parts = minPartSize === undefined ? {} : { minPartSize }
-    this.#client = new S3mini({ endpoint: address, region, accessKeyId, secretAccessKey, fetch, ...parts })
+    this.#client = new S3mini({ endpoint: address, region, accessKeyId, secretAccessKey, ...parts })
     this.#pageKeys = pageKeys
     this.unavailable = unavailable
   }
