@@ -2,7 +2,7 @@ import type { ProgrammeConfigured } from '#schemas/events.ts'
 import { isoOfDay } from '#streams/domain/calendar.ts'
 import type { BatchOutcome } from './accepted.ts'
 import type { ControlState } from './control.ts'
-import type { LateFlags } from './late-flags.ts'
+import type { LateVerdicts } from './late-verdicts.ts'
 import type { ProgrammeFigures } from './ports.ts'
 import type { ReceiptsManifest } from './receipts/receipt-pass.ts'
 import type { OutlierRule, ReportVerdict, UploadReport } from './report.ts'
@@ -12,7 +12,7 @@ import { FirstVerdicts, type Flag, sentences } from './verdicts.ts'
 /** What a report is made of. */
 export interface Findings {
   readonly events: ReceiptsManifest
-  readonly late: LateFlags
+  readonly late: LateVerdicts
   readonly outcome: BatchOutcome
   /** Null where there are none. */
   readonly conflicts: Conflicts | null
@@ -54,11 +54,11 @@ export function reportOf(findings: Findings): UploadReport {
     segments: figures.segments,
     seconds,
     input,
-    ...(conflicts === null ? {} : { conflicts }),
+    ...(conflicts === null ? {} : { conflicts: { count: conflicts.count, first: conflicts.first } }),
   }
 }
 
-function flaggedOf({ outliers }: ReceiptsManifest, { unknownOriginals }: LateFlags): Partial<Record<Flag, number>> {
+function flaggedOf({ outliers }: ReceiptsManifest, { unknownOriginals }: LateVerdicts): Partial<Record<Flag, number>> {
   return {
     ...(outliers.flagged === 0 ? {} : { outlier: outliers.flagged }),
     ...(unknownOriginals === 0 ? {} : { unknown_original: unknownOriginals }),
@@ -70,7 +70,7 @@ function ruleOf({ outliers }: ReceiptsManifest): OutlierRule {
   return { above_minor, max_minor, mads, median_minor, mad_minor }
 }
 
-function verdictsOf(events: ReceiptsManifest, late: LateFlags): ReportVerdict[] {
+function verdictsOf(events: ReceiptsManifest, late: LateVerdicts): ReportVerdict[] {
   const first = new FirstVerdicts()
   for (const verdict of [...events.verdicts, ...late.verdicts]) first.add(verdict)
   return first.list().map((verdict) => ({ ...verdict, sentence: sentences[verdict.code] }))

@@ -24,6 +24,12 @@ export class DistinctCount {
     return true
   }
 
+  /** Whether a text was counted. */
+  has(text: string): boolean {
+    this.#hasher.reset().text(text).finish(this.#hash)
+    return this.#slots[slotOf(this.#slots, this.#hash.hi, this.#hash.lo || 1) + 1] !== 0
+  }
+
   #grow(): void {
     const old = this.#slots
     this.#slots = new Uint32Array(2 * old.length)
@@ -33,13 +39,17 @@ export class DistinctCount {
 
 /** False where it is there already; `lo` is not 0. */
 function put(slots: Uint32Array, hi: number, lo: number): boolean {
-  const mask = slots.length - 1
-  let at = (hi << 1) & mask
-  while (slots[at + 1] !== 0) {
-    if (slots[at] === hi && slots[at + 1] === lo) return false
-    at = (at + 2) & mask
-  }
+  const at = slotOf(slots, hi, lo)
+  if (slots[at + 1] !== 0) return false
   slots[at] = hi
   slots[at + 1] = lo
   return true
+}
+
+/** Where a hash is, or would be. */
+function slotOf(slots: Uint32Array, hi: number, lo: number): number {
+  const mask = slots.length - 1
+  let at = (hi << 1) & mask
+  while (slots[at + 1] !== 0 && (slots[at] !== hi || slots[at + 1] !== lo)) at = (at + 2) & mask
+  return at
 }

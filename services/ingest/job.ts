@@ -15,7 +15,7 @@ import { type Findings, reportOf } from './build-report.ts'
 import type { Control } from './control.ts'
 import type { IngestCrashHook } from './crash.ts'
 import { publishFindings } from './findings.ts'
-import { flagUnknownOriginals, type LateFlags } from './late-flags.ts'
+import { findLate, type LateVerdicts } from './late-verdicts.ts'
 import { type Originals, withOriginal } from './originals/originals.ts'
 import { Passage } from './passage.ts'
 import type { Calibrator, ProgrammeFigures, ProjectionProgress } from './ports.ts'
@@ -27,7 +27,7 @@ import type { UploadReport } from './report.ts'
 import type { UndoStore } from './store/undos.ts'
 import type { Checkpoint, UploadStore, UploadTask } from './store/uploads.ts'
 import type { StreamWatch } from './stream-watch.ts'
-import { type Conflicts, conflictsOf } from './undo/conflicts.ts'
+import { type AllConflicts, conflictsOf } from './undo/conflicts.ts'
 import type { Generations } from './undo/generations.ts'
 import { keepVerdicts, verdictsPath } from './verdict-files.ts'
 
@@ -89,9 +89,9 @@ export class UploadJob {
     const passage = await this.#passage()
     const ends = await passage.publish(this.#eventsDirectory(), events.buckets)
     const { outcome, warnings } = await passage.follow(programme, ends)
-    const late = await this.#flagLate(events)
-    this.#deps.crash('before-completed')
     const conflicts = await this.#conflicts(outcome, passage.checkpoint)
+    const late = await this.#findLate(events, conflicts)
+    this.#deps.crash('before-completed')
     const report = await this.#report({ events, late, outcome, conflicts, programme })
     return warnings.length === 0 ? report : { ...report, warnings }
   }
@@ -197,16 +197,17 @@ export class UploadJob {
   }
 
   /** Null where there are none. */
-  async #conflicts({ dead }: BatchOutcome, { lettersFrom }: Checkpoint): Promise<Conflicts | null> {
+  async #conflicts({ dead }: BatchOutcome, { lettersFrom }: Checkpoint): Promise<AllConflicts | null> {
     if (dead === 0 || lettersFrom === undefined) return null
     const conflicts = await conflictsOf(this.#deps, this.#task.batchId, lettersFrom, this.#signal)
     return conflicts.count === 0 ? null : conflicts
   }
 
-  /** What only the projections can tell, now that they have all of the file. */
-  #flagLate(events: ReceiptsManifest): Promise<LateFlags> {
-    return flagUnknownOriginals({
+  /** What only the stream and the projections can tell, now that they have all of the file. */
+  #findLate(events: ReceiptsManifest, conflicts: AllConflicts | null): Promise<LateVerdicts> {
+    return findLate({
       events,
+      conflicts,
       directory: this.#eventsDirectory(),
       verdictsDirectory: this.#verdictsDirectory(),
       figures: this.#deps.figures,

@@ -96,7 +96,7 @@ class ClientTally {
   #accept(row: number, clientId: string, value: Uint8Array): void {
     const key = Buffer.from(clientId)
     const bucket = hashOf(clientId) % this.#buckets.count
-    this.#buckets.append(bucket, frame(row, partitionOf(key, this.#options.partitions), key, value))
+    this.#buckets.append(bucket, frame([{ number: row }], partitionOf(key, this.#options.partitions), key, value))
     this.accepted++
   }
 

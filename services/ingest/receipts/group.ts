@@ -75,9 +75,9 @@ class EventBuckets implements EventSink {
     this.#lastNumber = lastNumber
   }
 
-  append(firstRow: number, partition: number, key: Uint8Array, value: Uint8Array): void {
-    const bucket = Math.floor(((firstRow - 1) * this.#files.count) / this.#lastNumber)
-    this.#files.append(bucket, frame(firstRow, partition, key, value))
+  append(rows: readonly { readonly number: number }[], partition: number, key: Uint8Array, value: Uint8Array): void {
+    const bucket = Math.floor(((rows[0]!.number - 1) * this.#files.count) / this.#lastNumber)
+    this.#files.append(bucket, frame(rows, partition, key, value))
   }
 
   async drain(): Promise<void> {

@@ -4,12 +4,21 @@ import type { EventSink } from './receipt-pass.ts'
 
 /** Encoded events as they wait in buckets to be published. */
 
-/** One event in a bucket: length of the rest (4), first row (8, double), partition (4), key length (2), key, value. */
-const headBytes = 18
+/**
+ * One event in a bucket: length of the rest (4), number of its first row (8, double), partition (4), key length (2), how
+ * many further rows it is made of (4), their numbers (4 each), key, value.
+ */
+const headBytes = 22
 
-export function frame(firstRow: number, partition: number, key: Uint8Array, value: Uint8Array): Uint8Array {
-  const bytes = Buffer.allocUnsafe(headBytes + key.length + value.length)
-  writeFrame(bytes, 0, firstRow, partition, key, value)
+/** `rows`: what the event is made of, at least one row. */
+export function frame(
+  rows: readonly { readonly number: number }[],
+  partition: number,
+  key: Uint8Array,
+  value: Uint8Array,
+): Uint8Array {
+  const bytes = Buffer.allocUnsafe(headBytes + 4 * (rows.length - 1) + key.length + value.length)
+  writeFrame(bytes, 0, rows, partition, key, value)
   return bytes
 }
 
@@ -17,24 +26,27 @@ export function frame(firstRow: number, partition: number, key: Uint8Array, valu
 function writeFrame(
   bytes: Buffer,
   at: number,
-  firstRow: number,
+  rows: readonly { readonly number: number }[],
   partition: number,
   key: Uint8Array,
   value: Uint8Array,
 ): number {
-  const end = at + headBytes + key.length + value.length
+  const keyAt = at + headBytes + 4 * (rows.length - 1)
+  const end = keyAt + key.length + value.length
   bytes.writeUInt32LE(end - at - 4, at)
-  bytes.writeDoubleLE(firstRow, at + 4)
+  bytes.writeDoubleLE(rows[0]!.number, at + 4)
   bytes.writeUInt32LE(partition, at + 12)
   bytes.writeUInt16LE(key.length, at + 16)
-  bytes.set(key, at + headBytes)
-  bytes.set(value, at + headBytes + key.length)
+  bytes.writeUInt32LE(rows.length - 1, at + 18)
+  for (let i = 1; i < rows.length; i++) bytes.writeUInt32LE(rows[i]!.number, at + headBytes + 4 * (i - 1))
+  bytes.set(key, keyAt)
+  bytes.set(value, keyAt + key.length)
   return end
 }
 
 /** Bytes of a part; an event more may be in it. */
 const partBytes = 2 * 1024 * 1024
-const mostFrameBytes = 512 * 1024
+const mostFrameBytes = 1024 * 1024
 
 /** Events that come in the order of the file, in one file after the other. */
 export class EventParts implements EventSink {
@@ -54,8 +66,8 @@ export class EventParts implements EventSink {
     return new EventParts(directory)
   }
 
-  append(firstRow: number, partition: number, key: Uint8Array, value: Uint8Array): void {
-    this.#length = writeFrame(this.#part, this.#length, firstRow, partition, key, value)
+  append(rows: readonly { readonly number: number }[], partition: number, key: Uint8Array, value: Uint8Array): void {
+    this.#length = writeFrame(this.#part, this.#length, rows, partition, key, value)
     if (this.#length < partBytes) return
     this.#full.push({ bytes: this.#part, length: this.#length })
     this.#part = Buffer.allocUnsafe(this.#part.length)
@@ -96,18 +108,39 @@ export interface PreparedEvent {
 
 /** Events of a bucket in the order of the file. */
 export async function readEvents(directory: string, bucket: number): Promise<PreparedEvent[]> {
-  const bytes = await readFile(bucketPath(directory, bucket))
   const events: PreparedEvent[] = []
+  for (const { event } of framesOf(await readFile(bucketPath(directory, bucket)))) events.push(event)
+  return events.sort((a, b) => a.firstRow - b.firstRow)
+}
+
+/** As `readEvents`, each with the numbers of the rows that it is made of. */
+export async function readEventsWithRows(
+  directory: string,
+  bucket: number,
+): Promise<{ readonly event: PreparedEvent; readonly rows: readonly number[] }[]> {
+  const bytes = await readFile(bucketPath(directory, bucket))
+  const events = Array.from(framesOf(bytes), ({ event, at }) => {
+    const further = Array.from({ length: bytes.readUInt32LE(at + 18) }, (_, i) =>
+      bytes.readUInt32LE(at + headBytes + 4 * i),
+    )
+    return { event, rows: [event.firstRow, ...further] }
+  })
+  return events.sort((a, b) => a.event.firstRow - b.event.firstRow)
+}
+
+/** `at`: where a frame begins. */
+function* framesOf(bytes: Buffer): Generator<{ readonly event: PreparedEvent; readonly at: number }> {
   for (let at = 0; at < bytes.length; ) {
     const end = at + 4 + bytes.readUInt32LE(at)
-    const keyEnd = at + headBytes + bytes.readUInt16LE(at + 16)
-    events.push({
+    const keyAt = at + headBytes + 4 * bytes.readUInt32LE(at + 18)
+    const valueAt = keyAt + bytes.readUInt16LE(at + 16)
+    const event = {
       firstRow: bytes.readDoubleLE(at + 4),
       partition: bytes.readUInt32LE(at + 12),
-      key: bytes.subarray(at + headBytes, keyEnd),
-      value: bytes.subarray(keyEnd, end),
-    })
+      key: bytes.subarray(keyAt, valueAt),
+      value: bytes.subarray(valueAt, end),
+    }
+    yield { event, at }
     at = end
   }
-  return events.sort((a, b) => a.firstRow - b.firstRow)
 }

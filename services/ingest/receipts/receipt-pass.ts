@@ -59,7 +59,8 @@ export interface ReceiptsOptions {
 
 /** Where events go. */
 export interface EventSink {
-  append(firstRow: number, partition: number, key: Uint8Array, value: Uint8Array): void
+  /** `rows`: what the event is made of, at least one row. */
+  append(rows: readonly { readonly number: number }[], partition: number, key: Uint8Array, value: Uint8Array): void
   /** Call it between batches: what waits is written. */
   drain(): Promise<void>
   /** Makes everything durable; how many files there are. */
@@ -232,7 +233,7 @@ export class ReceiptPass {
     const value = encoder.encode(event)
     if (value.length > maxEventBytes) return false
     const key = Buffer.from(receipt.first.client)
-    this.#out.events.append(receipt.first.number, partitionOf(key, partitions), key, value)
+    this.#out.events.append(rows, partitionOf(key, partitions), key, value)
     if (event.original_transaction_id !== null)
       this.#out.references.add(event.client_id, event.original_transaction_id, rows)
     return true

@@ -202,7 +202,7 @@ class Preparation {
   #publish(event: TransactionRecorded): void {
     const { encoder, ends } = this.#options
     const key = Buffer.from(event.client_id)
-    this.#files.append(frame(this.#number++, partitionOf(key, ends.length), key, encoder.encode(event)))
+    this.#files.append(frame([{ number: this.#number++ }], partitionOf(key, ends.length), key, encoder.encode(event)))
   }
 }
 

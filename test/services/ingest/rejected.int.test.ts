@@ -97,6 +97,36 @@ test('upload, rejected rows, corrected, uploaded: only the new rows count, and s
   expect(third.report).toMatchObject({ accepted: 0, duplicates: 6, dead_letters: 0, gross_minor: 0 })
 })
 
+test('rows of receipts that came before with other content are among the rejected ones; put right they count', async () => {
+  const { completed, rejected } = await open()
+  await completed(original.replace('"2,50"', '2.50'), 'till.csv')
+  const other = [
+    header,
+    'R1,17,2011-06-15 12:00,2.50,2,A,',
+    'R2,18,2011-06-15 12:00,9.99,2,A,',
+    'R5,17,2011-06-15 13:00,1,1,A,',
+    'R2,18,2011-06-15 12:00,1.00,1,B,',
+  ].join('\n')
+  const { batchId, report } = await completed(other, 'again.csv')
+  expect(report).toMatchObject({
+    ...{ accepted: 1, duplicates: 1, dead_letters: 1 },
+    rejected: { conflict: 1 },
+    conflicts: { count: 1, first: [{ receipt_number: 'R2' }] },
+    verdicts: [{ row: 2, code: 'conflict', field: null, value: null, sentence: sentences.conflict }],
+  })
+  expect(Object.keys(report.conflicts!)).toEqual(['count', 'first'])
+  const text = await (await rejected(batchId)).text()
+  expect(text.split('\r\n').map((line) => line.split(',').slice(0, 2).join())).toEqual([
+    'loyalty_row,loyalty_reason',
+    '2,conflict',
+    '4,conflict',
+    '',
+  ])
+  // A number that was typed wrong.
+  const corrected = await completed(text.replaceAll(',R2,', ',R6,'), 'corrected.csv')
+  expect(corrected.report).toMatchObject({ accepted: 1, duplicates: 0, dead_letters: 0, verdicts: [] })
+})
+
 test('corrected rows need no profile: they are read by that of the upload that they are of', async () => {
   const { completed, rejected } = await open()
   const first = await completed(original, 'till.csv')

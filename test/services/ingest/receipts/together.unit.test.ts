@@ -96,21 +96,23 @@ describe('a file whose receipts stand together', () => {
         if (one === null) expect(profile).toBe(profiles['numbers that begin anew each day'])
         else expect(one).toEqual(await inTwoPasses(text, profile))
       }),
-      { numRuns: 30, seed: 7 },
+      { numRuns: 20, seed: 7 },
     )
   })
 
   it('is read in one pass, by a thread of its own where it is large, and comes to the same', async () => {
-    const lines = Array.from({ length: 210_000 }, (_, i) => {
+    // What stands in a column that nobody reads.
+    const ballast = 'x'.repeat(300)
+    const lines = Array.from({ length: 30_000 }, (_, i) => {
       const receipt = Math.floor(i / 3)
       const price = receipt % 1_000 === 7 ? 'x' : '2.50'
-      return `R${receipt},${receipt % 500},2011-06-15 12:00,${price},${1 + (i % 4)},Ж${i % 90},sale`
+      return `R${receipt},${receipt % 500},2011-06-15 12:00,${price},${1 + (i % 4)},Ж${i % 90},${ballast}`
     })
     const text = textOf(lines)
     expect(Buffer.byteLength(text)).toBeGreaterThan(leastAsideBytes)
     const one = await inOnePass(text, lineProfile())
     expect(one).toEqual(await inTwoPasses(text, lineProfile()))
-    expect(one?.found.receipts.receipts).toBe(70_000 - 70)
+    expect(one?.found.receipts.receipts).toBe(10_000 - 10)
   })
 })
 
