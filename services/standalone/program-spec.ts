@@ -12,6 +12,14 @@ const nodeOptions: Readonly<Record<string, readonly string[]>> = {
   ingest: ['--max-semi-space-size=16'],
 }
 
+/**
+ * What a program's environment has besides. The C library gives threads arenas of their own, and each keeps what was freed in
+ * it: with no more than two, ingest takes a quarter less memory for a large file, in the same time (`--only large-file`).
+ */
+const environments: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  ingest: { MALLOC_ARENA_MAX: '2' },
+}
+
 /** How to start the program of this name. */
 export function programSpec(
   name: string,
@@ -23,7 +31,7 @@ export function programSpec(
     name,
     entry: join(services, name, 'main.ts'),
     nodeOptions: nodeOptions[name] ?? [],
-    env,
+    env: { ...environments[name], ...env },
     logFile: join(logDirectory, `${name}.log`),
   }
 }

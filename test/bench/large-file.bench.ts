@@ -35,7 +35,9 @@ async function dryRunFigures(path: string, lines: number, { dir, onEnd, say }: B
   const profile = join(dir.path, 'profile.json')
   await writeFile(profile, JSON.stringify(profileOf(lineFiles.ascii)))
   const args = ['ingest', path, '--dry-run', '--json', '--profile', profile, '--data-dir', join(dir.path, 'none')]
-  const program = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  // As `npm run loyalty` starts it.
+  const env = { ...process.env, MALLOC_ARENA_MAX: '2' }
+  const program = spawn(process.execPath, [cli, ...args], { env, stdio: ['ignore', 'pipe', 'ignore'] })
   onEnd(async () => program.kill('SIGTERM'))
   let output = ''
   program.stdout.on('data', (chunk) => {

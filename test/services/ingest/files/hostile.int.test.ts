@@ -147,15 +147,11 @@ describe('every hostile file', () => {
       if (sizeBytes !== undefined) await grown(path, sizeBytes)
       paths.push(path)
     }
-    const child = spawn(
-      process.execPath,
-      // As ingest itself is started.
-      [
-        ...(programSpec('ingest', {}, '').nodeOptions ?? []),
-        join(import.meta.dirname, '../support/dry-runs-child.ts'),
-      ].concat(join(dir.path, 'data'), paths),
-      { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
-    )
+    // As ingest itself is started.
+    const { nodeOptions = [], env } = programSpec('ingest', cleanEnvironment(), '')
+    const script = join(import.meta.dirname, '../support/dry-runs-child.ts')
+    const args = [...nodeOptions, script, join(dir.path, 'data'), ...paths]
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
     let out = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text
