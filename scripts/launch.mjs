@@ -37,24 +37,21 @@ export async function launch(name, args) {
   await run(path, [...before, ...args])
 }
 
-// The C library gives threads arenas of their own, and each keeps what was freed in it: a dry run of a large file takes half
-// as much memory again. It reads this when a program starts.
-const arenas = 'MALLOC_ARENA_MAX'
-const readsFiles = (args) => args[0] === 'ingest'
+// Dry runs read files of any size: see services/standalone/program-spec.ts.
+const optionsOf = (args) => (args[0] === 'ingest' ? ['--max-semi-space-size=16', '--max-old-space-size=1024'] : [])
 
 async function run(path, args) {
   const node = join(root, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
   if (!existsSync(node)) fail('the package `node` is not installed; remove node_modules and try again')
-  const bounded = readsFiles(args) && process.env[arenas] === undefined
-  if (bounded) process.env[arenas] = '2'
-  if (!bounded && realpathSync(process.execPath) === realpathSync(node)) {
+  const options = optionsOf(args)
+  if (options.length === 0 && realpathSync(process.execPath) === realpathSync(node)) {
     // npm puts this very Node first once it is installed: no second process is needed.
     process.argv = [process.argv[0], path, ...args]
     module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE)
     await import(pathToFileURL(path).href)
     return
   }
-  const child = spawn(node, [path, ...args], { stdio: 'inherit' })
+  const child = spawn(node, [...options, path, ...args], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => fail(error.message))
   child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + constants.signals[signal]))

@@ -4,20 +4,16 @@ import type { ProgramSpec } from './child-program.ts'
 /**
  * What Node is told for a program. Half of what the processor makes lives as long as a step: with young generations of four
  * times the usual size more of it dies before it is copied (measured by `npm run bench -- --only kafka-zipf`). Threads of
- * the processor share that room. Of what ingest makes of a row hardly anything lives on: half the usual room costs it little time
- * and holds a file of 10 million rows below 400 MB (`--only large-file`).
+ * the processor share that room.
+ *
+ * Of what ingest makes of a row hardly anything lives on, so half the usual room costs it little time. The less old memory
+ * V8 may take, the sooner it looks what of it is garbage: with 1 GiB, ten times what it needs, a file of 10 million rows takes
+ * it below 400 MB, which with V8's own limit of some GiB it does not (`--only large-file`). `npm run loyalty -- ingest` and
+ * Docker Compose have the same options.
  */
 const nodeOptions: Readonly<Record<string, readonly string[]>> = {
   processor: ['--max-semi-space-size=64'],
-  ingest: ['--max-semi-space-size=16'],
-}
-
-/**
- * What a program's environment has besides. The C library gives threads arenas of their own, and each keeps what was freed in
- * it: with no more than two, ingest takes a quarter less memory for a large file, in the same time (`--only large-file`).
- */
-const environments: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  ingest: { MALLOC_ARENA_MAX: '2' },
+  ingest: ['--max-semi-space-size=16', '--max-old-space-size=1024'],
 }
 
 /** How to start the program of this name. */
@@ -31,7 +27,7 @@ export function programSpec(
     name,
     entry: join(services, name, 'main.ts'),
     nodeOptions: nodeOptions[name] ?? [],
-    env: { ...environments[name], ...env },
+    env,
     logFile: join(logDirectory, `${name}.log`),
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { programSpec } from '#services/standalone/program-spec.ts'
 import type { Bench, BenchTools, Figures } from './bench.ts'
 import { perSecond } from './bench.ts'
 import { lineFiles, mixed, profileOf, writeLines } from './line-files.ts'
@@ -36,8 +37,8 @@ async function dryRunFigures(path: string, lines: number, { dir, onEnd, say }: B
   await writeFile(profile, JSON.stringify(profileOf(lineFiles.ascii)))
   const args = ['ingest', path, '--dry-run', '--json', '--profile', profile, '--data-dir', join(dir.path, 'none')]
   // As `npm run loyalty` starts it.
-  const env = { ...process.env, MALLOC_ARENA_MAX: '2' }
-  const program = spawn(process.execPath, [cli, ...args], { env, stdio: ['ignore', 'pipe', 'ignore'] })
+  const { nodeOptions = [] } = programSpec('ingest', {}, '')
+  const program = spawn(process.execPath, [...nodeOptions, cli, ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
   onEnd(async () => program.kill('SIGTERM'))
   let output = ''
   program.stdout.on('data', (chunk) => {

@@ -148,10 +148,10 @@ describe('every hostile file', () => {
       paths.push(path)
     }
     // As ingest itself is started.
-    const { nodeOptions = [], env } = programSpec('ingest', cleanEnvironment(), '')
+    const { nodeOptions = [] } = programSpec('ingest', {}, '')
     const script = join(import.meta.dirname, '../support/dry-runs-child.ts')
     const args = [...nodeOptions, script, join(dir.path, 'data'), ...paths]
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, args, { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] })
     let out = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text
