@@ -130,7 +130,7 @@ async function dryRun(
   }
 }
 
-/** Of the time that both passes take. */
+/** Of the time of a file that takes two passes. */
 const readingShare = 0.6
 
 function totalsOf(

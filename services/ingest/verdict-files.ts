@@ -21,7 +21,7 @@ export function verdictsPath(dataDir: string, batchId: string): string {
 /** Which part of the work found a verdict; a directory each, written by that part alone. */
 export type VerdictSource = 'rows' | 'receipts' | 'late'
 
-/** Written once both passes are done: what is needed to put rows and verdicts together again. */
+/** Written once a file is prepared: what is needed to put rows and verdicts together again. */
 export interface VerdictManifest {
   readonly fileName: string
   /** The original, relative to the data directory, and how it is read. */
@@ -48,7 +48,7 @@ export interface VerdictRecord {
   readonly value: string | null
 }
 
-/** Makes the verdicts of both passes the batch's: they are durable already. */
+/** Makes the verdicts of rows and receipts the batch's: they are durable already. */
 export async function keepVerdicts(path: string, manifest: Omit<VerdictManifest, 'codes'>): Promise<void> {
   await writeManifest(join(path, 'manifest.json'), { ...manifest, codes: verdictCodes } satisfies VerdictManifest)
 }

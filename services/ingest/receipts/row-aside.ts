@@ -20,6 +20,9 @@ export type RowsAnswer =
   | { readonly kind: 'read'; readonly read: RowsRead | null }
   | { readonly kind: 'failed'; readonly fault: Fault }
 
+/** Code of what ends the thread and has none of its own. */
+export const readingFailed = 'reading_failed'
+
 /**
  * `passRows` on a thread of its own, so that a second core reads while the first works on what was read. Errors: as there;
  * `reading_failed` (retriable) where the thread cannot start or ends by itself.
@@ -35,7 +38,8 @@ export async function passRowsAside(options: RowPassOptions, sink: RowSink): Pro
   try {
     for await (const answer of answersOf(thread)) {
       signal?.throwIfAborted()
-      if (answer.kind === 'failed') throw errorOf(answer.fault)
+      if (answer.kind === 'failed')
+        throw answer.fault.code === readingFailed ? failed(answer.fault.message) : errorOf(answer.fault)
       if (answer.kind === 'read') return answer.read
       if (answer.kind === 'fields') sink.begin(answer.fields)
       else {
@@ -90,7 +94,7 @@ async function* answersOf(thread: Worker): AsyncGenerator<RowsAnswer> {
 }
 
 function failed(reason: string): LoyaltyError {
-  return new LoyaltyError('reading_failed', `the thread that reads the file cannot go on: ${reason}`, {
+  return new LoyaltyError(readingFailed, `the thread that reads the file cannot go on: ${reason}`, {
     retriable: true,
   })
 }

@@ -1,7 +1,7 @@
 import type { KindCode, MappedRow, SpoiltRow } from './row.ts'
 
 /**
- * Rows as bytes: several times as cheap as JSON, which both passes over a file would pay for every row.
+ * Rows as bytes: several times as cheap as JSON, on their way to the second pass or from the thread that reads them.
  *
  * A record: length of the rest (4), number (4), kind or `spoilt` (1); of a mapped row scales of value and quantity (1
  * each), their mantissas and its time (8 each, doubles); its texts, key first. A text: twice its length in UTF-16 units,

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { faultOf } from '#streams/core/fault.ts'
 import type { Field } from './fields.ts'
 import type { MappedRow, SpoiltRow } from './row.ts'
-import type { RowsAnswer, RowsAsked, RowsRequest } from './row-aside.ts'
+import { type RowsAnswer, type RowsAsked, type RowsRequest, readingFailed } from './row-aside.ts'
 import { RowEncoder } from './row-codec.ts'
 import { passRows, type RowSink } from './row-pass.ts'
 
@@ -91,7 +91,7 @@ try {
   const read = await passRows({ ...(workerData as RowsAsked), onProgress }, pieces)
   answer({ kind: 'read', read: read !== null && (await pieces.end()) ? read : null })
 } catch (error) {
-  answer({ kind: 'failed', fault: faultOf(error, 'reading_failed') })
+  answer({ kind: 'failed', fault: faultOf(error, readingFailed) })
 } finally {
   parentPort?.close()
 }
