@@ -34,16 +34,15 @@ export async function launch(name, args) {
   const [entry, ...before] = program
   const path = join(root, entry)
   if (!existsSync(path)) fail(`${entry} is missing from this checkout`)
-  await run(path, [...before, ...args])
+  await run(path, name === 'loyalty' && args[0] === 'ingest' ? ofFiles : [], [...before, ...args])
 }
 
 // Dry runs read files of any size: see services/standalone/program-spec.ts.
-const optionsOf = (args) => (args[0] === 'ingest' ? ['--max-semi-space-size=16', '--max-old-space-size=1024'] : [])
+const ofFiles = ['--max-semi-space-size=16', '--max-old-space-size=1024']
 
-async function run(path, args) {
+async function run(path, options, args) {
   const node = join(root, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
   if (!existsSync(node)) fail('the package `node` is not installed; remove node_modules and try again')
-  const options = optionsOf(args)
   if (options.length === 0 && realpathSync(process.execPath) === realpathSync(node)) {
     // npm puts this very Node first once it is installed: no second process is needed.
     process.argv = [process.argv[0], path, ...args]
@@ -52,7 +51,11 @@ async function run(path, args) {
     return
   }
   const child = spawn(node, [...options, path, ...args], { stdio: 'inherit' })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => {
+      // A terminal interrupts both; asked a second time, the command would leave at once.
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+    })
   child.on('error', (error) => fail(error.message))
   child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + constants.signals[signal]))
 }

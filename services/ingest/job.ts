@@ -56,7 +56,7 @@ export interface JobDeps {
 export type TransactionsTask = UploadTask & { readonly profile: FileProfile }
 
 /** Changes when prepared files of an older version can no longer be gone on with. */
-const formatVersion = 6
+const formatVersion = 7
 
 /**
  * The work on one upload, from the stored file to COMPLETED. Every phase can be begun again after a crash and comes to the

@@ -9,7 +9,8 @@ export const getRejectedRows = createRoute({
   summary: 'Rejected rows of an upload, to be corrected and uploaded again',
   description:
     'CSV for spreadsheets: number of the row, reason, field, value and sentence, then the cells of the original; of a receipt ' +
-    'that was rejected all rows. The corrected file is uploaded as it is: the columns of the verdict are ignored. A cell that ' +
+    'that was rejected all rows. Receipts in conflict with others are among them once the upload is COMPLETED. The corrected ' +
+    'file is uploaded as it is: the columns of the verdict are ignored. A cell that ' +
     'a spreadsheet would calculate has an apostrophe before it, which is taken off again.',
   request: {
     params: z.object({ batch_id: z.uuid() }),

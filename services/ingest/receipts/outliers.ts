@@ -84,14 +84,14 @@ export class Outliers {
   }
 
   /** Tells of each receipt that is flagged: its amount and the numbers of its rows. */
-  async finish(flag: (amountMinor: number, rows: readonly number[]) => void): Promise<OutlierFindings> {
+  async finish(flag: (amountMinor: number, rows: readonly number[]) => Promise<void>): Promise<OutlierFindings> {
     await this.#waiting.finish()
     const { bound, median, mad } = this.#bound()
     const above = Math.max(bound, this.#highestFloor)
     let flagged = 0
     if (Number.isFinite(above))
       for await (const { amountMinor, rows } of this.#waitingAbove(above)) {
-        flag(amountMinor, rows)
+        await flag(amountMinor, rows)
         flagged++
       }
     return {

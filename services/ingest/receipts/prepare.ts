@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { readManifest, writeManifest } from '../files/buckets.ts'
+import { emptyDirectory, readManifest, writeManifest } from '../files/buckets.ts'
 import { groupReceipts } from './group.ts'
 import type { ReceiptsManifest, ReceiptsOptions } from './receipt-pass.ts'
 import type { RowPassOptions } from './row-pass.ts'
@@ -52,6 +52,8 @@ export async function prepareReceipts(options: PrepareOptions): Promise<Receipts
         ? await readTogether({ ...receipts, path, onProgress })
         : null
       if (together !== null) return { events: together }
+      // What one pass left is not needed any more.
+      await emptyDirectory(receipts.directory)
       return { rows: await spillRows({ ...others, path, directory: rowsDirectory, key: rowsKey, onProgress }) }
     })
     if (read.events !== undefined) {

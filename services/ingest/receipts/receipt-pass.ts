@@ -127,9 +127,10 @@ export class ReceiptPass {
   /** Makes everything durable; what the rows of the file and its receipts come to. */
   async finish(read: RowsRead): Promise<ReceiptsManifest> {
     const { events, outliers, references, verdicts } = this.#out
-    const findings = await outliers.finish((amountMinor, rows) =>
-      this.#tell('outlier', rows, field.value, this.#builder.textOf(amountMinor)),
-    )
+    const findings = await outliers.finish(async (amountMinor, rows) => {
+      this.#tell('outlier', rows, field.value, this.#builder.textOf(amountMinor))
+      await verdicts?.drain()
+    })
     await references.finish()
     await verdicts?.finish()
     const buckets = await events.finish()

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { LoyaltyError, messageOf } from '#streams/core/error.ts'
+import { LoyaltyError } from '#streams/core/error.ts'
 import { errorOf, type Fault } from '#streams/core/fault.ts'
 import type { Field } from './fields.ts'
 import { RowRecords } from './row-codec.ts'
@@ -20,12 +20,9 @@ export type RowsAnswer =
   | { readonly kind: 'read'; readonly read: RowsRead | null }
   | { readonly kind: 'failed'; readonly fault: Fault }
 
-/** Code of what ends the thread and has none of its own. */
-export const readingFailed = 'reading_failed'
-
 /**
  * `passRows` on a thread of its own, so that a second core reads while the first works on what was read. Errors: as there;
- * `reading_failed` (retriable) where the thread cannot start or ends by itself.
+ * `reading_failed` (retriable) where the thread ends by itself and says nothing.
  */
 export async function passRowsAside(options: RowPassOptions, sink: RowSink): Promise<RowsRead | null> {
   const { path, profile, uploadedAtMs, verdictsDirectory, signal, onProgress } = options
@@ -38,8 +35,7 @@ export async function passRowsAside(options: RowPassOptions, sink: RowSink): Pro
   try {
     for await (const answer of answersOf(thread)) {
       signal?.throwIfAborted()
-      if (answer.kind === 'failed')
-        throw answer.fault.code === readingFailed ? failed(answer.fault.message) : errorOf(answer.fault)
+      if (answer.kind === 'failed') throw errorOf(answer.fault)
       if (answer.kind === 'read') return answer.read
       if (answer.kind === 'fields') sink.begin(answer.fields)
       else {
@@ -49,7 +45,9 @@ export async function passRowsAside(options: RowPassOptions, sink: RowSink): Pro
       }
     }
     signal?.throwIfAborted()
-    throw failed('it ended by itself')
+    throw new LoyaltyError('reading_failed', 'the thread that reads the file ended by itself; try again', {
+      retriable: true,
+    })
   } finally {
     signal?.removeEventListener('abort', stop)
     await thread.terminate()
@@ -64,10 +62,10 @@ function takePiece(piece: Uint8Array, sink: RowSink): void {
     else sink.take(records.row(at))
 }
 
-/** What a thread answers until it ends. Errors: `reading_failed`. */
+/** What a thread answers until it ends. Errors: what ended it, and was not foreseen. */
 async function* answersOf(thread: Worker): AsyncGenerator<RowsAnswer> {
   const waiting: RowsAnswer[] = []
-  let error: LoyaltyError | null = null
+  let error: Error | null = null
   let ended = false
   let wake = () => {}
   thread.on('message', (answer: RowsAnswer) => {
@@ -75,7 +73,7 @@ async function* answersOf(thread: Worker): AsyncGenerator<RowsAnswer> {
     wake()
   })
   thread.on('error', (cause) => {
-    error = failed(messageOf(cause))
+    error = cause
     wake()
   })
   thread.on('exit', () => {
@@ -91,10 +89,4 @@ async function* answersOf(thread: Worker): AsyncGenerator<RowsAnswer> {
       wake = resolve
     })
   }
-}
-
-function failed(reason: string): LoyaltyError {
-  return new LoyaltyError(readingFailed, `the thread that reads the file cannot go on: ${reason}`, {
-    retriable: true,
-  })
 }

@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { LoyaltyError } from '#streams/core/error.ts'
 import { faultOf } from '#streams/core/fault.ts'
 import type { Field } from './fields.ts'
 import type { MappedRow, SpoiltRow } from './row.ts'
-import { type RowsAnswer, type RowsAsked, type RowsRequest, readingFailed } from './row-aside.ts'
+import type { RowsAnswer, RowsAsked, RowsRequest } from './row-aside.ts'
 import { RowEncoder } from './row-codec.ts'
 import { passRows, type RowSink } from './row-pass.ts'
 
@@ -91,7 +92,9 @@ try {
   const read = await passRows({ ...(workerData as RowsAsked), onProgress }, pieces)
   answer({ kind: 'read', read: read !== null && (await pieces.end()) ? read : null })
 } catch (error) {
-  answer({ kind: 'failed', fault: faultOf(error, readingFailed) })
+  // What nobody foresaw ends the thread, and reaches the other side as it is.
+  if (!(error instanceof LoyaltyError)) throw error
+  answer({ kind: 'failed', fault: faultOf(error, error.code) })
 } finally {
   parentPort?.close()
 }

@@ -1,4 +1,4 @@
-/** A row of a file as it is spilled: mapped, checked, not yet part of a receipt. */
+/** A row of a file: mapped, checked, not yet part of a receipt. */
 
 export const kindCodes = { bySign: 0, sale: 1, refund: 2, void: 3 } as const
 export type KindCode = (typeof kindCodes)[keyof typeof kindCodes]

@@ -34,14 +34,8 @@ export async function spilledRows(directory: string, key: string): Promise<Spill
   return done?.key === key ? done : null
 }
 
-/**
- * Runs the pass, or answers the manifest of one that was completed before. Errors: `file_empty`, `columns_missing`, and
- * those of `readRows`.
- */
+/** Runs the pass, anew. Errors: those of `passRows`. */
 export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
-  const manifestPath = join(options.directory, 'manifest.json')
-  const done = await spilledRows(options.directory, options.key)
-  if (done !== null) return done
   const { directory, key, path } = options
   const buckets = await Buckets.create(directory, await bucketsFor(path))
   const { count } = buckets
@@ -50,7 +44,7 @@ export async function spillRows(options: SpillOptions): Promise<SpillManifest> {
     await buckets.finish()
     // Its sink wants every row.
     const manifest: SpillManifest = { key, buckets: count, ...read! }
-    await writeManifest(manifestPath, manifest)
+    await writeManifest(join(directory, 'manifest.json'), manifest)
     return manifest
   } finally {
     await buckets.close()
@@ -63,6 +57,7 @@ export async function textSizeOf(path: string): Promise<number> {
   return /\.(gz|zst|zip|xlsx|xlsm)$/i.test(path) ? size * 10 : size
 }
 
+/** How many buckets a file is dealt out to. */
 export async function bucketsFor(path: string): Promise<number> {
   return Math.min(maxBuckets, Math.max(4, Math.ceil((await textSizeOf(path)) / bucketBytes)))
 }

@@ -21,7 +21,7 @@ import { putAside } from './put-aside.ts'
 import type { UndoReport } from './report.ts'
 
 /** Changes when what an older version prepared can no longer be gone on with. */
-const formatVersion = 2
+const formatVersion = 3
 
 interface Decision {
   readonly manifest: UndoManifest

@@ -15,9 +15,12 @@ async function flagged(amounts: readonly number[], outliers: unknown, size = 100
   const rows: number[] = []
   for (let begin = 0; begin < amounts.length; begin += size) {
     for (let at = begin; at < Math.min(amounts.length, begin + size); at++) rule.add(amounts[at]!, [{ number: at + 1 }])
-    await rule.endBucket()
+    rule.endBucket()
+    await rule.drain()
   }
-  const findings = await rule.finish((_, [first]) => rows.push(first!))
+  const findings = await rule.finish(async (_, [first]) => {
+    rows.push(first!)
+  })
   return { rows, findings }
 }
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventEncoder } from '#schemas/encoder.ts'
 import type { FileProfile } from '#services/ingest/profile.ts'
 import { groupReceipts } from '#services/ingest/receipts/group.ts'
-import { readEvents } from '#services/ingest/receipts/prepared-events.ts'
+import { readEventsWithRows } from '#services/ingest/receipts/prepared-events.ts'
 import type { ReceiptsManifest } from '#services/ingest/receipts/receipt-pass.ts'
 import { spillRows } from '#services/ingest/receipts/spill.ts'
 import { leastAsideBytes, readTogether } from '#services/ingest/receipts/together.ts'
@@ -24,8 +24,10 @@ async function allOf(manifest: ReceiptsManifest, directory: string, verdictsDire
   const { key: _key, buckets, ...found } = manifest
   const events: unknown[] = []
   for (let bucket = 0; bucket < buckets; bucket++)
-    for (const { firstRow, partition, key, value } of await readEvents(directory, bucket))
-      events.push({ firstRow, partition, key: Buffer.from(key).toString(), value: Buffer.from(value).toString('hex') })
+    for (const { event, rows } of await readEventsWithRows(directory, bucket)) {
+      const { firstRow, partition, key, value } = event
+      events.push([firstRow, rows, partition, Buffer.from(key).toString(), Buffer.from(value).toString('hex')])
+    }
   const verdicts: unknown[] = []
   for await (const some of readVerdicts(verdictsDirectory, manifest.lastNumber)) verdicts.push(...some)
   return { found, events, verdicts }
@@ -88,16 +90,21 @@ function textOf(lines: readonly string[]): string {
 
 describe('a file whose receipts stand together', () => {
   it.each(Object.entries(profiles))('comes to the same in one pass as in two: %s', async (_, profile) => {
+    let equal = 0
     await fc.assert(
       fc.asyncProperty(receipts, async (file) => {
         const text = textOf(linesOf(file))
         const one = await inOnePass(text, profile)
         // Rows of a day between those of another one come back to their receipt.
         if (one === null) expect(profile).toBe(profiles['numbers that begin anew each day'])
-        else expect(one).toEqual(await inTwoPasses(text, profile))
+        else {
+          expect(one).toEqual(await inTwoPasses(text, profile))
+          equal++
+        }
       }),
       { numRuns: 20, seed: 7 },
     )
+    expect(equal).toBeGreaterThan(3)
   })
 
   it('is read in one pass, by a thread of its own where it is large, and comes to the same', async () => {
