@@ -41,13 +41,13 @@ function beginning(reason = ''): string {
 }
 
 /**
- * Counts a report honestly: a file that failed without a failing test (it did not load, a hook threw) is one failure, and
- * so is a run that ended with an error of its own or left no report.
+ * Counts a report honestly: a file that failed without a failing test (it did not load, a hook threw) is one failure, so is
+ * each error outside of every test (`outside` of them), and a run that ended with an error of its own or left no report.
  */
-export function countReport(report: Report | null, exitCode: number): Tally {
+export function countReport(report: Report | null, exitCode: number, outside = 0): Tally {
   if (report === null) return { passed: 0, failed: 1, skipped: 0 }
   let passed = 0
-  let failed = 0
+  let failed = outside
   let skipped = 0
   for (const file of report.testResults) {
     const count = (status: string) => file.assertionResults.filter((test) => test.status === status).length

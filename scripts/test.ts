@@ -58,10 +58,11 @@ async function runTier(tier: Tier): Promise<void> {
     ...positionals,
   ])
   const report = readReport<Report>(output)
-  const failed = [...failuresOf(report), ...unhandledOf(readReport<string[]>(unhandled))]
+  const outside = unhandledOf(readReport<string[]>(unhandled))
+  const failed = [...failuresOf(report), ...outside]
   if (code !== 0 && failed.length === 0) failed.push(`the run ended with code ${code} and says nothing of a reason`)
   failures.push(...failed.map((failure) => `${tier.name}: ${failure}`))
-  record(tier.name, countReport(report, code), startedMs, '')
+  record(tier.name, countReport(report, code, outside.length), startedMs, '')
 }
 
 function readReport<Content>(path: string): Content | null {

@@ -23,6 +23,7 @@ describe('the count of a test run', () => {
 
   it('counts an error outside every test, and a run without a report, as a failure', () => {
     expect(countReport({ testResults: [file('passed', 'passed')] }, 1)).toEqual({ passed: 1, failed: 1, skipped: 0 })
+    expect(countReport({ testResults: [file('failed', 'failed')] }, 1, 2)).toMatchObject({ failed: 3 })
     expect(countReport(null, 137)).toEqual({ passed: 0, failed: 1, skipped: 0 })
   })
 })
