@@ -10,6 +10,8 @@ import type { ProgramSpec } from './child-program.ts'
  * V8 may take, the sooner it looks what of it is garbage: with 1 GiB, ten times what it needs, a file of 10 million rows takes
  * it below 400 MB, which with V8's own limit of some GiB it does not (`--only large-file`). `npm run loyalty -- ingest` and
  * Docker Compose have the same options.
+ *
+ * What NODE_OPTIONS says of the same thing goes before.
  */
 const nodeOptions: Readonly<Record<string, readonly string[]>> = {
   processor: ['--max-semi-space-size=64'],
@@ -26,8 +28,12 @@ export function programSpec(
   return {
     name,
     entry: join(services, name, 'main.ts'),
-    nodeOptions: nodeOptions[name] ?? [],
+    nodeOptions: (nodeOptions[name] ?? []).filter((option) => !isSaid(option, env.NODE_OPTIONS)),
     env,
     logFile: join(logDirectory, `${name}.log`),
   }
+}
+
+function isSaid(option: string, given = ''): boolean {
+  return given.includes(option.slice(0, option.indexOf('=')))
 }
