@@ -167,13 +167,18 @@ export async function readManifest<T>(path: string): Promise<T | null> {
 /** Writes a manifest durably and at once: a reader sees the old one, none, or this one. */
 export async function writeManifest(path: string, value: unknown): Promise<void> {
   const temporary = `${path}.new`
-  const file = await open(temporary, 'w')
+  await writeDurably(temporary, JSON.stringify(value))
+  await rename(temporary, path)
+  await syncDirectory(dirname(path))
+}
+
+/** Writes the content of a file so that it is there after a power cut; the name of a new one is the directory's to keep. */
+export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'w')
   try {
-    await file.writeFile(JSON.stringify(value))
+    await file.writeFile(content)
     await file.sync()
   } finally {
     await file.close()
   }
-  await rename(temporary, path)
-  await syncDirectory(dirname(path))
 }

@@ -1,5 +1,5 @@
-import { open, readFile } from 'node:fs/promises'
-import { bucketPath, emptyDirectory } from '../files/buckets.ts'
+import { readFile } from 'node:fs/promises'
+import { bucketPath, emptyDirectory, writeDurably } from '../files/buckets.ts'
 import type { EventSink } from './receipt-pass.ts'
 
 /** Encoded events as they wait in buckets to be published. */
@@ -89,13 +89,7 @@ export class EventParts implements EventSink {
   async close(): Promise<void> {}
 
   async #write(bytes: Uint8Array): Promise<void> {
-    const file = await open(bucketPath(this.#directory, this.#written++), 'w')
-    try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeDurably(bucketPath(this.#directory, this.#written++), bytes)
   }
 }
 

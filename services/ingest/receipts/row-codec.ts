@@ -1,4 +1,4 @@
-import type { KindCode, MappedRow, SpoiltRow } from './row.ts'
+import { type KindCode, type MappedRow, noAttributes, type SpoiltRow } from './row.ts'
 
 /**
  * Rows as bytes: several times as cheap as JSON, on their way to the second pass or from the thread that reads them.
@@ -120,9 +120,6 @@ function putWide(bytes: Buffer, start: number, text: string): number {
   return at
 }
 
-/** No attributes, of however many rows. */
-const none: string[] = []
-
 /**
  * Records in a buffer, each known by where it begins. A row is made of one only when it is asked for: rows that are kept
  * until their receipt is whole cost several times their bytes.
@@ -200,7 +197,7 @@ export class RowRecords {
       receipt: this.#text(),
       payment: this.#text(),
       original: this.#text(),
-      attributes: this.#at === end ? none : this.#attributes(end),
+      attributes: this.#at === end ? noAttributes : this.#attributes(end),
     }
   }
 

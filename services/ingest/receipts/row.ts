@@ -35,3 +35,6 @@ export interface SpoiltRow {
   readonly number: number
   readonly key: string
 }
+
+/** Attributes of rows that have none, however many they are. */
+export const noAttributes: string[] = []

@@ -3,9 +3,10 @@ import type { FileProfile } from '../profile.ts'
 import { rowsOfLeastParts } from '../verdict-files.ts'
 import type { Field } from './fields.ts'
 import { maxRowsHeld } from './gather.ts'
+import { isFirst } from './identical-rows.ts'
 import { EventParts } from './prepared-events.ts'
 import { ReceiptPass, type ReceiptsManifest, type ReceiptsOptions } from './receipt-pass.ts'
-import type { MappedRow, SpoiltRow } from './row.ts'
+import { type MappedRow, noAttributes, type SpoiltRow } from './row.ts'
 import { passRowsAside } from './row-aside.ts'
 import { RowEncoder } from './row-codec.ts'
 import { passRows, type RowPassOptions, type RowSink } from './row-pass.ts'
@@ -75,7 +76,7 @@ class Together implements RowSink {
    */
   #key = ''
   #groups: Group[] = []
-  #contents: Set<string> | null = null
+  #contents = new Map<string, Set<string>>()
   #spoilt = false
 
   constructor(profile: FileProfile, pass: ReceiptPass) {
@@ -103,7 +104,7 @@ class Together implements RowSink {
     const group = this.#groupOf(this.#oneKind ? 0 : row.kind)
     group.count++
     if (group.rows.length >= maxRowsHeld) this.#pass.passOver(row.number)
-    else group.rows.push({ ...row, attributes: row.attributes.length === 0 ? none : [...row.attributes] })
+    else group.rows.push({ ...row, attributes: row.attributes.length === 0 ? noAttributes : [...row.attributes] })
   }
 
   spoil({ key }: SpoiltRow): void {
@@ -131,7 +132,7 @@ class Together implements RowSink {
   #settle(): void {
     for (const { rows, count } of this.#groups) this.#pass.settle({ rows, count, whole: !this.#spoilt })
     this.#groups = []
-    this.#contents = null
+    if (this.#contents.size > 0) this.#contents = new Map()
     this.#spoilt = false
   }
 
@@ -144,13 +145,6 @@ class Together implements RowSink {
 
   #isRepeated(row: MappedRow): boolean {
     this.#encoder.mapped(row)
-    const content = this.#encoder.content()
-    this.#contents ??= new Set()
-    if (this.#contents.has(content)) return true
-    if (this.#contents.size < maxRowsHeld) this.#contents.add(content)
-    return false
+    return !isFirst(this.#contents, row.key, this.#encoder.content(), maxRowsHeld)
   }
 }
-
-/** No attributes, of however many rows. */
-const none: string[] = []
