@@ -48,7 +48,9 @@ const floors: readonly Floor[] = [
     figure: 'windows_1251_lines_per_second',
     atLeast: 150_000,
   },
-  { name: 'upload_lines_per_second', bench: 'upload', figure: 'fours_lines_per_second', atLeast: 60_000 },
+  { name: 'upload_fours_lines_per_second', bench: 'upload', figure: 'fours_lines_per_second', atLeast: 60_000 },
+  { name: 'upload_mixed_lines_per_second', bench: 'upload', figure: 'mixed_lines_per_second', atLeast: 60_000 },
+  { name: 'upload_equal_lines_per_second', bench: 'upload', figure: 'equal_lines_per_second', atLeast: 60_000 },
   // 400 MB.
   { name: 'large_file_dry_run_mib', bench: 'large-file', figure: 'dry_run_peak_rss_mib', below: 381 },
   { name: 'large_file_ingest_mib', bench: 'large-file', figure: 'ingest_peak_rss_mib', below: 381 },
