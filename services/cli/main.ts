@@ -1,3 +1,4 @@
+import '../platform/heap.ts'
 import { createLogger } from '../platform/logging.ts'
 import { cliWiring } from '../wiring/cli.ts'
 import { exitCodes, runCli } from './cli.ts'

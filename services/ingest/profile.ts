@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { type ClientsProfile, clientsProfileSchema, isOfClients } from './clients/profile.ts'
-import type { Notation } from './files/xlsx/cells.ts'
 import { isCurrency } from './parse/currency.ts'
+import { optionalFields } from './profile-fields.ts'
 import { clientIdRule, column, dateFormats, fileFormat, numberFormat, profileName, timeZone } from './profile-parts.ts'
 
 /**
@@ -12,9 +12,6 @@ import { clientIdRule, column, dateFormats, fileFormat, numberFormat, profileNam
  * identifies them, how columns map to a transaction, and what to do about missing values. A new source is a new file in
  * profiles/, not new code.
  */
-
-/** Columns of a row that may be missing by policy; what identifies or values a receipt may not. */
-export const optionalFields = ['sku', 'description', 'category', 'store', 'terminal', 'payment'] as const
 
 const missingPolicy = z
   .union([z.enum(['reject', 'empty']), z.strictObject({ default: z.string().min(1) })])
@@ -139,12 +136,6 @@ function faultsBetweenFields(profile: {
     faults.push('columns.original needs a system.identity with receipt_number and without day')
   if (profile.missing.client === 'empty') faults.push('missing.client cannot be empty')
   return faults
-}
-
-/** What typed values of a workbook are written by. */
-export function notationOf({ numbers, dates, columns, currency }: FileProfile): Notation {
-  const column = columns.amount ?? columns.unit_price
-  return { numbers, dates, ...(column === undefined ? {} : { sums: { column, currency } }) }
 }
 
 /** Errors: `profile_invalid` (details.faults: one sentence per fault, with its path). */

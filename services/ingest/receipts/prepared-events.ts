@@ -53,7 +53,9 @@ export class EventParts implements EventSink {
   readonly #directory: string
   #part = Buffer.allocUnsafe(partBytes + mostFrameBytes)
   #length = 0
-  #full: { readonly bytes: Buffer; readonly length: number }[] = []
+  #full: { readonly bytes: Buffer<ArrayBuffer>; readonly length: number }[] = []
+  /** Written parts, to be filled again. */
+  readonly #free: Buffer<ArrayBuffer>[] = []
   #written = 0
 
   private constructor(directory: string) {
@@ -70,12 +72,15 @@ export class EventParts implements EventSink {
     this.#length = writeFrame(this.#part, this.#length, rows, partition, key, value)
     if (this.#length < partBytes) return
     this.#full.push({ bytes: this.#part, length: this.#length })
-    this.#part = Buffer.allocUnsafe(this.#part.length)
+    this.#part = this.#free.pop() ?? Buffer.allocUnsafe(this.#part.length)
     this.#length = 0
   }
 
   async drain(): Promise<void> {
-    for (const { bytes, length } of this.#full.splice(0)) await this.#write(bytes.subarray(0, length))
+    for (const { bytes, length } of this.#full.splice(0)) {
+      await this.#write(bytes.subarray(0, length))
+      this.#free.push(bytes)
+    }
   }
 
   async finish(): Promise<number> {

@@ -26,7 +26,9 @@ export class ReceiptEvents {
 
   of(receipt: Receipt): TransactionRecorded {
     const { first } = receipt
-    const event: EventWithoutId = {
+    const event: EventWithoutId & { transaction_id: string } = {
+      // Follows from the others. Said afterwards, because an object that is spread is made twice.
+      transaction_id: '',
       client_id: first.client,
       kind: receipt.kind,
       occurred_at: receipt.occurredAtMs,
@@ -47,7 +49,8 @@ export class ReceiptEvents {
       bonus_spent_minor: 0,
       attributes: this.#attributesOf(first),
     }
-    return { transaction_id: this.#ids.idOf(first, event), ...event }
+    event.transaction_id = this.#ids.idOf(first, event)
+    return event
   }
 
   #attributesOf(row: MappedRow): Record<string, string> {

@@ -3,7 +3,8 @@ import type { StoreRows } from '#schemas/events.ts'
 import { findColumns, headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
 import { type FileInput, type RowBatch, readRows, unknownInput } from '../files/rows.ts'
-import { type FileProfile, notationOf } from '../profile.ts'
+import type { FileProfile } from '../profile.ts'
+import { notationOf } from '../profile-fields.ts'
 import { VerdictWriter } from '../verdict-files.ts'
 import { emptyTally, FirstVerdicts, type Reason, reject, shownValue, type Tally, type Verdict } from '../verdicts.ts'
 import { type Field, fieldsOf } from './fields.ts'
@@ -15,7 +16,7 @@ import { StoreCounts } from './store-rows.ts'
 export interface RowSink {
   /** Called once, before the first row. */
   begin(fields: readonly Field[]): void
-  /** A row that is good so far; it is filled anew for the next one. */
+  /** A row that is good so far; it may be filled anew for the next one. */
   take(row: MappedRow): void
   /** A row that was rejected, but belongs to a receipt, which is thereby incomplete. Only of a profile of lines. */
   spoil(row: SpoiltRow): void

@@ -44,8 +44,8 @@ export async function readTogether(options: TogetherOptions): Promise<ReceiptsMa
   const { directory, path, profile } = options
   const receipts = await ReceiptPass.open(options, await EventParts.create(directory), rowsOfLeastParts)
   try {
-    const sink = new Together(profile, receipts)
     const aside = options.dryRun !== true && (await textSizeOf(path)) >= leastAsideBytes
+    const sink = new Together(profile, receipts, aside)
     const read = await (aside ? passRowsAside : passRows)(options, sink)
     if (read === null || !(await sink.end()) || read.lastNumber > rowsOfLeastParts) return null
     options.afterRows?.()
@@ -67,6 +67,7 @@ class Together implements RowSink {
   readonly #isLine: boolean
   readonly #oneKind: boolean
   readonly #dropsRepeated: boolean
+  readonly #rowsStay: boolean
   readonly #encoder = new RowEncoder()
   readonly #seen = new DistinctCount()
   #scattered = false
@@ -79,8 +80,10 @@ class Together implements RowSink {
   #contents = new Map<string, Set<string>>()
   #spoilt = false
 
-  constructor(profile: FileProfile, pass: ReceiptPass) {
+  /** `rowsStay`: each row is an object of its own, and not filled anew for the next. */
+  constructor(profile: FileProfile, pass: ReceiptPass, rowsStay: boolean) {
     this.#pass = pass
+    this.#rowsStay = rowsStay
     this.#isLine = profile.grain === 'line'
     this.#oneKind = profile.system.numbers_cover_kinds
     this.#dropsRepeated = profile.identical_rows === 'drop'
@@ -104,7 +107,7 @@ class Together implements RowSink {
     const group = this.#groupOf(this.#oneKind ? 0 : row.kind)
     group.count++
     if (group.rows.length >= maxRowsHeld) this.#pass.passOver(row.number)
-    else group.rows.push({ ...row, attributes: row.attributes.length === 0 ? noAttributes : [...row.attributes] })
+    else group.rows.push(this.#rowsStay ? row : copyOf(row))
   }
 
   spoil({ key }: SpoiltRow): void {
@@ -147,4 +150,8 @@ class Together implements RowSink {
     this.#encoder.mapped(row)
     return !isFirst(this.#contents, row.key, this.#encoder.content(), maxRowsHeld)
   }
+}
+
+function copyOf(row: MappedRow): MappedRow {
+  return { ...row, attributes: row.attributes.length === 0 ? noAttributes : [...row.attributes] }
 }
