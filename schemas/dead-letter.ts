@@ -9,6 +9,7 @@ export const deadLetterReasons = [
   'wrong_partition',
   'conflicting_duplicate',
   'beyond_ledger',
+  'sums_too_large',
   'too_large',
 ] as const
 

@@ -61,6 +61,8 @@ const reasons: Readonly<Record<DeadLetterReason, string>> = {
     'the key does not belong to the partition, and the record cannot be forwarded: it was already, or its headers are above 64 KiB',
   conflicting_duplicate: 'the transaction id is known with other content; the first in the log stands',
   beyond_ledger: 'refers to, or is, a transaction older than the ledger keeps in full',
+  sums_too_large:
+    'with it the sums of the client would be too large to stay exact: all amounts of a client together may come to 2^52 minor units',
   too_large: 'above 256 KiB',
 }
 

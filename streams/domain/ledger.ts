@@ -6,6 +6,7 @@ import { sumUp } from './evaluate.ts'
 import { extendPast, foldingAt, splitByAge } from './horizon.ts'
 import { bytesOf, type ChunkChange, noneNamed, notThere, PackedEntries } from './packed-entries.ts'
 import { decodePast, encodePast, type Past } from './past.ts'
+import { exceedsSums } from './sum-limit.ts'
 import { Kind } from './transaction.ts'
 import { newValues } from './values.ts'
 
@@ -21,7 +22,7 @@ export interface LedgerSettings {
   readonly chunks: ChunkSource
 }
 
-export type Outcome = 'accepted' | 'duplicate' | 'conflicting_duplicate' | 'beyond_ledger'
+export type Outcome = 'accepted' | 'duplicate' | 'conflicting_duplicate' | 'beyond_ledger' | 'sums_too_large'
 
 /** Version of the fold and of its encoding: stored state of another version is thrown away and folded again. */
 export const foldVersion = 2
@@ -113,6 +114,7 @@ export class Ledger extends PackedEntries {
       const outcome = this.#beyondHorizon(this.#past, entry, refers)
       if (outcome !== null) return outcome
     }
+    if (exceedsSums(this, entry)) return 'sums_too_large'
     this.append(entry)
     if (refers || this.#waiting > 0) this.#relate(entry, refers, effects)
     else ownEffect(entry, effects)

@@ -7,6 +7,7 @@ import { LoyaltyError } from '../core/error.ts'
 import { copyOfKey, KeyTable } from '../core/key-table.ts'
 import { murmur2 } from '../core/partitioner.ts'
 import { type Effects, newEffects } from '../domain/effects.ts'
+import type { Outcome } from '../domain/ledger.ts'
 import { Kind } from '../domain/transaction.ts'
 import type { LogRecord, NewRecord } from '../log/log.ts'
 import type { SweepCause } from '../runtime/position.ts'
@@ -109,10 +110,7 @@ export class LoyaltyStep implements WorkingSet {
       return duplicate
     }
     this.#facts.countScanned(transaction, 'dead')
-    const detail =
-      outcome === 'conflicting_duplicate'
-        ? `transaction ${textAt(bytes, transaction.idAt, transaction.idEnd)} was recorded before with other content`
-        : `the original ${textAt(bytes, transaction.originalAt, transaction.originalEnd)} is older than the ledger keeps in full`
+    const detail = refusalOf(outcome, transaction)
     return { kind: 'dead', reason: outcome, detail, foreseen: true }
   }
 
@@ -292,6 +290,20 @@ export class LoyaltyStep implements WorkingSet {
       version: after.version,
     })
     this.#reclassifications.push({ key: client.key, value })
+  }
+}
+
+function refusalOf(
+  outcome: Exclude<Outcome, 'accepted' | 'duplicate'>,
+  { bytes, idAt, idEnd, originalAt, originalEnd }: ScannedTransaction,
+): string {
+  switch (outcome) {
+    case 'conflicting_duplicate':
+      return `transaction ${textAt(bytes, idAt, idEnd)} was recorded before with other content`
+    case 'beyond_ledger':
+      return `the original ${textAt(bytes, originalAt, originalEnd)} is older than the ledger keeps in full`
+    case 'sums_too_large':
+      return `with transaction ${textAt(bytes, idAt, idEnd)} the amounts of the client would come to more than 2^52 minor units`
   }
 }
 

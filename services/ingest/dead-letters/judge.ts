@@ -84,7 +84,7 @@ export class Judge {
     if (value === 'gone')
       return left('original_gone', 'the value was cut, and the record it was cut from is not there any more')
     const { rule } = this.#deps
-    if (rule === null && reason === 'beyond_ledger')
+    if (rule === null && (reason === 'beyond_ledger' || reason === 'sums_too_large'))
       return left('still_invalid', 'as it is, it would be refused again: ledgers only grow', reason)
     const mended = rule === null || value === null ? { key: letter.key, value } : await this.#mend(letter, value, rule)
     return 'kind' in mended ? mended : this.#check(mended, letter)

@@ -277,3 +277,41 @@ describe('beyond its cap a ledger', () => {
     expect(apply(store.load(), sales(17, 18)[0]!)).toBe('duplicate')
   })
 })
+
+describe('a ledger whose amounts are very large', () => {
+  const most = 2 ** 52
+
+  it('refuses what would make its sums inexact, takes in small amounts beside, and knows what it has', () => {
+    const ledger = ledgerOf([sale('a', most - 1_000_000_000, '2024-01-10')])
+    expect(apply(ledger, refund('r', null, 1_000_000_001, '2024-01-11'))).toBe('sums_too_large')
+    expect(apply(ledger, refund('r', null, 1_000_000_000, '2024-01-11'))).toBe('accepted')
+    expect(apply(ledger, sale('b', 2 ** 28, '2024-01-12'))).toBe('sums_too_large')
+    expect(apply(ledger, sale('b', 2 ** 28 - 1, '2024-01-12'))).toBe('accepted')
+    expect(apply(ledger, sale('a', most - 1_000_000_000, '2024-01-10'))).toBe('duplicate')
+    expect(apply(ledger, voidOf('v', 'a', '2024-01-13'))).toBe('accepted')
+    expect(valuesOf(ledger, null)).toMatchObject({ monetaryGrossMinor: 2 ** 28 - 1, refundedMinor: 1_000_000_000 })
+  })
+
+  it('counts what is voided: as of a day before its void it is not', () => {
+    const ledger = ledgerOf([sale('a', most, '2024-01-10'), voidOf('v', 'a', '2024-02-20')])
+    expect(apply(ledger, sale('b', most, '2024-01-10'))).toBe('sums_too_large')
+    expect(valuesOf(ledger, dayOfIso('2024-02-01')).monetaryGrossMinor).toBe(most)
+  })
+
+  it('counts what was folded away and what lies in full chunks', () => {
+    const many = Array.from({ length: 200 }, (_, i) => sale(`s${i}`, 2 ** 40, '2024-01-10'))
+    for (const cap of [4_096, 20]) {
+      const ledger = ledgerOf(many, cap)
+      const room = most - 200 * 2 ** 40
+      expect(apply(ledger, sale('b', room + 1, '2024-01-11'))).toBe('sums_too_large')
+      expect(apply(ledger, sale('b', room, '2024-01-11'))).toBe('accepted')
+    }
+  })
+
+  it('keeps sums of bonuses exact, too', () => {
+    const bonus = { bonusEarnedMinor: 2 ** 47 - 1 }
+    const ledger = ledgerOf(Array.from({ length: 32 }, (_, i) => sale(`s${i}`, 1, '2024-01-10', bonus)))
+    expect(apply(ledger, sale('b', 1, '2024-01-11', { bonusEarnedMinor: 2 ** 28 }))).toBe('sums_too_large')
+    expect(apply(ledger, sale('b', 1, '2024-01-11', { bonusEarnedMinor: 32 }))).toBe('accepted')
+  })
+})

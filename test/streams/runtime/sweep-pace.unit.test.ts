@@ -28,3 +28,25 @@ test('a sweep is alone again two seconds after the last record, and never takes 
   vi.advanceTimersByTime(2_000)
   expect(pace.waitMs).toBe(0)
 })
+
+test('records that come by the thousands are of a file: the sweep after them does not wait', () => {
+  const pace = new SweepPace(2_000)
+  for (let i = 0; i < 4; i++) {
+    pace.stepped(3_000, false, 400)
+    vi.advanceTimersByTime(900)
+  }
+  vi.advanceTimersByTime(200)
+  pace.stepped(900, true, 100)
+  expect(pace).toMatchObject({ slice: 2_000, waitMs: 0 })
+})
+
+test('traffic that goes on after a file is live again', () => {
+  const pace = new SweepPace(2_000)
+  pace.stepped(40_000, false, 900)
+  vi.advanceTimersByTime(2_000)
+  pace.stepped(20, true, 100)
+  expect(pace).toMatchObject({ slice: 2_000, waitMs: 0 })
+  vi.advanceTimersByTime(2_000)
+  pace.stepped(20, true, 100)
+  expect(pace).toMatchObject({ slice: 500, waitMs: 200 })
+})

@@ -139,6 +139,26 @@ test('a repeated transaction counts once, with other content it is a dead letter
   expect(await driver.check()).toMatchObject({ accepted: 1, duplicates: 2, dead: 1, grossSum: 1_000 })
 })
 
+test('an amount that would make sums of a client inexact is a dead letter, and what comes after it counts', async () => {
+  const { publisher, worker } = await started({ partitions: 1 })
+  const card = 4_276_550_012_345_678
+  await publisher.transactions([
+    sale('anna', { transaction_id: 'a1', amount_minor: card }),
+    sale('anna', { transaction_id: 'a2', amount_minor: card }),
+    sale('anna', { transaction_id: 'a3', kind: 'REFUND', amount_minor: card }),
+    sale('anna', { transaction_id: 'a4', amount_minor: 5_000 }),
+    sale('anna', { transaction_id: 'a1', amount_minor: card }),
+    sale('boris', { transaction_id: 'b1', amount_minor: 2 ** 52 }),
+  ])
+  await driver.settled(worker)
+  const { rows } = await driver.check()
+  expect(rows.anna).toMatchObject({ frequency: 2, monetary_gross_minor: card + 5_000, refunded_minor: 0 })
+  expect(rows.boris).toMatchObject({ monetary_gross_minor: 2 ** 52 })
+  const letters = driver.log.records(driver.topics.deadLetters).map(({ headers }) => decodeDeadLetterHeaders(headers))
+  expect(letters.map(({ reason }) => reason)).toEqual(['sums_too_large', 'sums_too_large'])
+  expect(letters[0]!.detail).toContain('a2')
+})
+
 test('poison goes to dead letters with its reason and raw bytes, and its neighbours are taken in', async () => {
   const { publisher, worker } = await started({ partitions: 1, settings: { deadLetterShare: 1 } })
   const good = publisher.encode(sale('anna'))

@@ -89,7 +89,7 @@ class Fold implements Folded {
     const client = this.clients.get(clientId) ?? Client.unknown(clientId, Buffer.from(clientId), this.#settings)
     const reference = this.references.get(clientId) ?? new ReferenceLedger()
     const outcome = client.ledger.apply(entryOf(transaction, this.#entry), this.#effects)
-    if (outcome === 'conflicting_duplicate' || outcome === 'beyond_ledger') {
+    if (outcome !== 'accepted' && outcome !== 'duplicate') {
       this.refuse(record, outcome, batchId)
       return
     }
