@@ -9,10 +9,15 @@ const output = streamOutput(process.stdout, process.stderr)
 const logger = createLogger('cli', process.env.LOYALTY_LOG_LEVEL || 'warn', process.stderr)
 
 const interruption = new AbortController()
+/** npm passes on what a terminal has told its programs already. */
+const echoMs = 500
+let interruptedAt = 0
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
+    const again = interruption.signal.aborted && performance.now() - interruptedAt > echoMs
     // Asked a second time, leave at once: the programs notice that their supervisor is gone.
-    if (interruption.signal.aborted && signal === 'SIGINT' && process.stdin.isTTY) process.exit(130)
+    if (again && signal === 'SIGINT' && process.stdin.isTTY) process.exit(130)
+    if (!interruption.signal.aborted) interruptedAt = performance.now()
     interruption.abort()
   })
 // The reader of a pipe has seen enough (`… | head`).

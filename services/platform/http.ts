@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { serve } from '@hono/node-server'
 import type { Context, Env, Hono, MiddlewareHandler, Schema } from 'hono'
 import { HTTPException } from 'hono/http-exception'
@@ -184,12 +185,26 @@ export function listen(
         resolve({ port: info.port, url, close: () => closeServer(server) })
       },
     )
+    server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) =>
+      outgoing.once('finish', () => discardRest(incoming)),
+    )
     server.once('error', (cause) => {
       const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
       const message = taken ? `port ${options.port} is in use; choose another one` : messageOf(cause)
       reject(new LoyaltyError(taken ? 'port_in_use' : 'server_failed', message, { cause }))
     })
   })
+}
+
+/**
+ * A request was answered before all of its body was read, as one that is refused. The rest is taken from the connection, so
+ * that the sender, who may be sending still, gets the answer, and the next request over it is heard. Whoever listens for
+ * data would hold it back once nobody reads on. The server ends a connection of which the rest is too long.
+ */
+function discardRest(incoming: IncomingMessage): void {
+  if (incoming.readableEnded) return
+  incoming.removeAllListeners('data')
+  incoming.resume()
 }
 
 const idleEveryMs = 50

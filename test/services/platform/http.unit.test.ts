@@ -1,3 +1,4 @@
+import { Agent, request } from 'node:http'
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { equipServer, listen, type ReadinessCheck } from '#services/platform/http.ts'
@@ -118,3 +119,54 @@ describe('a server that closes', () => {
     clearInterval(polling)
   })
 })
+
+describe('a connection over which a request was refused before its body was read', () => {
+  const app = new Hono()
+  app.post('/first-chunk', async (c) => {
+    await c.req.raw.body!.getReader().read()
+    return c.text('too large', 413)
+  })
+  app.post('/untouched', (c) => {
+    if (c.req.raw.body === null) return c.text('no body')
+    return c.text('no such type', 415)
+  })
+  app.post('/whole', async (c) => c.text(await c.req.text()))
+
+  for (const [path, status] of [
+    ['/first-chunk', 413],
+    ['/untouched', 415],
+  ] as const)
+    it(`gives the answer, and hears the next request (${path})`, async () => {
+      const server = await listen(app, { port: 0, bind: '127.0.0.1' })
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+      try {
+        for (let i = 0; i < 3; i++) {
+          expect(await post(server.url + path, Buffer.alloc(4 * 1024 * 1024), agent)).toMatchObject({ status })
+          expect(await post(`${server.url}/whole`, Buffer.from('next'), agent)).toEqual({ status: 200, text: 'next' })
+        }
+        expect(connections(agent)).toBe(1)
+      } finally {
+        agent.destroy()
+        await server.close()
+      }
+    })
+})
+
+/** Connections that the agent holds. */
+function connections({ sockets, freeSockets }: Agent): number {
+  return Object.values({ ...sockets, ...freeSockets }).reduce((sum, list) => sum + (list?.length ?? 0), 0)
+}
+
+function post(url: string, body: Buffer, agent: Agent): Promise<{ status: number | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method: 'POST', agent }, (answer) => {
+      let text = ''
+      answer.on('data', (chunk) => {
+        text += chunk
+      })
+      answer.on('end', () => resolve({ status: answer.statusCode, text }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
