@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Pool } from 'pg'
 import type { Registry } from '#schemas/registry.ts'
@@ -8,12 +9,13 @@ import { LoyaltyError } from '#streams/core/error.ts'
 import type { Log } from '#streams/log/log.ts'
 import type { ProgrammeBasis } from '../ingest/programme.ts'
 import { type Config, type Environment, readConfig, toEnvironment } from '../platform/config.ts'
-import { lockDirectory } from '../standalone/chdb/directory-lock.ts'
+import { isLocked, lockDirectory } from '../standalone/chdb/directory-lock.ts'
 import { ChildProgram } from '../standalone/child-program.ts'
 import { openClickHouseEngine, openPostgresEngine } from '../standalone/engines.ts'
+import { beGuest, guestsGone } from '../standalone/guests.ts'
 import { startPlatform } from '../standalone/platform.ts'
 import { choosePort } from '../standalone/ports.ts'
-import { findPlatform, type RunFile } from '../standalone/run-file.ts'
+import { findPlatform, type RunFile, removeRunFile } from '../standalone/run-file.ts'
 import type { CliContext, CommonOptions } from './context.ts'
 
 /** What a verb works with: parts of the data, or the whole platform with its programs. */
@@ -119,11 +121,13 @@ async function openSession(
 ): Promise<Session> {
   const config = readConfig(env)
   const dataDir = resolve(config.dataDir)
-  const running = await findPlatform(dataDir)
+  const leave = await beGuest(dataDir)
+  const running = await settledPlatform(context, dataDir)
   if (running !== null) {
     const joined = readConfig({ ...env, ...running.environment })
-    return connect(context, joined, { platform: running, apiUrl: running.urls.api ?? '', stop: async () => {} })
+    return connect(context, joined, { platform: running, apiUrl: running.urls.api ?? '', stop: leave })
   }
+  await leave()
   if (needs.includes('platform')) {
     const platform = await startPlatform({
       config,
@@ -132,9 +136,42 @@ async function openSession(
       tell: context.output.note,
       signal: context.interrupted,
     })
-    return connect(context, platform.config, { platform: null, apiUrl: platform.urls.api, stop: platform.stop })
+    const stop = async () => {
+      await afterGuests(context, dataDir)
+      await platform.stop()
+    }
+    return connect(context, platform.config, { platform: null, apiUrl: platform.urls.api, stop })
   }
   return openAtRest(context, env, { ...config, dataDir }, needs)
+}
+
+/** How long a command waits for another one on the same data directory that starts or stops what it uses. */
+const settlingMs = 60_000
+
+/** The platform that runs on a data directory, or null; where something starts or stops there, after that. */
+async function settledPlatform({ output, interrupted }: CliContext, dataDir: string): Promise<RunFile | null> {
+  const deadline = performance.now() + settlingMs
+  for (let told = false; ; told = true) {
+    const running = await findPlatform(dataDir)
+    if (running !== null || !(await isLocked(dataDir))) return running
+    if (interrupted.aborted || performance.now() > deadline) return null
+    if (!told) output.note('another command is starting or stopping there; waiting for it')
+    await delay(lookEveryMs)
+  }
+}
+
+const lookEveryMs = 100
+
+/** Others may have joined the platform of this command: it serves them until they are done, or this one is interrupted. */
+async function afterGuests({ output, interrupted }: CliContext, dataDir: string): Promise<void> {
+  const gone = () =>
+    guestsGone(dataDir, interrupted, (pids) =>
+      output.note(`done; the platform goes on for another command (process ${pids.join(', ')}) that uses it`),
+    )
+  await gone()
+  // Nobody finds it any more; whoever did in the last moment is waited for.
+  removeRunFile(dataDir)
+  await gone()
 }
 
 /** Starts just the engines that are needed and not given from outside. */
