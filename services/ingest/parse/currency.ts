@@ -10,13 +10,17 @@ export function minorDigits(currency: string): number {
   return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2
 }
 
+const roubles = /^р(уб(л\p{L}*)?)?\.?$/iu
+
 /** Abbreviations that no data about languages has. */
 const abbreviations: Readonly<Record<string, RegExp>> = {
-  RUB: /^р(уб|\.)/i,
-  BYN: /^р(уб|\.)/i,
-  UAH: /^грн/i,
-  KZT: /^тг/i,
+  RUB: roubles,
+  BYN: roubles,
+  UAH: /^(грн|гривн\p{L}*|гривен)\.?$/iu,
+  KZT: /^(тг|тенге)\.?$/i,
   CHF: /^s?fr\.?$/i,
+  USD: /^us\$$/i,
+  INR: /^rs\.?$/i,
 }
 
 /** True where a code, a sign or an abbreviation, such as `USD`, `$` or `руб.`, may stand for a currency. */
@@ -48,19 +52,10 @@ function signsIn(locale: string, currency: string): string[] {
   )
 }
 
-/** No sum is longer. */
-const maxSumChars = 64
-
-/** True for a sum that says itself that it is in another currency: `5 USD`, `$5.00`, `€`. */
-export function isInOtherCurrency(text: string, currency: string): boolean {
-  if (text.length > maxSumChars) return false
-  const units = text.match(/[^\d\s.,'\u2019+\u2212-][^\d\s+\u2212-]*/gu) ?? []
-  return units.every(isUnit) && units.some((unit) => !isUnitOf(unit, currency))
-}
-
 let allSigns: ReadonlySet<string> | null = null
 
-function isUnit(unit: string): boolean {
+/** True where a text may stand for some currency. */
+export function isUnit(unit: string): boolean {
   if (isCurrency(unit) || /^\p{Sc}$/u.test(unit)) return true
   allSigns ??= new Set([...known].flatMap((currency) => [...signsOf(currency)]))
   return allSigns.has(unit) || Object.values(abbreviations).some((pattern) => pattern.test(unit))

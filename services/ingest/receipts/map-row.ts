@@ -1,7 +1,7 @@
 import { Calendar, isoOfDay } from '#streams/domain/calendar.ts'
 import { earliestMs, latestMs } from '#streams/domain/transaction.ts'
 import type { ColumnIndex } from '../files/columns.ts'
-import { isInOtherCurrency } from '../parse/currency.ts'
+import { isInOtherCurrency, parseAmount } from '../parse/amount.ts'
 import { isCutShort } from '../parse/cut-short.ts'
 import { compileDateFormats } from '../parse/date-format.ts'
 import { type Decimal, type NumberFormat, parseDecimal, withAlikeMarks } from '../parse/decimal.ts'
@@ -169,9 +169,10 @@ export class RowMapper {
     if (columns.currency >= 0 && cells[columns.currency]!.trim() !== this.#profile.currency)
       return this.#reject('wrong_currency', field.currency)
     const numbers = this.#numbers
+    const { currency } = this.#profile
     const sum = cells[columns.value]!
-    if (!parseDecimal(sum, numbers, this.#value))
-      return this.#reject(isInOtherCurrency(sum, this.#profile.currency) ? 'wrong_currency' : 'bad_amount', field.value)
+    if (!parseAmount(sum, numbers, currency, this.#value))
+      return this.#reject(isInOtherCurrency(sum, currency) ? 'wrong_currency' : 'bad_amount', field.value)
     if (columns.quantity >= 0 && !parseDecimal(cells[columns.quantity]!, numbers, this.#quantity))
       return this.#reject('bad_amount', field.quantity)
     row.valueMantissa = this.#value.mantissa

@@ -2,11 +2,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { verdictColumns } from '#services/ingest/files/rejected-csv.ts'
-import { isInOtherCurrency, isUnitOf } from '#services/ingest/parse/currency.ts'
+import { isInOtherCurrency } from '#services/ingest/parse/amount.ts'
+import { isUnitOf } from '#services/ingest/parse/currency.ts'
 import { openJudged } from '#services/ingest/rejected-rows.ts'
 import type { UploadView } from '#services/ingest/store/uploads.ts'
 import { type TempDir, tempDir } from '../../../support/temp-dir.ts'
-import { batchId, lineProfile, prepareIn, prepareText } from '../support/prepare.ts'
+import { batchId, lineHeader, lineProfile, prepareIn, prepareText } from '../support/prepare.ts'
 import { type Cell, formatted, xlsx } from '../support/xlsx.ts'
 
 let dir: TempDir
@@ -92,9 +93,24 @@ describe('a sum that its cell shows in another currency', () => {
 })
 
 test('a sum that is written in another currency is rejected as such, in any other unit as no number', async () => {
-  const lines = ['$5', '5 USD', '5.00 €', '5 ₽', '5 pcs'].map((sum, at) => row(at, sum).join(','))
+  const lines = ['$5', '5 USD', '5.00 €', '$.50', '$5 ₽', '5 pcs', '50 коп.'].map((sum, at) => row(at, sum).join(','))
   const { events } = await prepareText([header.join(','), ...lines].join('\n'), profile)
-  expect(events.tally.rejected).toEqual({ wrong_currency: 3, bad_amount: 2 })
+  expect(events.tally.rejected).toEqual({ wrong_currency: 5, bad_amount: 2 })
+})
+
+test('a sum that is written in the currency of the profile is read, before the first 1,000 rows and behind them', async () => {
+  const lines = Array.from({ length: 1_200 }, (_, at) => row(at, ['5.00 ₽', '5руб.', 'RUB 5', '5'][at % 4]!).join(','))
+  const { events, published } = await prepareText([header.join(','), ...lines].join('\n'), profile)
+  expect(events.tally.rejected).toEqual({})
+  expect(published).toHaveLength(1_200)
+  expect(new Set(published.map((event) => event.amount_minor))).toEqual(new Set([500]))
+})
+
+test('a unit price may have its currency beside it, a quantity may not', async () => {
+  const lines = ['R1,7,2011-06-15 12:00,£2.50,2,a', 'R2,7,2011-06-15 12:00,£2.50,£2,a']
+  const { events, published } = await prepareText([lineHeader, ...lines].join('\n'), lineProfile())
+  expect(published.map((event) => event.amount_minor)).toEqual([500])
+  expect(events.verdicts.map(({ code, field }) => [code, field])).toEqual([['bad_amount', 'quantity']])
 })
 
 test.each([
