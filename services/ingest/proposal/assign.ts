@@ -2,6 +2,7 @@ import { isCurrency } from '../parse/currency.ts'
 import { isCutShort } from '../parse/cut-short.ts'
 import type { ColumnSeen } from './column.ts'
 import { kindNamed, meaningsOf, type ProposedField, proposedFields } from './names.ts'
+import { looksLikeSum } from './numbers.ts'
 
 /** Which column is which field: by its name and by its values, and where these contradict, by its values. */
 
@@ -102,8 +103,9 @@ function contentFor(field: ProposedField, column: ColumnSeen): Fit {
       return column.times >= 0.95 ? good('times of day') : bad('its values are no times of day', 0)
     case 'amount':
     case 'unit_price':
+      return numbersFit(shareOf(column, looksLikeSum))
     case 'quantity':
-      return numbersFit(column)
+      return numbersFit(column.numbers)
     case 'kind':
       return kindsFit(column)
     case 'currency':
@@ -126,11 +128,13 @@ function datesFit(column: ColumnSeen): Fit {
   return share > 0.5 ? bad(`only ${percent(share)} of its values are dates`, 0.6) : bad('its values are no dates')
 }
 
-function numbersFit(column: ColumnSeen): Fit {
-  if (column.numbers >= 0.95) return good('numbers')
-  return column.numbers > 0.5
-    ? bad(`only ${percent(column.numbers)} of its values are numbers`, 0.6)
-    : bad('its values are no numbers')
+function shareOf({ values }: ColumnSeen, fits: (value: string) => boolean): number {
+  return values.filter(fits).length / values.length
+}
+
+function numbersFit(share: number): Fit {
+  if (share >= 0.95) return good('numbers')
+  return share > 0.5 ? bad(`only ${percent(share)} of its values are numbers`, 0.6) : bad('its values are no numbers')
 }
 
 function kindsFit({ distinct }: ColumnSeen): Fit {

@@ -9,7 +9,7 @@ import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
 import { askYears, timeFormatOf } from './dates.ts'
 import { isOtherUnit, meaningsOf, normalName, type ProposedField } from './names.ts'
-import { numbersOf } from './numbers.ts'
+import { numbersOf, unitsBeside } from './numbers.ts'
 import type { Proposal, ProposalContext, ProposedColumn } from './proposal.ts'
 import { type Question, question } from './question.ts'
 import { type Found, kindsOf, moneyOf, receiptsOf } from './receipts.ts'
@@ -108,12 +108,18 @@ function withTime(format: string, values: readonly string[], time: ColumnSeen): 
 function currencyFound(sample: Sample, assigned: Assignment, context: ProposalContext): Found<{ currency?: string }> {
   const column = assigned.get('currency')?.column
   const own = column === undefined ? [] : [...column.distinct].filter(isCurrency)
-  const currency = context.currency ?? (own.length === 1 ? own[0]! : null)
-  if (currency === null)
+  const sums = [assigned.get('amount')?.column, assigned.get('unit_price')?.column]
+  const units = unitsBeside(sums.flatMap((each) => each?.values ?? []))
+  // A sign is of several currencies, a code of one.
+  const [said = null, ...others] = own.length > 0 ? own : units.filter(isCurrency)
+  const currency = context.currency ?? (others.length === 0 ? said : null)
+  if (currency === null) {
+    const seen = units.length === 0 ? 'The file does not say' : `They are written with ${units.slice(0, 3).join(', ')}`
     return {
       part: {},
-      open: [question('currency', 'in which currency are the sums? The file does not say, and no programme has begun')],
+      open: [question('currency', `in which currency are the sums? ${seen}, and no programme has begun`)],
     }
+  }
   const open =
     own.length > 0 && !own.includes(currency)
       ? [question('currency', `the file is in ${own.slice(0, 3).join(', ')}, the programme counts in ${currency}`)]
@@ -123,7 +129,6 @@ function currencyFound(sample: Sample, assigned: Assignment, context: ProposalCo
     if (name !== undefined && isOtherUnit(name, currency))
       open.push(question('currency', `sums are read in ${currency}, but the name "${name}" says another unit`))
   }
-  const sums = [assigned.get('amount')?.column, assigned.get('unit_price')?.column]
   return { part: { currency }, open: [...open, ...shownOtherwise(sample, sums, currency)] }
 }
 

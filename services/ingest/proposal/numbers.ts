@@ -1,3 +1,4 @@
+import { apartFromCurrency } from '../parse/amount.ts'
 import { type NumberFormat, parseDecimal, withAlikeMarks } from '../parse/decimal.ts'
 
 /** How numbers are written, by looking at them. */
@@ -16,7 +17,7 @@ export function numbersOf(columns: readonly (readonly string[])[]): NumbersFound
   const grouping = { certain: new Set<string>(), open: new Set<string>() }
   for (const value of columns.flat()) {
     if (/['\u2019]/.test(value)) seen.apostrophes = true
-    const { decimal, thousands, open } = marksOf(value)
+    const { decimal, thousands, open } = marksOf(bareSum(value))
     if (decimal !== null) seen[decimal]++
     if (thousands !== null) grouping.certain.add(thousands)
     if (open !== null) grouping.open.add(open)
@@ -80,7 +81,7 @@ const scratch = { mantissa: 0, scale: 0 }
 export function shareOfNumbers(values: readonly string[], format: NumberFormat): number {
   if (values.length === 0) return 0
   const alike = withAlikeMarks(format)
-  return values.filter((value) => parseDecimal(value, alike, scratch)).length / values.length
+  return values.filter((value) => parseDecimal(bareSum(value), alike, scratch)).length / values.length
 }
 
 const permissive = /^\s*[+\u2212-]?\d[\d .,\u00a0\u202f\u2009'\u2019]*\s*$|^\s*[+\u2212-]?[.,]\d+\s*$/
@@ -90,8 +91,25 @@ export function looksLikeNumber(text: string): boolean {
   return permissive.test(text) && !/^\s*\d{1,4}[.]\d{1,2}[.]\d{1,4}\s*$/.test(text)
 }
 
+/** A sum without the currency that stands beside it; any other text as it is. */
+function bareSum(text: string): string {
+  return looksLikeNumber(text) ? text : (apartFromCurrency(text)?.number ?? text)
+}
+
+/** True where a text could be a number by some format, also with a currency beside it. */
+export function looksLikeSum(text: string): boolean {
+  return looksLikeNumber(bareSum(text))
+}
+
+/** What stands beside sums: `$`, `руб.`, `USD`, each once. */
+export function unitsBeside(texts: readonly string[]): string[] {
+  return [...new Set(texts.flatMap((text) => (looksLikeNumber(text) ? [] : (apartFromCurrency(text)?.units ?? []))))]
+}
+
 /** The numbers of texts by a format, for looking at only; NaN where a text is none. */
 export function numbersBy(texts: readonly string[], format: NumberFormat): number[] {
   const alike = withAlikeMarks(format)
-  return texts.map((text) => (parseDecimal(text, alike, scratch) ? scratch.mantissa / 10 ** scratch.scale : Number.NaN))
+  return texts.map((text) =>
+    parseDecimal(bareSum(text), alike, scratch) ? scratch.mantissa / 10 ** scratch.scale : Number.NaN,
+  )
 }

@@ -323,6 +323,66 @@ describe('numbers', () => {
   })
 })
 
+describe('sums with a currency beside them', () => {
+  const inAmerica = { currency: 'USD', timeZone: 'America/New_York' }
+  const american = (...sums: string[]) =>
+    table(
+      ';',
+      ['Customer ID', 'Date', 'Receipt', 'Amount'],
+      ...sums.map((sum, at) => ['17', '2024-03-13', `R${at}`, sum]),
+    )
+
+  test('of the programme are read unasked, whatever stands for it', async () => {
+    const proposal = await proposalFor(american('$1,037.01', '-$5.50', '$ 12.00', 'USD 7.25', '3.10'), {
+      context: inAmerica,
+    })
+    expect(askedBy(proposal)).toEqual([])
+    expect(proposal.profile).toMatchObject({
+      currency: 'USD',
+      columns: { amount: 'Amount' },
+      numbers: { decimal: '.', thousands: ' ,' },
+      kinds: { negative_is_refund: true },
+    })
+  })
+
+  test.each(['₽', 'руб.', 'р.', 'RUB'])('in Russia with %s, whose point is none of a number', async (unit) => {
+    const sums = ['10,00', '1 250,50', '340'].map((sum) => `${sum}\u00a0${unit}`)
+    const proposal = await proposalFor(
+      table(';', ['Дата', 'Карта клиента', 'Цена', 'Кол-во'], ...sums.map((sum) => ['13.03.2024', '17', sum, '2'])),
+    )
+    expect(askedBy(proposal)).toEqual([])
+    expect(proposal.profile).toMatchObject({
+      columns: { unit_price: 'Цена', quantity: 'Кол-во' },
+      numbers: { decimal: ',', thousands: ' ' },
+    })
+  })
+
+  test('of another currency are asked about, in a file of a known header too', async () => {
+    const some = [...Array.from({ length: 30 }, () => '$5.00'), '€5.00']
+    const proposal = await proposalFor(american(...some), { context: inAmerica })
+    expect(proposal.confirm).toEqual([
+      { field: 'currency', message: expect.stringContaining('"Amount" has sums in €') },
+    ])
+    const known = 'receipt,client,time,price,quantity,sku\n1,7,2024-03-13 10:00,$5.00,1,a\n'
+    const saved = [lineProfile()]
+    expect(askedBy(await proposalFor(known, { saved }))).toEqual(['currency'])
+    expect(await proposalFor(known.replace('$', '£'), { saved })).toMatchObject({ basis: 'known', confirm: [] })
+  })
+
+  test('before a programme a code says the currency, a sign does not', async () => {
+    const context = { ...inAmerica, currency: null }
+    expect((await proposalFor(american('5.00 USD', '6.00 USD'), { context })).profile?.currency).toBe('USD')
+    expect(askedBy(await proposalFor(american('5.00 USD', '6.00 EUR'), { context }))).toEqual(['currency'])
+    expect((await proposalFor(american('$5.00'), { context })).confirm).toEqual([
+      { field: 'currency', message: expect.stringContaining('written with $') },
+    ])
+  })
+
+  test('a number with anything else beside it is no sum', async () => {
+    expect(askedBy(await proposalFor(american('5 pcs', '6 pcs'), { context: inAmerica }))).toContain('columns.amount')
+  })
+})
+
 describe('receipts and kinds', () => {
   const lines = (...rows: readonly (readonly string[])[]) =>
     proposalFor(table(';', ['Чек', 'Дата', 'Код клиента', 'Артикул', 'Кол-во', 'Цена', 'Сумма', 'Тип чека'], ...rows))
