@@ -8,6 +8,7 @@ import { type Assigned, type Assignment, assignColumns, confident } from './assi
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
 import { askYears, timeFormatOf } from './dates.ts'
+import { discountsUnread } from './discounts.ts'
 import { isOtherUnit, meaningsOf, normalName, type ProposedField } from './names.ts'
 import { numbersOf, unitsBeside } from './numbers.ts'
 import type { Proposal, ProposalContext, ProposedColumn } from './proposal.ts'
@@ -50,7 +51,7 @@ export async function proposeByContent(path: string, sample: Sample, context: Pr
     confirm.push(
       question('time_zone', 'in which time zone are the dates? The file does not say, and no programme has begun'),
     )
-  confirm.push(...doubts(columns, assigned, money.confidence))
+  confirm.push(...doubts(columns, assigned, money.confidence), ...discountsUnread(columns, assigned, money.part))
   const parsed = profileSchema.safeParse(draft)
   const profile = parsed.success ? parsed.data : null
   if (profile !== null) confirm.push(...rejectedShare(sample, profile))
@@ -234,6 +235,7 @@ function rejectedShare({ rows, header }: Sample, profile: FileProfile): Question
 const doubted: Readonly<Partial<Record<string, readonly ProposedField[]>>> = {
   'dates.formats': ['occurred_at'],
   numbers: ['amount', 'unit_price', 'quantity'],
+  'columns.unit_price': ['unit_price'],
 }
 
 function proposedColumn(column: ColumnSeen, assigned: Assignment, confirm: readonly Question[]): ProposedColumn {

@@ -100,12 +100,29 @@ export function isOtherUnit(name: string, currency: string): boolean {
   return said !== undefined && said[1]?.test(currency) !== true
 }
 
+const discount = /(^| )(discounts?|disc|скидк\p{L}*|скидок)( |$)/u
+
+/** Prices and sums before or after a discount, and what is not the discount itself: its card, code, name. */
+const besideDiscount =
+  /(^| )(со?|без|до|после|with|without|before|after|incl|excl|цена|price|карта|карты|card|code|код|номер|number|no|id|ид|type|вид|тип|name|название)( |$)/
+
+/** True for a column of discounts, in money or in percent, which no profile reads. */
+export function isNameOfDiscounts(name: string): boolean {
+  const normal = normalName(name)
+  return discount.test(normal) && !besideDiscount.test(normal)
+}
+
+export function isPriceAfterDiscount(name: string): boolean {
+  return /(^| )(со скидкой|после скидки|after discount|discounted|net)( |$)/.test(normalName(name))
+}
+
 /** By field, 0 to 1: how sure a name alone says what a column is. */
 export function meaningsOf(name: string): ReadonlyMap<ProposedField, number> {
   const normal = normalName(name)
   const found = weights.get(normal) ?? weights.get(normal.replace(units, ''))
   if (found !== undefined) return found
-  return looselyNamed(normal)
+  // A sum of discounts is no sum of a row.
+  return isNameOfDiscounts(name) ? new Map() : looselyNamed(normal)
 }
 
 /** True for a name that this page knows, by which a header is told from data. */

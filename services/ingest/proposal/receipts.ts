@@ -89,7 +89,7 @@ function distinctIn(rows: readonly number[], column: ColumnSeen | undefined): nu
   return new Set(rows.map((row) => column?.cells[row] ?? '').filter((cell) => cell !== '')).size
 }
 
-type Money = Pick<FileProfile['columns'], 'amount' | 'unit_price' | 'quantity'>
+export type Money = Pick<FileProfile['columns'], 'amount' | 'unit_price' | 'quantity'>
 
 /** Sum of a row, or price and quantity; `confidence` is that of the less certain column. */
 export function moneyOf(assigned: Assignment, numbers: NumberFormat): Found<Money> & { readonly confidence: number } {

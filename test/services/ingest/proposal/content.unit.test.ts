@@ -383,6 +383,53 @@ describe('sums with a currency beside them', () => {
   })
 })
 
+describe('a discount in a column of its own', () => {
+  const sold = (name: string, discounts: readonly string[], price = 'Цена') =>
+    proposalFor(
+      table(
+        ';',
+        ['Дата', 'Чек', 'Карта клиента', 'Артикул', 'Кол-во', price, name],
+        ...discounts.map((discount, at) => ['13.03.2024', `${at}`, '17', 'a', '2', '117,00', discount]),
+      ),
+    )
+
+  test.each([
+    ['Скидка', ['0', '11,70']],
+    ['Скидка, %', ['', '10']],
+    ['Сумма скидки', ['23,40', '0,00']],
+    ['Скидка по карте', ['11,70 руб.']],
+    ['% скидки', ['10%']],
+    ['Discount', ['-23,40']],
+    ['DiscountAmount', ['23,40']],
+    ['Total discount', ['23,40']],
+    ['Disc %', ['5 %']],
+  ])('%s %j is not passed over where a row comes to price times quantity', async (name, discounts) => {
+    const proposal = await sold(name, discounts)
+    const message = expect.stringContaining(`"${name}" is not read, a row comes to "Цена" times "Кол-во"`)
+    expect(proposal.confirm).toEqual([{ field: 'columns.unit_price', message }])
+    expect(confidenceIn(proposal, 'Цена')).toBeLessThan(0.8)
+    expect(proposal.profile?.columns).toMatchObject({ unit_price: 'Цена', quantity: 'Кол-во' })
+  })
+
+  test.each([
+    ['Скидка', ['0', '0,00', '0%', '']],
+    ['Скидка', ['нет', 'по акции']],
+    ['Код скидки', ['10', '20']],
+    ['Карта скидок', ['2000', '2001']],
+    ['Сумма до скидки', ['234,00', '234,00']],
+  ])('%s %j is none', async (name, discounts) => {
+    expect((await sold(name, discounts)).confirm.filter(({ field }) => field === 'columns.unit_price')).toEqual([])
+  })
+
+  test('is no matter where a sum is read, or a price after it', async () => {
+    const rows = ['2', '117,00', '23,40', '210,60']
+    const header = ['Дата', 'Чек', 'Карта клиента', 'Артикул', 'Кол-во', 'Цена', 'Скидка', 'Сумма']
+    const summed = await proposalFor(table(';', header, ['13.03.2024', '1', '17', 'a', ...rows]))
+    expect([summed.profile?.columns.amount, askedBy(summed)]).toEqual(['Сумма', []])
+    expect(askedBy(await sold('Скидка', ['11,70'], 'Цена со скидкой'))).toEqual([])
+  })
+})
+
 describe('receipts and kinds', () => {
   const lines = (...rows: readonly (readonly string[])[]) =>
     proposalFor(table(';', ['Чек', 'Дата', 'Код клиента', 'Артикул', 'Кол-во', 'Цена', 'Сумма', 'Тип чека'], ...rows))
