@@ -13,7 +13,7 @@ export interface DatesFound {
   readonly hasShortYears: boolean
 }
 
-const times = ['[ HH:mm[:ss]]', '[ H:mm[:ss]]', '[ h:mm[:ss] a]']
+const times = ['[ HH:mm[:ss]]', '[ H:mm[:ss]]', '[ h:mm[:ss] a]', '[ h:mm[:ss]a]']
 const orders = [
   ['dd', 'MM'],
   ['d', 'M'],
@@ -32,6 +32,7 @@ function candidatesOf(separator: string): { readonly dayFirst: string[]; readonl
 const bySeparator = new Map(['.', '/', '-'].map((separator) => [separator, candidatesOf(separator)]))
 const yearFirst = [
   'iso',
+  ...times.slice(1).map((time) => `yyyy-MM-dd${time}`),
   'yyyy/MM/dd[ HH:mm[:ss]]',
   'yyyy.MM.dd[ HH:mm[:ss]]',
   'yyyyMMdd',
@@ -77,11 +78,15 @@ export function shareOfDates(values: readonly string[], formats: readonly string
   return values.filter((value) => formats.some((format) => isDateBy(format, value, days))).length / values.length
 }
 
-/** The format by which most values are dates; null where hardly any is one. */
+/**
+ * The format by which most values are dates; null where hardly any is one. Which values come first makes no difference, and a
+ * few in another notation none either: they get their verdicts when the file is read.
+ */
 export function datesOf(values: readonly string[], days = transactionDays): DatesFound | null {
   if (values.length === 0) return null
-  const separators = /^\d{1,2}([./-])\d{1,2}[./-]\d{4}/
-  const separator = values.map((value) => separators.exec(value)?.[1]).find((mark) => mark !== undefined)
+  const separator = commonest(values, (value) =>
+    /^\d{4}/.test(value) ? '' : /^\d{1,2}([./-])\d{1,2}[./-]\d{4}/.exec(value)?.[1],
+  )
   const order = separator === undefined ? undefined : bySeparator.get(separator)
   const found = { rival: null, hasShortYears: false }
   const first = bestOf(values, order?.dayFirst ?? yearFirst, days)
@@ -93,10 +98,20 @@ export function datesOf(values: readonly string[], days = transactionDays): Date
   return { ...found, formats: [first.format], share: first.share, rival: isOpen ? other.format : null }
 }
 
+/** What is found in more values than anything else, of equals the first in the alphabet; undefined where nothing is found. */
+export function commonest(values: readonly string[], find: (value: string) => string | undefined): string | undefined {
+  const counts = new Map<string, number>()
+  for (const value of values) {
+    const mark = find(value)
+    if (mark !== undefined) counts.set(mark, (counts.get(mark) ?? 0) + 1)
+  }
+  const [most] = [...counts].sort(([a, times], [b, others]) => others - times || (a < b ? -1 : 1))
+  return most?.[0]
+}
+
 /** Dates such as 13.03.24, as they are mostly meant: days first, but with slashes where only months first fit. */
 function shortYearsOf(values: readonly string[]): DatesFound | null {
-  const separators = /^\d{1,2}([./-])\d{1,2}\1\d{2}(?!\d)/
-  const separator = values.map((value) => separators.exec(value)?.[1]).find((mark) => mark !== undefined)
+  const separator = commonest(values, (value) => /^\d{1,2}([./-])\d{1,2}\1\d{2}(?!\d)/.exec(value)?.[1])
   const order = separator === undefined ? undefined : bySeparator.get(separator)
   if (order === undefined) return null
   const [dayFirst, monthFirst] = [order.dayFirst, order.monthFirst].map((formats) =>
@@ -124,16 +139,27 @@ function bestOf(values: readonly string[], formats: readonly string[], days = tr
   return best
 }
 
-const timeOnly = /^([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?$/
+const fullDay = /^([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?$/
+const halfDay = /^(0?[1-9]|1[0-2]):[0-5]\d(:[0-5]\d)?( ?)[ap]m$/i
 
-/** Share of values that are times of day without a date, 0 to 1. */
+/** Times of day without a date that are written in the way that more of the values are: to 24 hours, or with AM and PM. */
+function timesIn(values: readonly string[]): { readonly times: readonly string[]; readonly halves: boolean } {
+  const full = values.filter((value) => fullDay.test(value))
+  const half = values.filter((value) => halfDay.test(value))
+  return half.length > full.length ? { times: half, halves: true } : { times: full, halves: false }
+}
+
+/** Share of values that are times of day without a date, all to 24 hours or all with AM and PM, 0 to 1. */
 export function shareOfTimes(values: readonly string[]): number {
-  return values.length === 0 ? 0 : values.filter((value) => timeOnly.test(value)).length / values.length
+  return values.length === 0 ? 0 : timesIn(values).times.length / values.length
 }
 
 /** The tokens of times of day such as these. */
 export function timeFormatOf(values: readonly string[]): string {
-  return values.every((value) => /^\d\d:/.test(value)) ? 'HH:mm[:ss]' : 'H:mm[:ss]'
+  const { times, halves } = timesIn(values)
+  if (!halves) return times.every((time) => /^\d\d:/.test(time)) ? 'HH:mm[:ss]' : 'H:mm[:ss]'
+  const spaced = times.filter((time) => time.includes(' ')).length
+  return `h:mm[:ss]${spaced === 0 ? '' : spaced === times.length ? ' ' : '[ ]'}a`
 }
 
 /** Share of values that may be serial numbers of days from 1990 to 2060, 0 to 1. */

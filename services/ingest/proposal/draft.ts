@@ -7,7 +7,7 @@ import { shownValue } from '../verdicts.ts'
 import { type Assigned, type Assignment, assignColumns, confident } from './assign.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
-import { askYears, timeFormatOf } from './dates.ts'
+import { askYears, commonest, timeFormatOf } from './dates.ts'
 import { discountsUnread } from './discounts.ts'
 import { isOtherUnit, meaningsOf, normalName, type ProposedField } from './names.ts'
 import { numbersOf, unitsBeside } from './numbers.ts'
@@ -98,10 +98,11 @@ async function datesFound(path: string, sample: Sample, assigned: Assignment): P
   return { part: [combined(format)], open: [open] }
 }
 
+const midnight = /[ T]0?0:00(:00)?$/
+
 /** The format of a date and, after a space, the time of another column; a midnight that is written anyway is passed over. */
 function withTime(format: string, values: readonly string[], time: ColumnSeen): string {
-  const midnight = /[ T]0?0:00(:00)?$/.exec(values[0] ?? '')?.[0] ?? ''
-  const tail = values.every((value) => value.endsWith(midnight)) ? midnight : ''
+  const tail = commonest(values, (value) => midnight.exec(value)?.[0] ?? '') ?? ''
   const day = format === 'iso' ? 'yyyy-MM-dd' : format.replace(/\[.*$/, '')
   return `${day}${tail} ${timeFormatOf(time.values)}`
 }
@@ -188,6 +189,14 @@ function doubts(columns: readonly ColumnSeen[], assigned: Assignment, money: num
     ['kind', 'what kind a row is'],
   ] as const)
     if (assigned.has(field)) doubt(field, assigned.get(field), what)
+  const time = unreadTime(columns, assigned)
+  if (time !== undefined)
+    open.push(
+      question(
+        'columns.time',
+        `"${time.name}" has what is no time of day that is known ("${shownValue(time.values[0]!)}"), and dates have none: how are times written?`,
+      ),
+    )
   if (money > 0 && money < confident) {
     const sums = (['amount', 'unit_price', 'quantity'] as const).flatMap((field) => assigned.get(field) ?? [])
     const least = sums.reduce((a, b) => (a.confidence <= b.confidence ? a : b))
@@ -212,6 +221,17 @@ function doubts(columns: readonly ColumnSeen[], assigned: Assignment, money: num
       ),
     )
   return open
+}
+
+/** A column that is called a time of day and cannot be read as one, where without it all would be of midnight. */
+function unreadTime(columns: readonly ColumnSeen[], assigned: Assignment): ColumnSeen | undefined {
+  const dates = assigned.get('occurred_at')?.column.values
+  if (dates === undefined || assigned.has('time')) return undefined
+  if (dates.some((value) => /\d:\d\d/.test(value) && !midnight.test(value))) return undefined
+  const taken = new Set([...assigned.values()].map(({ column }) => column.index))
+  return columns.find(
+    ({ index, name, values }) => !taken.has(index) && values.length > 0 && meaningsOf(name).get('time') === 1,
+  )
 }
 
 /** So many of the first rows may be rejected for other reasons than that they name no client. */

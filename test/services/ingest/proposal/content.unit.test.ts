@@ -283,6 +283,9 @@ describe('dates', () => {
     ['MM/dd/yyyy[ HH:mm[:ss]]', ['01/02/2024', '02/13/2024']],
     ['M/d/yyyy[ H:mm[:ss]]', ['12/1/2010 8:26', '12/13/2010 8:26']],
     ['M/d/yyyy[ h:mm[:ss] a]', ['12/1/2010 8:26 AM', '12/13/2010 8:26 PM']],
+    ['M/d/yyyy[ h:mm[:ss]a]', ['12/1/2010 8:26AM', '12/13/2010 8:26pm']],
+    ['yyyy-MM-dd[ h:mm[:ss] a]', ['2024-03-01 8:26 AM', '2024-03-02 10:00 pm']],
+    ['yyyy-MM-dd[ H:mm[:ss]]', ['2024-03-01 8:26', '2024-03-02 10:00']],
     ['iso', ['2024-03-01', '2024-03-02T10:00:00Z']],
     ['yyyyMMdd', ['19970101', '19970112']],
     ['yyyy/MM/dd[ HH:mm[:ss]]', ['2024/03/01', '2024/03/02']],
@@ -318,6 +321,55 @@ describe('dates', () => {
       columns: { occurred_at: 'Дата', time: 'Время' },
       dates: { formats: ['dd.MM.yyyy H:mm[:ss]'] },
     })
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  const timed = (...rows: readonly [date: string, time: string][]) =>
+    proposalFor(table(';', ['client id', 'date', 'time', 'total'], ...rows.map((row) => ['1', ...row, '5.50'])))
+
+  test.each([
+    ['h:mm[:ss] a', ['2:01 PM', '11:59 AM']],
+    ['h:mm[:ss] a', ['02:01:33 pm', '12:00:00 am']],
+    ['h:mm[:ss]a', ['2:01PM', '12:00am']],
+    ['h:mm[:ss][ ]a', ['2:01PM', '12:00 AM']],
+  ])('a time as %s is read beside its date', async (format, times) => {
+    const proposal = await timed(...times.map((time) => ['2/13/2024', time] as [string, string]))
+    expect(proposal.profile).toMatchObject({ columns: { time: 'time' }, dates: { formats: [`M/d/yyyy ${format}`] } })
+    expect(askedBy(proposal)).toEqual([])
+  })
+
+  test('a time that cannot be read is asked about, unless the date has one', async () => {
+    expect(askedBy(await timed(['2024-03-13', '2.01 p.m.'], ['2024-03-14', 'noon']))).toEqual(['columns.time'])
+    expect(askedBy(await timed(['2024-03-13 00:00:00', 'noon']))).toEqual(['columns.time'])
+    expect(askedBy(await timed(['2024-03-13 14:01:00', 'noon']))).toEqual([])
+    expect(askedBy(await timed(['2024-03-13', '']))).toEqual([])
+  })
+
+  const odd = (date: string, other: string, at: number) => Array.from({ length: 30 }, () => date).with(at, other)
+
+  test.each([
+    ['iso', '2025-05-13', '30.05.2025'],
+    ['yyyyMMdd', '20250513', '2025-05-30'],
+    ['dd.MM.yyyy[ HH:mm[:ss]]', '13.05.2025', '2025-05-30'],
+    ['dd.MM.yyyy[ HH:mm[:ss]]', '13.05.2025', '5/30/2025'],
+    ['MM/dd/yyyy[ HH:mm[:ss]]', '05/13/2025', '30.05.2025'],
+    ['dd.MM.yy[ HH:mm[:ss]]', '13.05.25', '05/30/25'],
+  ])('%s, with one date in another notation, wherever it stands', async (format, date, other) => {
+    for (const at of [0, 7, 29]) {
+      const proposal = await dated(...odd(date, other, at))
+      expect(proposal.draft).toMatchObject({ dates: { formats: [format] } })
+      expect(askedBy(proposal)).toEqual(format.includes('yyyy') || format === 'iso' ? [] : ['dates.formats'])
+    }
+  })
+
+  test('more than a few in another notation are asked about', async () => {
+    expect(askedBy(await dated(...odd('2025-05-13', '30.05.2025', 0).slice(0, 10)))).toContain('columns.occurred_at')
+  })
+
+  test('one midnight left out, or one date without a time, changes nothing for the others', async () => {
+    const rows = odd('13.03.2024 0:00:00', '13.03.2024', 0).map((date) => [date, '10:05:00'] as [string, string])
+    const proposal = await timed(...rows)
+    expect(proposal.profile?.dates.formats).toEqual(['dd.MM.yyyy 0:00:00 HH:mm[:ss]'])
     expect(askedBy(proposal)).toEqual([])
   })
 
