@@ -9,5 +9,10 @@ export const optionalFields = ['sku', 'description', 'category', 'store', 'termi
 /** What typed values of a workbook are written by. */
 export function notationOf({ numbers, dates, columns, currency }: FileProfile): Notation {
   const column = columns.amount ?? columns.unit_price
-  return { numbers, dates, ...(column === undefined ? {} : { sums: { column, currency } }) }
+  const { occurred_at: day, time } = columns
+  return {
+    ...{ numbers, dates },
+    ...(column === undefined ? {} : { sums: { column, currency } }),
+    ...(time === undefined ? {} : { apart: { day, time } }),
+  }
 }

@@ -9,7 +9,8 @@ import { cutAtSpaces, cutFixed, LineReader } from './lines.ts'
 import { isRejectedHeader, originalCell, uploadOf, verdictColumns, wasDropped } from './rejected-csv.ts'
 import { withShownCurrency } from './shown-currency.ts'
 import { readText, type TextOptions } from './text.ts'
-import type { Notation } from './xlsx/cells.ts'
+import { withTimesApart } from './times-apart.ts'
+import { type Notation, plainNotation } from './xlsx/cells.ts'
 import { readWorkbook, type SheetInput } from './xlsx/read.ts'
 import type { SheetRow } from './xlsx/sheet.ts'
 import { openWorkbook, type Workbook } from './xlsx/workbook.ts'
@@ -85,7 +86,8 @@ export async function* readRows(
       input.sheet = sheet
     }
     const sheet = readWorkbook(workbook, { ...options, ...format, skipRows, fileBytes, onSheet })
-    const rows = numbered(withShownCurrency(sheet, options.notation?.sums))
+    const { notation = plainNotation } = options
+    const rows = numbered(withShownCurrency(withTimesApart(sheet, notation), notation.sums))
     const first = await rows.next()
     if (first.done) return
     // Rejected rows are mended in a spreadsheet program, which may save them as its own.

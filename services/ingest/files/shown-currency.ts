@@ -1,5 +1,5 @@
 import { isUnitOf } from '../parse/currency.ts'
-import { isRejectedHeader, verdictColumns } from './rejected-csv.ts'
+import { placeOf } from './sheet-column.ts'
 import type { Notation } from './xlsx/cells.ts'
 import type { SheetRow } from './xlsx/sheet.ts'
 
@@ -35,11 +35,4 @@ function otherThan(currency: string): (unit: string) => boolean {
     known.set(unit, found)
     return found
   }
-}
-
-/** The place of a column by the first row; -1 where it is not there. */
-function placeOf(column: string | number, first: readonly string[]): number {
-  const before = isRejectedHeader(first) ? verdictColumns.length : 0
-  if (typeof column === 'number') return before + column
-  return first.findIndex((name, at) => at >= before && name.trim() === column)
 }

@@ -80,8 +80,16 @@ export function exactTime(wallMs: number): string {
   return new Date(wallMs).toISOString().slice(0, -1).replace('T', 't')
 }
 
+/** As `exactTime`, the day and the time of day for cells apart: `2011-12-09t` and `08:05:07.000`, read with a space between. */
+export function exactTimeApart(wallMs: number): [day: string, time: string] {
+  const [day = '', time = ''] = exactTime(wallMs).split('t')
+  return [`${day}t`, time]
+}
+
 function exactWallTime(text: string): number {
-  return /^\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d\.\d{3}$/.test(text) ? Date.parse(`${text.replace('t', 'T')}Z`) : Number.NaN
+  return /^\d{4}-\d\d-\d\dt ?\d\d:\d\d:\d\d\.\d{3}$/.test(text)
+    ? Date.parse(`${text.replace(/t ?/, 'T')}Z`)
+    : Number.NaN
 }
 
 function firstOf(parsers: readonly TimeParser[]): TimeParser {

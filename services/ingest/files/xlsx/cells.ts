@@ -1,5 +1,11 @@
 import { dayMs } from '#streams/domain/calendar.ts'
-import { compileDateWriter, type DateWriter, writeDuration, writeTimeOfDay } from '../../parse/date-writer.ts'
+import {
+  compileDateWriter,
+  type DateWriter,
+  timeOfDay,
+  writeDuration,
+  writeTimeOfDay,
+} from '../../parse/date-writer.ts'
 import type { CellFormat } from './number-format.ts'
 
 /**
@@ -13,6 +19,16 @@ export interface Notation {
   readonly dates: { readonly formats: readonly string[] }
   /** The column of sums, by name or place, and their currency. Numbers that it shows in another one are written with that. */
   readonly sums?: { readonly column: string | number; readonly currency: string }
+  /** The columns of days and of times of day where these are apart, by name or place: the formats are of both together. */
+  readonly apart?: { readonly day: string | number; readonly time: string | number }
+}
+
+/** What a cell of a date or a time says of either; null for what it does not say. */
+export interface Moment {
+  /** Wall time of the day's beginning, epoch ms as if it were UTC. */
+  readonly dayMs: number | null
+  /** Since the day's beginning; null also of a date at midnight whose cell need not show a time. */
+  readonly timeMs: number | null
 }
 
 /** Where no profile is known yet. */
@@ -51,9 +67,24 @@ export class CellWriter {
 
   /** A date in ISO 8601, as a few programs write them; as it stands where it has a zone, or no date. */
   isoDate(text: string): string {
-    const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?$/.exec(text)
-    const wallMs = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2] ?? '00:00'}Z`)
+    const wallMs = isoWallTime(text)
     return Number.isNaN(wallMs) ? text : this.#writeDate(wallMs)
+  }
+
+  /** What a number in its format says of a day and a time of day; null where it is neither. */
+  moment(text: string, format: CellFormat): Moment | null {
+    const serial = Number(text)
+    if ((format.kind !== 'date' && format.kind !== 'elapsed') || !isSerial(serial)) return null
+    const ms = roundedMs(serial, format)
+    if (this.#isTimeOnly(serial, format)) return { dayMs: null, timeMs: timeOfDay(ms) }
+    const wallMs = format.kind === 'date' ? this.#wallTime(ms) : null
+    return wallMs === null ? null : momentOf(wallMs, format.kind === 'date' && !format.date)
+  }
+
+  /** As `moment`, of a date in ISO 8601. */
+  isoMoment(text: string): Moment | null {
+    const wallMs = isoWallTime(text)
+    return Number.isNaN(wallMs) ? null : momentOf(wallMs, false)
   }
 
   #plain(text: string): string | null {
@@ -68,21 +99,45 @@ export class CellWriter {
     if (plain === null || format.kind === 'number') return plain
     if (format.kind === 'padded') return /^\d+$/.test(plain) ? plain.padStart(format.digits, '0') : plain
     const serial = Number(text)
-    // Spreadsheets show such a number as #######.
-    if (!(serial >= 0 && serial < 2_958_466)) return plain
-    const unit = format.kind === 'date' && format.millis ? 1 : 1_000
-    const ms = Math.round((serial * dayMs) / unit) * unit
+    if (!isSerial(serial)) return plain
+    const ms = roundedMs(serial, format)
     if (format.kind === 'elapsed') return writeDuration(ms)
-    if (serial < 1 && (!format.date || !this.#is1904)) return writeTimeOfDay(ms)
-    return this.#date(ms) ?? plain
+    if (this.#isTimeOnly(serial, format)) return writeTimeOfDay(ms)
+    const wallMs = this.#wallTime(ms)
+    return wallMs === null ? plain : this.#writeDate(wallMs)
+  }
+
+  #isTimeOnly(serial: number, format: CellFormat): boolean {
+    return serial < 1 && !(format.kind === 'date' && format.date && this.#is1904)
   }
 
   /** Null for the 29 February 1900, which Excel has and the calendar has not. */
-  #date(ms: number): string | null {
-    if (this.#is1904) return this.#writeDate(Date.UTC(1904, 0, 1) + ms)
-    if (ms >= 61 * dayMs) return this.#writeDate(Date.UTC(1899, 11, 30) + ms)
-    return ms < 60 * dayMs ? this.#writeDate(Date.UTC(1899, 11, 31) + ms) : null
+  #wallTime(ms: number): number | null {
+    if (this.#is1904) return Date.UTC(1904, 0, 1) + ms
+    if (ms >= 61 * dayMs) return Date.UTC(1899, 11, 30) + ms
+    return ms < 60 * dayMs ? Date.UTC(1899, 11, 31) + ms : null
   }
+}
+
+/** Spreadsheets show any other number in a format of dates as #######. */
+function isSerial(serial: number): boolean {
+  return serial >= 0 && serial < 2_958_466
+}
+
+function roundedMs(serial: number, format: CellFormat): number {
+  const unit = format.kind === 'date' && format.millis ? 1 : 1_000
+  return Math.round((serial * dayMs) / unit) * unit
+}
+
+function momentOf(wallMs: number, showsTimeOnly: boolean): Moment {
+  const timeMs = timeOfDay(wallMs)
+  return { dayMs: wallMs - timeMs, timeMs: timeMs === 0 && !showsTimeOnly ? null : timeMs }
+}
+
+/** NaN where the text has a zone, or is no date. */
+function isoWallTime(text: string): number {
+  const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?$/.exec(text)
+  return match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2] ?? '00:00'}Z`)
 }
 
 /** Decimals of a number that is written plainly, and short enough to be exact; -1 for any other text. */

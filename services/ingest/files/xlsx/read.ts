@@ -81,8 +81,9 @@ class SheetReading {
     this.#sheet = sheet
     this.#texts = texts
     this.#options = options
-    const writer = new CellWriter(options.notation ?? plainNotation, workbook.is1904)
-    this.#handler = new SheetHandler(writer, workbook.formats)
+    const notation = options.notation ?? plainNotation
+    const writer = new CellWriter(notation, workbook.is1904)
+    this.#handler = new SheetHandler(writer, workbook.formats, notation.apart !== undefined)
     this.#xml = new XmlReader(sheet.part, this.#handler)
   }
 

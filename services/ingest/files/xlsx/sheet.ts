@@ -1,5 +1,5 @@
 import { LoyaltyError } from '#streams/core/error.ts'
-import type { CellWriter } from './cells.ts'
+import type { CellWriter, Moment } from './cells.ts'
 import { unreadable } from './faults.ts'
 import { type CellFormat, plainNumber } from './number-format.ts'
 import { columnIn, maxColumns, maxRows, readRange, writeCellRef } from './refs.ts'
@@ -18,6 +18,8 @@ export interface SheetRow {
   hasValue: boolean
   /** By column, of numbers that are shown in a currency, or as shares of a hundred; missing where none is. */
   units?: Map<number, string>
+  /** By column, what cells of dates and times say; only where somebody wants to know. */
+  moments?: Map<number, Moment>
 }
 
 /** As in other files. */
@@ -37,6 +39,7 @@ export class SheetHandler implements XmlHandler {
   chars = 0
   readonly #writer: CellWriter
   readonly #formats: readonly CellFormat[]
+  readonly #keepsMoments: boolean
   readonly #shared = new SharedCells()
   readonly #inline = new TextCollector()
   #rows: SheetRow[] = []
@@ -52,9 +55,11 @@ export class SheetHandler implements XmlHandler {
   #state: 'nothing' | 'value' | 'inline' = 'nothing'
   #value = ''
 
-  constructor(writer: CellWriter, formats: readonly CellFormat[]) {
+  /** `keepsMoments`: rows have the moments of their cells. */
+  constructor(writer: CellWriter, formats: readonly CellFormat[], keepsMoments: boolean) {
     this.#writer = writer
     this.#formats = formats
+    this.#keepsMoments = keepsMoments
   }
 
   /** The rows completed since, without empty ones. Errors: `sheet_row_too_long`, those of `SharedStrings.ensure`. */
@@ -171,10 +176,11 @@ export class SheetHandler implements XmlHandler {
     switch (this.#type) {
       case undefined:
       case 'n': {
-        const format = this.#style === undefined ? plainNumber : this.#formats[Number(this.#style)]
-        const text = this.#writer.number(value.trim(), format ?? plainNumber)
+        const format = (this.#style === undefined ? null : this.#formats[Number(this.#style)]) ?? plainNumber
+        const text = this.#writer.number(value.trim(), format)
         if (text === null) throw this.#badCell(`holds ${JSON.stringify(value.slice(0, 40))} as a number`)
-        if (format?.kind === 'number' && format.unit !== undefined) this.#shownIn(format.unit)
+        if (format.kind === 'number' && format.unit !== undefined) this.#shownIn(format.unit)
+        if (this.#keepsMoments) this.#says(this.#writer.moment(value.trim(), format))
         return text
       }
       case 'str':
@@ -188,6 +194,7 @@ export class SheetHandler implements XmlHandler {
         if (value === '0' || value === 'false') return 'FALSE'
         throw this.#badCell('is neither true nor false')
       case 'd':
+        if (this.#keepsMoments) this.#says(this.#writer.isoMoment(value))
         return this.#writer.isoDate(value)
       default:
         throw this.#badCell(`is of the type ${JSON.stringify(this.#type.slice(0, 40))}`)
@@ -199,6 +206,13 @@ export class SheetHandler implements XmlHandler {
     row.units ??= new Map()
     row.units.set(this.#column, unit)
     this.units.add(this.#column, unit)
+  }
+
+  #says(moment: Moment | null): void {
+    if (moment === null) return
+    const row = this.#row!
+    row.moments ??= new Map()
+    row.moments.set(this.#column, moment)
   }
 
   #sharedIndex(): number {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { lineProfile } from '../support/prepare.ts'
-import { type Cell, xlsx } from '../support/xlsx.ts'
+import { type Cell, formatted, xlsx } from '../support/xlsx.ts'
 import { askedBy, fieldsOf, proposalFor, proposalOf, table } from './support.ts'
 
 /** Where in a file its table is: below titles, on another sheet than the first. */
@@ -114,5 +114,31 @@ describe('the sheet of a workbook', () => {
     expect(await proposalFor(book(['Titel', cover], ['Daten', data]), { saved: [own] })).toMatchObject({
       ...{ known: own.name, basis: 'known', confirm: [] },
     })
+  })
+})
+
+describe('days and times of day of a workbook, in columns of their own', () => {
+  const names = ['Receipt', 'Client', 'Date', 'Time', 'Amount']
+  const book = (...times: Cell[]) =>
+    xlsx({
+      sheets: [{ rows: [names, ...times.map((time, at) => [`R${at}`, `K${at}`, formatted(45_802 + at, 1), time, 5])] }],
+      formats: ['mm-dd-yy', 'h:mm', 'h:mm AM/PM'],
+    })
+
+  test.each([
+    ['to 24 hours', [formatted(0.25, 2), formatted(0.75, 2)], 'yyyy-MM-dd HH:mm[:ss]'],
+    ['with AM and PM', [formatted(0.25, 3), formatted(0.75, 3)], 'yyyy-MM-dd HH:mm[:ss]'],
+    ['as text', ['6:00 AM', '6:00pm'], 'yyyy-MM-dd h:mm[:ss][ ]a'],
+  ])('%s are one time', async (_, times, format) => {
+    const proposal = await proposalFor(book(...times))
+    expect(proposal.confirm).toEqual([])
+    expect(proposal.profile).toMatchObject({ columns: { time: 'Time' }, dates: { formats: [format] } })
+  })
+
+  test('are read by a profile that was made of text', async () => {
+    const text = table(';', names, ['R1', 'K1', '25.05.2025', '9:05', '5'], ['R2', 'K2', '25.05.2025', '14:22:10', '5'])
+    const { profile: own } = await proposalFor(text)
+    const proposal = await proposalFor(book(formatted(0.25, 2)), { saved: [own!] })
+    expect(proposal).toMatchObject({ known: own!.name, confirm: [], profile: { dates: own!.dates } })
   })
 })
