@@ -22,12 +22,18 @@ export function previewLines(preview: FilePreview): string[] {
     ...verdictTable(preview.verdicts),
     '',
     ...(confirm.length === 0
-      ? ['  An upload would be read so. Nothing was published.']
+      ? [`  ${isMostlyRejected(totals) ? mostRejected : 'An upload would be read so.'} Nothing was published.`]
       : [
           '  To be confirmed before an upload (--write-profile FILE.json writes the proposal; correct it and give --profile FILE.json):',
           ...confirm.map(({ field, message }) => `    ${field}: ${message}`),
         ]),
   ]
+}
+
+const mostRejected = 'Most rows would be rejected: correct the file, or the profile, before an upload.'
+
+function isMostlyRejected(totals: FilePreview['totals']): boolean {
+  return totals !== null && totals.rows.rejected * 2 > totals.lines
 }
 
 function basisText(basis: FilePreview['basis'], known: string | null): string {

@@ -10,6 +10,7 @@ import { type AnyProfile, type FileProfile, parseAnyProfile } from './profile.ts
 import type { ProfileBook } from './profile-book.ts'
 import type { Proposal, ProposalContext } from './proposal/proposal.ts'
 import { proposeProfile } from './proposal/propose.ts'
+import { askRejected } from './proposal/rejected.ts'
 import type { UploadStore } from './store/uploads.ts'
 
 /** By which profile a file is read: the one that was given, or the one proposed. One way for uploads and previews. */
@@ -54,7 +55,7 @@ export async function readingOf(deps: ReadingDeps, path: string, wish: ReadingWi
   if (before !== null) return readBy(before, path)
   const known = await context()
   const own = { currency: wish.currency ?? known.currency, timeZone: wish.timeZone ?? known.timeZone }
-  const proposal = said(await proposeProfile(path, await profiles.all(), own), wish)
+  const proposal = await judged(path, said(await proposeProfile(path, await profiles.all(), own), wish), own.currency)
   return { basis: proposal.basis, profile: null, proposal }
 }
 
@@ -79,6 +80,13 @@ async function profileBefore({ store }: ReadingDeps, path: string): Promise<AnyP
     throw error
   }
   return input.rejected_of === undefined ? null : store.profileOf(input.rejected_of)
+}
+
+/** With a question where a known profile has the columns of a file, but would not take most of its rows in. */
+async function judged(path: string, proposal: Proposal, currency: string | null): Promise<Proposal> {
+  const { basis, profile, confirm } = proposal
+  if (basis === 'content' || profile === null || confirm.length > 0) return proposal
+  return { ...proposal, confirm: await askRejected(path, profile, currency, { basis, asked: confirm }) }
 }
 
 /** A known profile with the currency and the zone that the sender says of this file. */

@@ -1,8 +1,5 @@
 import { createHash } from 'node:crypto'
-import { findClientColumns } from '../clients/columns.ts'
-import { ClientMapper } from '../clients/map-row.ts'
 import { type ClientsProfile, clientsProfileSchema } from '../clients/profile.ts'
-import { minorDigits } from '../parse/currency.ts'
 import { type Assigned, confident } from './assign.ts'
 import { assignClientColumns, type ClientsAssignment } from './clients-assign.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
@@ -12,6 +9,7 @@ import { normalName } from './names.ts'
 import { numbersOf } from './numbers.ts'
 import type { Proposal, ProposalContext, ProposedColumn } from './proposal.ts'
 import { type Question, question } from './question.ts'
+import { askRejected } from './rejected.ts'
 import type { Sample } from './sample.ts'
 
 /**
@@ -60,7 +58,8 @@ export async function proposeClientsByContent(
   }
   const parsed = clientsProfileSchema.safeParse(draft)
   const profile = parsed.success ? parsed.data : null
-  if (profile !== null) confirm.push(...rejectedShare(sample, profile, context))
+  if (profile !== null)
+    confirm.push(...(await askRejected(path, profile, context.currency, { basis: 'content', asked: confirm })))
   return {
     ...{ basis: 'content', known: null, draft: profile ?? draft, profile, confirm, input: sample.input },
     columns: columns.map((each) => proposedColumn(each, assignment)),
@@ -141,26 +140,6 @@ function consentWords(columns: readonly ColumnSeen[], confirm: Question[]): Pick
       question('consent', `${unknown.length} words in columns of consent are neither yes nor no: which is each?`),
     )
   return seen.size === 0 ? {} : { consent: { yes, no } }
-}
-
-const toleratedShare = 0.05
-
-/** Questions where the mapping of uploads would reject many of the first rows. */
-function rejectedShare({ rows, header }: Sample, profile: ClientsProfile, { currency }: ProposalContext): Question[] {
-  const digits = currency === null ? 2 : minorDigits(currency)
-  const mapper = new ClientMapper(profile, findClientColumns(profile, header), { digits, source: 'proposal' })
-  const reasons = new Map<string, number>()
-  for (const row of rows) {
-    const judged = mapper.map(row)
-    if (!('code' in judged)) continue
-    const reason = judged.field === null ? judged.code : `${judged.code} (${judged.field})`
-    reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
-  }
-  return [...reasons].flatMap(([reason, count]) =>
-    count <= rows.length * toleratedShare
-      ? []
-      : [question('rows', `${count} of the first ${rows.length} rows would be rejected: ${reason}`)],
-  )
 }
 
 function proposedColumn({ index, name }: ColumnSeen, { fields, consent }: ClientsAssignment): ProposedColumn {

@@ -99,7 +99,7 @@ export function datesOf(values: readonly string[], days = transactionDays): Date
 }
 
 /** What is found in more values than anything else, of equals the first in the alphabet; undefined where nothing is found. */
-export function commonest(values: readonly string[], find: (value: string) => string | undefined): string | undefined {
+function commonest(values: readonly string[], find: (value: string) => string | undefined): string | undefined {
   const counts = new Map<string, number>()
   for (const value of values) {
     const mark = find(value)
@@ -155,11 +155,25 @@ export function shareOfTimes(values: readonly string[]): number {
 }
 
 /** The tokens of times of day such as these. */
-export function timeFormatOf(values: readonly string[]): string {
+function timeFormatOf(values: readonly string[]): string {
   const { times, halves } = timesIn(values)
   if (!halves) return times.every((time) => /^\d\d:/.test(time)) ? 'HH:mm[:ss]' : 'H:mm[:ss]'
   const spaced = times.filter((time) => time.includes(' ')).length
   return `h:mm[:ss]${spaced === 0 ? '' : spaced === times.length ? ' ' : '[ ]'}a`
+}
+
+const midnight = /[ T]0?0:00(:00)?$/
+
+/** The format of dates and, after a space, of the times of another column; a midnight that most dates have is passed over. */
+export function withTime(format: string, dates: readonly string[], times: readonly string[]): string {
+  const tail = commonest(dates, (date) => midnight.exec(date)?.[0] ?? '') ?? ''
+  const day = format === 'iso' ? 'yyyy-MM-dd' : format.replace(/\[.*$/, '')
+  return `${day}${tail} ${timeFormatOf(times)}`
+}
+
+/** True where some date has a time of day that is no midnight. */
+export function hasTimes(dates: readonly string[]): boolean {
+  return dates.some((date) => /\d:\d\d/.test(date) && !midnight.test(date))
 }
 
 /** Share of values that may be serial numbers of days from 1990 to 2060, 0 to 1. */

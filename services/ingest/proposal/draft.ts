@@ -1,19 +1,18 @@
 import { createHash } from 'node:crypto'
-import { findColumns } from '../files/columns.ts'
 import { isCurrency } from '../parse/currency.ts'
 import { type FileProfile, parseProfile, profileSchema } from '../profile.ts'
-import { RowMapper } from '../receipts/map-row.ts'
 import { shownValue } from '../verdicts.ts'
 import { type Assigned, type Assignment, assignColumns, confident } from './assign.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
-import { askYears, commonest, timeFormatOf } from './dates.ts'
+import { askYears, hasTimes, withTime } from './dates.ts'
 import { discountsUnread } from './discounts.ts'
 import { isOtherUnit, meaningsOf, normalName, type ProposedField } from './names.ts'
 import { numbersOf, unitsBeside } from './numbers.ts'
 import type { Proposal, ProposalContext, ProposedColumn } from './proposal.ts'
 import { type Question, question } from './question.ts'
 import { type Found, kindsOf, moneyOf, receiptsOf } from './receipts.ts'
+import { askRejected } from './rejected.ts'
 import type { Sample } from './sample.ts'
 import { shownOtherwise } from './units.ts'
 
@@ -54,7 +53,8 @@ export async function proposeByContent(path: string, sample: Sample, context: Pr
   confirm.push(...doubts(columns, assigned, money.confidence), ...discountsUnread(columns, assigned, money.part))
   const parsed = profileSchema.safeParse(draft)
   const profile = parsed.success ? parsed.data : null
-  if (profile !== null) confirm.push(...rejectedShare(sample, profile))
+  if (profile !== null)
+    confirm.push(...(await askRejected(path, profile, context.currency, { basis: 'content', asked: confirm })))
   else if (confirm.length === 0) parseProfile(draft, name)
   return {
     basis: 'content',
@@ -85,7 +85,7 @@ async function datesFound(path: string, sample: Sample, assigned: Assignment): P
   const { dates, values, index } = found.column
   if (dates === null) return { part: ['excel'], open: [] }
   const time = assigned.get('time')?.column
-  const combined = (format: string) => (time === undefined ? format : withTime(format, values, time))
+  const combined = (format: string) => (time === undefined ? format : withTime(format, values, time.values))
   const [format = 'iso'] = dates.formats
   if (dates.hasShortYears) return { part: [combined(format)], open: [askYears(dates, values[0]!)] }
   if (dates.rival === null) return { part: [combined(format)], open: [] }
@@ -96,15 +96,6 @@ async function datesFound(path: string, sample: Sample, assigned: Assignment): P
     `no date of the first rows tells whether days or months come first ("${values[0]}"): ${combined(format)} or ${combined(dates.rival)}?`,
   )
   return { part: [combined(format)], open: [open] }
-}
-
-const midnight = /[ T]0?0:00(:00)?$/
-
-/** The format of a date and, after a space, the time of another column; a midnight that is written anyway is passed over. */
-function withTime(format: string, values: readonly string[], time: ColumnSeen): string {
-  const tail = commonest(values, (value) => midnight.exec(value)?.[0] ?? '') ?? ''
-  const day = format === 'iso' ? 'yyyy-MM-dd' : format.replace(/\[.*$/, '')
-  return `${day}${tail} ${timeFormatOf(time.values)}`
 }
 
 function currencyFound(sample: Sample, assigned: Assignment, context: ProposalContext): Found<{ currency?: string }> {
@@ -227,30 +218,11 @@ function doubts(columns: readonly ColumnSeen[], assigned: Assignment, money: num
 function unreadTime(columns: readonly ColumnSeen[], assigned: Assignment): ColumnSeen | undefined {
   const dates = assigned.get('occurred_at')?.column.values
   if (dates === undefined || assigned.has('time')) return undefined
-  if (dates.some((value) => /\d:\d\d/.test(value) && !midnight.test(value))) return undefined
+  if (hasTimes(dates)) return undefined
   const taken = new Set([...assigned.values()].map(({ column }) => column.index))
   return columns.find(
     ({ index, name, values }) => !taken.has(index) && values.length > 0 && meaningsOf(name).get('time') === 1,
   )
-}
-
-/** So many of the first rows may be rejected for other reasons than that they name no client. */
-const toleratedShare = 0.05
-
-/** Questions where the mapping of uploads would reject many of the first rows. */
-function rejectedShare({ rows, header }: Sample, profile: FileProfile): Question[] {
-  const mapper = new RowMapper(profile, findColumns(profile, header))
-  const reasons = new Map<string, number>()
-  rows.forEach((row, at) => {
-    const reason = mapper.map(row, at + 1)
-    if (reason !== null) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
-  })
-  return [...reasons].flatMap(([reason, count]) => {
-    const tolerated = reason === 'missing_client' ? rows.length - 1 : rows.length * toleratedShare
-    return count <= tolerated
-      ? []
-      : [question('rows', `${count} of the first ${rows.length} rows would be rejected: ${reason}`)]
-  })
 }
 
 /** What is asked about the values of a column makes the column itself less certain. */

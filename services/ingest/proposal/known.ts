@@ -2,10 +2,11 @@ import { findClientColumns } from '../clients/columns.ts'
 import { type ClientsProfile, isOfClients } from '../clients/profile.ts'
 import { findColumns } from '../files/columns.ts'
 import type { AnyProfile, FileProfile } from '../profile.ts'
+import { notationOf } from '../profile-fields.ts'
 import { shownValue } from '../verdicts.ts'
 import { type ColumnSeen, columnsOf } from './column.ts'
 import { settledOrder } from './date-order.ts'
-import { askYears, datesOf, shareOfDates } from './dates.ts'
+import { askYears, datesOf, shareOfDates, withTime } from './dates.ts'
 import type { ProposedField } from './names.ts'
 import { numbersOf, shareOfNumbers } from './numbers.ts'
 import type { Proposal, ProposedColumn } from './proposal.ts'
@@ -57,7 +58,7 @@ export async function proposeKnown(profile: AnyProfile, path: string, sample: Sa
   const confirm: Question[] = []
   const format = formatFor(profile, sample)
   const numbers = numbersFor(profile, columns, confirm)
-  const dates = await datesFor(profile, path, sample, columns, confirm)
+  const dates = await datesFor({ ...profile, format, numbers }, path, sample, columns, confirm)
   const { amount, unit_price } = profile.columns
   confirm.push(...shownOtherwise(sample, [columnOf(columns, amount), columnOf(columns, unit_price)], profile.currency))
   const own = { ...profile, format, numbers, dates }
@@ -132,25 +133,37 @@ async function datesFor(
   confirm: Question[],
 ): Promise<FileProfile['dates']> {
   const column = columnOf(columns, profile.columns.occurred_at)
-  if (column === undefined || profile.columns.time !== undefined) return profile.dates
-  if (shareOfDates(column.values, profile.dates.formats) >= enough) return profile.dates
+  if (column === undefined) return profile.dates
+  const time = columnOf(columns, profile.columns.time)
+  const texts = time === undefined ? column.values : await datesWithTimes(profile, path)
+  if (shareOfDates(texts, profile.dates.formats) >= enough) return profile.dates
   const found = datesOf(column.values)
-  if (found === null || found.share < enough) {
+  if (found === null || found.share < enough || (time !== undefined && time.times < enough)) {
     const [example = ''] = column.values
     confirm.push(question('dates.formats', `how are the dates in "${column.name}" written ("${example}")?`))
     return profile.dates
   }
   if (found.hasShortYears) confirm.push(askYears(found, column.values[0]!))
-  if (found.rival === null) return { formats: [...found.formats] }
+  const whole = (format: string) => (time === undefined ? format : withTime(format, column.values, time.values))
+  const own = (format: string) => ({ ...profile.dates, formats: [whole(format)] })
+  if (found.rival === null) return own(found.formats[0]!)
   const settled = await settledOrder(path, sample.format, column.index, [found.formats[0]!, found.rival])
   if (settled === null)
     confirm.push(
       question(
         'dates.formats',
-        `no date of the first rows tells whether days or months come first: ${found.formats[0]} or ${found.rival}?`,
+        `no date of the first rows tells whether days or months come first: ${whole(found.formats[0]!)} or ${whole(found.rival)}?`,
       ),
     )
-  return { formats: [settled ?? found.formats[0]!] }
+  return own(settled ?? found.formats[0]!)
+}
+
+/** Dates and the times of another column behind them, as an upload reads them. */
+async function datesWithTimes(profile: FileProfile, path: string): Promise<string[]> {
+  const sample = await readSampleBy(path, profile.format, notationOf(profile))
+  const { occurredAt, time } = findColumns(profile, sample.header)
+  const texts = sample.rows.map((row) => [row[occurredAt]?.trim() ?? '', row[time]?.trim() ?? ''])
+  return texts.filter(([day]) => day !== '').map((parts) => parts.join(' '))
 }
 
 /** What a profile reads of the columns of a file. */

@@ -1,6 +1,7 @@
 import { headerOf } from '../files/columns.ts'
 import { fileEmpty } from '../files/empty.ts'
 import { type FileInput, readRows, unknownInput } from '../files/rows.ts'
+import type { Notation } from '../files/xlsx/cells.ts'
 import type { FileProfile } from '../profile.ts'
 import { isNameOfClients } from './client-names.ts'
 import { isDateBy, shareOfTimes } from './dates.ts'
@@ -62,10 +63,13 @@ function sampleOf(
   return { ...about, format: { ...format, header: hasHeader }, header, rows: rows.slice(0, sampleRows) }
 }
 
-/** The first rows by a format that is known, without its header. Errors: as those of `readSample`. */
-export async function readSampleBy(path: string, format: FileProfile['format']): Promise<Sample> {
+/**
+ * The first rows by a format that is known, without its header; with a notation as an upload reads them by the profile that
+ * it is of. Errors: as those of `readSample`.
+ */
+export async function readSampleBy(path: string, format: FileProfile['format'], notation?: Notation): Promise<Sample> {
   const input = unknownInput()
-  const all = await firstRows(path, format, input)
+  const all = await firstRows(path, format, input, notation)
   if (all.length === 0) throw fileEmpty('nothing')
   const rows = format.header ? all.slice(1) : all
   if (rows.length === 0) throw fileEmpty('header')
@@ -73,10 +77,15 @@ export async function readSampleBy(path: string, format: FileProfile['format']):
   return { format, input, header, rows: rows.slice(0, sampleRows), head: all.slice(0, headRows) }
 }
 
-async function firstRows(path: string, format: FileProfile['format'], input: FileInput): Promise<string[][]> {
+async function firstRows(
+  path: string,
+  format: FileProfile['format'],
+  input: FileInput,
+  notation?: Notation,
+): Promise<string[][]> {
   const rows: string[][] = []
   let chars = 0
-  for await (const batch of readRows(path, format, { input }))
+  for await (const batch of readRows(path, format, { input, notation }))
     for (const row of batch) {
       rows.push(row)
       for (const cell of row) chars += cell.length

@@ -56,6 +56,17 @@ describe('a dry run without any platform', () => {
     expect(given.lastJson).toMatchObject({ basis: 'given', totals: { transactions: 2, currency: 'RUB' } })
   })
 
+  it('does not call a file read of which most rows are rejected, by whichever profile', async () => {
+    const { out } = await dryRun(...inRussia, '--write-profile', path('whole.json'))
+    expect(out).toContain('An upload would be read so.')
+    const own = JSON.parse(readFileSync(path('whole.json'), 'utf8'))
+    writeFileSync(path('odd.json'), JSON.stringify({ ...own, dates: { formats: ['M/d/yyyy H:mm'] } }))
+    const odd = await dryRun('--profile', path('odd.json'))
+    expect(odd.out).toMatch(/rows +3, of them 0 accepted and 3 rejected/)
+    expect(odd.out).toContain('Most rows would be rejected')
+    expect(odd.out).not.toContain('An upload would be read so')
+  })
+
   it('takes the settings of the environment', async () => {
     const args = ['ingest', path('sales.csv'), '--dry-run', '--json', '--data-dir', path('data')]
     const { lastJson } = await runHere(args, { LOYALTY_CURRENCY: 'RUB', LOYALTY_TIME_ZONE: 'Europe/Moscow' })
