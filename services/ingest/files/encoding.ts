@@ -1,4 +1,6 @@
 import { isAscii } from 'node:buffer'
+import { changeOfLetters, changeOfUtf8, linesOf, russianUtf8At, type Word } from './mixed.ts'
+import type { Likelihood } from './russian.ts'
 
 /** Which encoding bytes of text are in: by their mark, by zeros, by being UTF-8, or by the letters of Russian. */
 
@@ -34,20 +36,43 @@ export function utf16ByZeros(head: Uint8Array): 'utf-16le' | 'utf-16be' | null {
   return odd === 0 ? 'utf-16be' : null
 }
 
-/**
- * The encoding of a sample with bytes above 127, without a mark; its last character may be cut. Null where it is text of
- * none of the encodings that are told apart here.
- */
-export function encodingOf(sample: Uint8Array): 'utf-8' | 'windows-1251' | 'koi8-r' | null {
-  if (isAscii(sample) || isUtf8(sample)) return 'utf-8'
-  const windows = likelihoodOf(sample, 'windows-1251')
-  const koi = likelihoodOf(sample, 'koi8-r')
+/** What a sample with bytes above 127 and without a mark is found to be. */
+export type Guess =
+  | { readonly kind: 'one'; readonly encoding: 'utf-8' | 'windows-1251' | 'koi8-r' }
+  /** Text of none of the encodings that are told apart here. */
+  | { readonly kind: 'unknown' }
+  /** `at` begins text in another encoding than the text before. */
+  | { readonly kind: 'mixed'; readonly at: number }
+
+/** The last character of the sample may be cut. */
+export function guessEncoding(sample: Buffer): Guess {
+  if (isAscii(sample) || isUtf8(sample)) return { kind: 'one', encoding: 'utf-8' }
+  const lines = linesOf(sample)
+  const change = changeOfUtf8(sample) ?? changeOfLetters(lines)
+  if (change !== null) return { kind: 'mixed', at: change }
+  // Of the words that differ: codes such as К17 in every row say no more than one of them.
+  const words = new Set(lines.flatMap(({ words }) => words))
+  const windows = sumOf(words, 'windows')
+  const koi = sumOf(words, 'koi')
   const isKoi = koi.score > windows.score + windowsLead
   const better = isKoi ? koi : windows
   // In Western texts a letter or sign above 127 stands alone, in Russian ones few letters do.
-  if (better.lone * 2 > better.letters) return null
-  if (better.odd * 2 > better.letters + better.signs) return null
-  return isKoi ? 'koi8-r' : 'windows-1251'
+  if (better.lone * 2 > better.letters) return { kind: 'unknown' }
+  if (better.odd * 2 > better.letters + better.signs) return { kind: 'unknown' }
+  return { kind: 'one', encoding: isKoi ? 'koi8-r' : 'windows-1251' }
+}
+
+function sumOf(words: Iterable<Word>, reading: keyof Word): Likelihood {
+  let [score, letters, lone, signs, odd] = [0, 0, 0, 0, 0]
+  for (const word of words) {
+    const one = word[reading]
+    score += one.score
+    letters += one.letters
+    lone += one.lone
+    signs += one.signs
+    odd += one.odd
+  }
+  return { score, letters, lone, signs, odd }
 }
 
 /** Of two readings of a word or two that are as likely, the encoding is meant that nearly all such files are in. */
@@ -71,86 +96,6 @@ function isUtf8(sample: Uint8Array): boolean {
   }
 }
 
-/** Letters of Russian per thousand; those of its neighbours in Windows-1251 are as rare as the rarest. */
-const frequencies: Readonly<Record<string, number>> = Object.fromEntries(
-  'о110 е85 а80 и74 н67 т63 с55 р47 в45 л44 к35 м32 д30 п28 у26 я20 ы19 ь17 г17 з16 б16 ч14 й12 х10 ж9 ш7 ю6 ц5 щ4 э3 ф3 ё1 ъ1 і3 ї1 є1 ґ1 ў1'
-    .split(' ')
-    .map((entry) => [entry[0]!, Number(entry.slice(1)) / 1_000]),
-)
-const signs = new Set('\u00a0№«»–—“”„’‘…°±©®™•§€²³×·')
-const signLog = Math.log(0.005)
-const oddLog = Math.log(0.000_1)
-/** A small letter before a capital one inside a word. */
-const flipLog = Math.log(0.02)
-const vowels = new Set('аеёиоуыэюяіїє')
-/**
- * What follows a vowel, a consonant, two of them or more: a vowel, or a consonant. The letters of one encoding are in the
- * other as frequent, but not in such an order.
- */
-const followingLog = [
-  { vowel: Math.log(0.15), consonant: Math.log(0.85) },
-  { vowel: Math.log(0.6), consonant: Math.log(0.4) },
-  { vowel: Math.log(0.85), consonant: Math.log(0.15) },
-] as const
-
-interface Likelihood {
-  readonly score: number
-  readonly letters: number
-  /** Letters that stand beside no other such letter. */
-  readonly lone: number
-  readonly signs: number
-  /** Characters that texts of the encoding hardly have. */
-  readonly odd: number
-}
-
-/** Of the words that differ: codes such as К17 in every row say no more than one of them. */
-function likelihoodOf(sample: Uint8Array, encoding: 'windows-1251' | 'koi8-r'): Likelihood {
-  const text = new TextDecoder(encoding).decode(sample)
-  let [score, letters, lone, signCount, odd] = [0, 0, 0, 0, 0]
-  for (const word of new Set(text.match(/[\u0080-\uffff]+/g))) {
-    score += orderScore(word)
-    for (let at = 0; at < word.length; at++) {
-      const char = word[at]!
-      const small = char.toLowerCase()
-      const frequency = frequencies[small]
-      if (frequency !== undefined) {
-        letters++
-        score += Math.log(frequency)
-        const before = word[at - 1] ?? ' '
-        if (char !== small && before in frequencies) score += flipLog
-        if (isLone(before, word[at + 1] ?? ' ')) lone++
-      } else if (signs.has(char)) {
-        signCount++
-        score += signLog
-      } else {
-        odd++
-        score += oddLog
-      }
-    }
-  }
-  return { score, letters, lone, signs: signCount, odd }
-}
-
-function orderScore(word: string): number {
-  let score = 0
-  /** Consonants just before; null where no letter is. */
-  let consonants: number | null = null
-  for (const char of word.toLowerCase()) {
-    if (!(char in frequencies)) consonants = null
-    // Signs that soften or part sounds are none.
-    else if (char !== 'ь' && char !== 'ъ') {
-      const kind = vowels.has(char) ? 'vowel' : 'consonant'
-      if (consonants !== null) score += followingLog[Math.min(2, consonants) as 0 | 1 | 2][kind]
-      consonants = kind === 'vowel' ? 0 : (consonants ?? 0) + 1
-    }
-  }
-  return score
-}
-
-function isLone(before: string, after: string): boolean {
-  return !(before.toLowerCase() in frequencies || after.toLowerCase() in frequencies)
-}
-
 /** How a file is decoded, and how that is known: `ascii` where no byte told encodings apart. */
 export interface Decoding {
   readonly encoding: string
@@ -168,6 +113,8 @@ export class EncodingFinder {
   skipped = 0
   /** Where, in the bytes last taken, text stands that is in no encoding known here; null as long as there is none. */
   unknownAt: number | null = null
+  /** The same of text in another encoding than the text before it. */
+  changeAt: number | null = null
   #held: Buffer = Buffer.alloc(0)
   #begun = false
   readonly #declared: string
@@ -179,7 +126,10 @@ export class EncodingFinder {
 
   /** The bytes to be decoded now by `decoding`; those that it needs to look at once more with their successors are held. */
   take(chunk: Buffer, last: boolean): Buffer {
-    if (this.decoding.by !== 'ascii') return chunk
+    if (this.decoding.by !== 'ascii') {
+      if (isGuessedByLetters(this.decoding)) this.changeAt = russianUtf8At(chunk)
+      return chunk
+    }
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     this.#held = bytes.subarray(bytes.length)
     if (!this.#begun) {
@@ -190,9 +140,10 @@ export class EncodingFinder {
     const plain = asciiLength(bytes)
     if (plain === bytes.length) return bytes
     if (!last && bytes.length - plain < sampleBytes) return this.#hold(bytes, plain)
-    const encoding = encodingOf(bytes.subarray(Math.max(0, plain - 1)))
-    if (encoding === null) this.unknownAt = plain
-    else this.decoding = { encoding, by: 'bytes' }
+    const guess = guessEncoding(bytes.subarray(plain))
+    if (guess.kind === 'unknown') this.unknownAt = plain
+    else if (guess.kind === 'mixed') this.changeAt = plain + guess.at
+    else this.decoding = { encoding: guess.encoding, by: 'bytes' }
     return bytes
   }
 
@@ -210,6 +161,10 @@ export class EncodingFinder {
     this.decoding = { encoding, by: declared !== null ? 'profile' : mark !== null ? 'mark' : 'bytes' }
     return true
   }
+}
+
+function isGuessedByLetters({ encoding, by }: Decoding): boolean {
+  return by === 'bytes' && (encoding === 'windows-1251' || encoding === 'koi8-r')
 }
 
 /** The name that decoders give it. The mark says which of its two orders a plain `utf-16` is. */

@@ -2,7 +2,7 @@ import { TextDecoder } from 'node:util'
 
 /** Where bytes are no text; carries no message, because only who knows the file can say it well. */
 export class BadBytes extends Error {
-  readonly fault: 'undecodable' | 'zero' | 'unknown'
+  readonly fault: 'undecodable' | 'zero' | 'unknown' | 'mixed'
   /** From the beginning of the unpacked file. */
   readonly offset: number
   /** The first bytes from there, hexadecimal. */

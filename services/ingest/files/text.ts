@@ -23,8 +23,8 @@ export interface TextOptions extends BytesOptions {
 
 /**
  * Chunks of text in file order; a byte order mark at the beginning is dropped. `encoding` is a name or `auto`. Errors:
- * those of `readBytes`, `file_unreadable` (bytes that the encoding does not allow), `file_not_text` (U+0000) and
- * `encoding_unknown`; their details have `offset` in the unpacked file and `line`, from 1.
+ * those of `readBytes`, `file_unreadable` (bytes that the encoding does not allow, or several encodings), `file_not_text`
+ * (U+0000) and `encoding_unknown`; their details have `offset` in the unpacked file and `line`, from 1.
  */
 export async function* readText(path: string, encoding: string, options: TextOptions = {}): AsyncGenerator<string> {
   const finder = new EncodingFinder(encoding)
@@ -32,6 +32,7 @@ export async function* readText(path: string, encoding: string, options: TextOpt
   const decode = (chunk: Buffer, last: boolean): string => {
     const bytes = finder.take(chunk, last)
     if (finder.unknownAt !== null) throw new BadBytes('unknown', (pieces?.offset ?? 0) + finder.unknownAt)
+    if (finder.changeAt !== null) throw new BadBytes('mixed', (pieces?.offset ?? 0) + finder.changeAt)
     if (bytes.length === 0 && !last) return ''
     if (pieces?.encoding !== finder.decoding.encoding) {
       pieces = new PieceDecoder(finder.decoding.encoding, pieces?.offset ?? finder.skipped)
@@ -66,6 +67,12 @@ async function faultOf({ fault, offset, bytes }: BadBytes, path: string, decodin
     return new LoyaltyError(
       'encoding_unknown',
       `the encoding cannot be told from the bytes at ${at}; name it in the profile (format.encoding), or save the file as UTF-8`,
+      { details: { line, offset } },
+    )
+  if (fault === 'mixed')
+    return new LoyaltyError(
+      'file_unreadable',
+      `${at} is in another encoding than the text above it, so the file mixes encodings; save all of it in one, best as UTF-8`,
       { details: { line, offset } },
     )
   return new LoyaltyError(

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { EncodingFinder, encodingOf } from '#services/ingest/files/encoding.ts'
+import { EncodingFinder, guessEncoding } from '#services/ingest/files/encoding.ts'
 import { PieceDecoder } from '#services/ingest/files/piece-decoder.ts'
 import { isEncoding, readText } from '#services/ingest/files/text.ts'
 import { type TempDir, tempDir } from '../../../support/temp-dir.ts'
@@ -65,7 +65,7 @@ describe('encodings are told from the bytes', () => {
   ]
   test.each(words)('%s alone tells the two Russian encodings apart', (word) => {
     for (const encoding of ['windows-1251', 'koi8-r'] as const)
-      expect(encodingOf(encoded(`a;${word};5\n`, encoding))).toBe(encoding)
+      expect(guessEncoding(encoded(`a;${word};5\n`, encoding))).toEqual({ kind: 'one', encoding })
   })
 
   test('plain ASCII needs no guess, however long', async () => {
@@ -122,6 +122,66 @@ describe('encodings are told from the bytes', () => {
         expect(read.replace('😀', '')).toBe(text)
       }),
     )
+  })
+})
+
+describe('a file of several encodings is refused, and the message names the line where the second begins', () => {
+  const of = (name: string, from: number, count: number, end = '') =>
+    Array.from({ length: count }, (_, at) => `${name}${from + at};15.06.2023;${at}.50${end}\n`).join('')
+  const head = 'client;date;amount\n'
+  const windows = (text: string) => encoded(text, 'windows-1251')
+  const koi = (text: string) => encoded(text, 'koi8-r')
+  const mixed = (...parts: Uint8Array[]) => Buffer.concat([Buffer.from(head), ...parts])
+
+  test.each([
+    ['nine rows of UTF-8, then Windows-1251', [Buffer.from(of('Петя', 0, 9)), windows(of('Петя', 9, 9_990))], 11],
+    ['half UTF-8, half Windows-1251', [Buffer.from(of('Петя', 0, 1_999)), windows(of('Петя', 0, 2_000))], 2_001],
+    ['a row of UTF-8, a row of Windows-1251', [Buffer.from(of('Анна', 0, 1)), windows(of('Анна', 1, 1))], 3],
+    ['a row of Windows-1251, a row of UTF-8', [windows(of('Анна', 0, 1)), Buffer.from(of('Анна', 1, 1))], 3],
+    ['Windows-1251, then UTF-8', [windows(of('Петя', 0, 1_000)), Buffer.from(of('Петя', 0, 9))], 1_002],
+    ['UTF-8 and Windows-1251 in each row', [Buffer.from('Петя;'), windows('Хлеб\n')], 2],
+    ['UTF-8 and KOI8-R', [Buffer.from(of('Петя', 0, 20)), koi(of('Петя', 0, 20))], 22],
+    ['UTF-8 and Western text', [Buffer.from(of('Петя', 0, 2)), Buffer.from(of('Café', 0, 2), 'latin1')], 4],
+    ['Windows-1251, then ten rows of KOI8-R', [windows(of('Клиент', 0, 1_999)), koi(of('Клиент', 0, 10))], 2_001],
+    ['the same with a shorter name', [windows(of('Петя', 0, 1_999)), koi(of('Петя', 0, 10))], 2_001],
+    ['in small letters', [windows(of('магазин', 0, 500)), koi(of('магазин', 0, 10))], 502],
+    ['KOI8-R, then Windows-1251', [koi(of('Клиент', 0, 10)), windows(of('Иванова', 0, 1_999))], 12],
+    ['UTF-8 far behind', [windows(of('Петя', 0, 9_000)), Buffer.from(of('Петя', 0, 1)), windows('Хлеб')], 9_002],
+  ])('%s', async (_, parts, line) => {
+    await expect(read(mixed(...parts)).then(({ decoding }) => decoding)).rejects.toMatchObject({
+      code: 'file_unreadable',
+      details: { line, offset: expect.any(Number) },
+      message: expect.stringContaining('mixes encodings'),
+    })
+  })
+
+  test('unless the profile names one, which then counts', async () => {
+    const { text } = await read(mixed(windows(of('Петя', 0, 9)), Buffer.from('Петя\n')), 'windows-1251')
+    expect(text).toContain('РџРµС‚СЏ')
+  })
+
+  test('capitals before signs are no UTF-8, in whatever number', async () => {
+    const rows = 'БЕРЁЗА;«БАР»;РЁ;СССР…;С№17;Р\u00a0С\u00a0;СЁМГА;«МИР»–«СПАР»\n'.repeat(3_000)
+    expect((await read(windows(rows))).text).toBe(rows)
+  })
+
+  test('codes of any letters, and words that are rare, are no other encoding', async () => {
+    const letters = 'АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ'
+    const code = (row: number) => Array.from({ length: 6 }, (_, at) => letters[(row * 7_919 * (at + 3)) % 28]).join('')
+    const codes = `Клиент;Дата;Сумма\n${Array.from({ length: 2_000 }, (_, row) => `${code(row)};1\n`).join('')}`
+    const rare = `Товар;Единица\n${'Молоко;мЛ\n'.repeat(20)}${'БУФФ;кВт\n'.repeat(3)}ФБР;кГ\nиВАНОВ;ШТ\n`
+    for (const own of [codes, rare]) {
+      expect((await read(windows(own))).text).toBe(own)
+      expect((await read(koi(own))).text).toBe(own)
+    }
+  })
+
+  test('a few damaged bytes in UTF-8 are named as such', async () => {
+    const bytes = Buffer.concat([Buffer.from(row), Buffer.from([0xff, 0x0a]), Buffer.from(row)])
+    await expect(read(bytes)).rejects.toMatchObject({
+      code: 'file_unreadable',
+      details: { encoding: 'utf-8', by: 'bytes', line: 2, bytes: 'ff0a3130' },
+    })
   })
 })
 
