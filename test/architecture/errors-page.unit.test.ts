@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { registryFaults } from '#services/registry/faults.ts'
-import { root, sourceFiles } from './source-files.ts'
+import { codesIn, root, sourceFiles } from './source-files.ts'
 
 const page = readFileSync(join(root, 'docs/errors.md'), 'utf8')
 const documented = new Set(
@@ -12,15 +12,9 @@ const documented = new Set(
     .flatMap((line) => [...line.split('|')[1]!.matchAll(/`([a-z_]+)`/g)].map((match) => match[1]!)),
 )
 
-/** Codes given to a LoyaltyError, also by a choice between two. */
 function thrownCodes(): Set<string> {
-  const codes = new Set<string>(Object.keys(registryFaults))
-  for (const { path, text } of sourceFiles()) {
-    if (!/^(services|streams|schemas)\//.test(path)) continue
-    for (const [, first] of text.matchAll(/new LoyaltyError\(([^`]*?),\s/g))
-      for (const [, code] of first!.matchAll(/'([a-z]+(?:_[a-z]+)*)'/g)) codes.add(code!)
-  }
-  return codes
+  const product = sourceFiles().filter(({ path }) => /^(services|streams|schemas)\//.test(path))
+  return new Set([...Object.keys(registryFaults), ...product.flatMap(({ text }) => codesIn(text))])
 }
 
 describe('the page of error codes', () => {

@@ -66,3 +66,10 @@ export function withoutComments(text: string): string {
     (match, string) => string ?? match.replace(/[^\n]/g, ' '),
   )
 }
+
+/** Codes given to a LoyaltyError in a text, also by a choice between two. */
+export function codesIn(text: string): string[] {
+  return [...text.matchAll(/new LoyaltyError\(([^`]*?),\s/g)].flatMap(([, first]) =>
+    [...first!.matchAll(/'([a-z]+(?:_[a-z]+)*)'/g)].map(([, code]) => code!),
+  )
+}

@@ -20,6 +20,7 @@ import { eventually } from '../../support/eventually.ts'
 import { type RunningPostgres, startPostgres } from '../../support/postgres.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 import { migrationsDirectory, retailFile } from './support/world.ts'
+import { xlsx } from './support/xlsx.ts'
 
 let postgres: RunningPostgres
 let dir: TempDir
@@ -135,6 +136,11 @@ describe('POST upload', () => {
       'bytes that are no text',
       form({ file: new Blob([new Uint8Array([0x49, 0xff, 0xfe])]), profile: 'online-retail' }),
       'file_unreadable',
+    ],
+    [
+      'a workbook without its sheet',
+      form({ file: new Blob([xlsx({ sheets: [{ rows: [['a']] }], parts: { 'xl/worksheets/sheet1.xml': null } })]) }),
+      'workbook_unreadable',
     ],
   ])('%s is a 400 with a code, and nothing is kept', async (_, body, code) => {
     const before = await stored()
