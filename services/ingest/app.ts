@@ -5,7 +5,7 @@ import { equipServer, refuseInvalid, type ServerParts } from '../platform/http.t
 import { acceptFile, discardFile, type IntakeDeps, storeFile } from './intake.ts'
 import { preferredLanguage } from './language.ts'
 import { readMultipart } from './multipart.ts'
-import { addProfileRoutes, wishOf } from './profile-app.ts'
+import { addProfileRoutes, formFields, wishOf } from './profile-app.ts'
 import { profileStatuses } from './profile-routes.ts'
 import { getRejectedRows } from './rejected-routes.ts'
 import { openJudged, rejectedCsv } from './rejected-rows.ts'
@@ -65,12 +65,10 @@ export function createIngestApp(deps: AppDeps) {
   // Not app.openapi: its validator would read the whole body into memory.
   app.post(postUpload.getRoutingPath(), async (c) => {
     const body = c.req.raw.body as ReadableStream | null
-    const form = await readMultipart(
-      c.req.header('content-type'),
-      body,
-      (name, content) => storeFile(deps, name, content),
-      (file) => discardFile(deps, file),
-    )
+    const form = await readMultipart(c.req.header('content-type'), body, formFields, {
+      store: (name, content) => storeFile(deps, name, content),
+      discard: (file) => discardFile(deps, file),
+    })
     if (form.file === null)
       throw new LoyaltyError('file_missing', 'the form has no file; send it in a part named "file"')
     const { taskId, batchId, profile, basis } = await acceptFile(deps, form.file, wishOf(form.fields))

@@ -26,9 +26,12 @@ export interface ProfileAppDeps extends ReadingDeps {
 /** Each holds the disk for what its file spills, and the processor in turn with uploads. */
 const previewsAtOnce = 2
 
-/** What a form says of its file. */
+/** Names of the fields that a form may have beside its file. */
+export const formFields = ['profile', 'currency', 'time_zone'] as const
+
+/** What they say of the file. */
 export function wishOf(fields: ReadonlyMap<string, string>): ReadingWish {
-  const said = (name: string) => fields.get(name) || undefined
+  const said = (name: (typeof formFields)[number]) => fields.get(name)?.trim() || undefined
   return { profile: said('profile'), currency: said('currency'), timeZone: said('time_zone') }
 }
 
@@ -72,16 +75,15 @@ function addPreview(app: OpenAPIHono, deps: ProfileAppDeps): void {
     const path = join(directory, 'file')
     try {
       const body = c.req.raw.body as ReadableStream | null
-      const form = await readMultipart(
-        c.req.header('content-type'),
-        body,
-        async (_, content) => {
+      const form = await readMultipart(c.req.header('content-type'), body, formFields, {
+        async store(_, content) {
           await mkdir(directory, { recursive: true })
           await pipeline(content, createWriteStream(path))
           return path
         },
-        async () => {},
-      )
+        // The directory is removed whatever comes of it.
+        async discard() {},
+      })
       if (form.file === null)
         throw new LoyaltyError('file_missing', 'the form has no file; send it in a part named "file"')
       const { signal } = c.req.raw

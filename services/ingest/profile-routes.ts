@@ -82,9 +82,13 @@ export const preview = z
   })
   .openapi('FilePreview')
 
-const fileForm = z.object({
+/** Parts of other names are refused. */
+const fileForm = z.strictObject({
   file: z.string().meta({ format: 'binary' }),
-  profile: z.string().optional().describe('name of a file profile, or one as JSON; without it one is proposed'),
+  profile: z
+    .string()
+    .optional()
+    .describe('name of a file profile, or one as JSON, also as a file; without it one is proposed'),
   currency: z.string().optional().describe('of the sums, where no profile is given'),
   time_zone: z.string().optional().describe('of the dates, where no profile is given'),
 })

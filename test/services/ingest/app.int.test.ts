@@ -6,6 +6,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createIngestApp } from '#services/ingest/app.ts'
 import { directoryOriginals } from '#services/ingest/originals/directory.ts'
+import { loadProfile } from '#services/ingest/profile.ts'
 import { ProfileBook } from '#services/ingest/profile-book.ts'
 import type { ProposalContext } from '#services/ingest/proposal/proposal.ts'
 import { ingestRoutes } from '#services/ingest/routes.ts'
@@ -152,6 +153,46 @@ describe('POST upload', () => {
       code,
       details: expect.any(Object),
       trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+    })
+    expect(await stored()).toBe(before)
+  })
+
+  const retailProfile = new Blob([`\ufeff${JSON.stringify(loadProfile('online-retail'))}\n`])
+
+  test('a profile may be sent as a file, before the file or after it', async () => {
+    const file = new Blob([retailFile(3)])
+    const profile = retailProfile
+    for (const body of [form({ file, profile }), form({ profile, file })])
+      expect(await post(body)).toMatchObject({
+        status: 202,
+        body: { profile: 'online-retail', profile_basis: 'given' },
+      })
+    const unknown = await post(form({ file, profile: new Blob(['nope']) }))
+    expect(unknown).toMatchObject({ status: 400, body: { code: 'profile_unknown' } })
+  })
+
+  const twoFiles = form({ file: new Blob([retailFile(1)]) })
+  twoFiles.append('file', new Blob([retailFile(2)]), 'more.csv')
+  const twice = form({ file: new Blob([retailFile(1)]), profile: 'online-retail' })
+  twice.append('profile', 'cdnow')
+  const file = new Blob([retailFile(1)])
+
+  test.each([
+    ['a misspelt field', form({ file, profil: 'online-retail' }), 'profil'],
+    ['a misspelt field before the file', form({ profil: 'online-retail', file }), 'profil'],
+    ['a file of another name', form({ file, profil: retailProfile }), 'profil'],
+    ['a second file', twoFiles, 'file'],
+    ['a field that is there twice', twice, 'profile'],
+    ['a field beyond its size', form({ file, profile: new Blob([' '.repeat(65_537)]) }), 'profile'],
+  ])('%s is refused by name, and nothing is kept', async (_, body, part) => {
+    const before = await stored()
+    expect(await post(body)).toMatchObject({
+      status: 400,
+      body: {
+        code: 'upload_malformed',
+        details: { part, known: ['file', 'profile', 'currency', 'time_zone'] },
+        message: expect.stringContaining(part),
+      },
     })
     expect(await stored()).toBe(before)
   })

@@ -200,6 +200,20 @@ describe('a preview', () => {
     expect(await send('/preview', { method: 'POST', body: form })).toMatchObject({ body: { code: 'file_missing' } })
   })
 
+  test('takes a profile as a file, and refuses a field that it does not know', async () => {
+    const form = (field: string) => {
+      const form = new FormData()
+      form.set('file', new Blob([retailFile(3)]), 'sales.csv')
+      form.set(field, new Blob(['nope']), 'nope.json')
+      return send('/preview', { method: 'POST', body: form })
+    }
+    expect(await form('profile')).toMatchObject({ status: 400, body: { code: 'profile_unknown' } })
+    expect(await form('profil')).toMatchObject({
+      status: 400,
+      body: { code: 'upload_malformed', details: { part: 'profil' } },
+    })
+  })
+
   test('of more at once than are taken the last is asked to come again', async () => {
     const answers = await Promise.all([1, 2, 3].map(() => post('/preview', retailFile(300))))
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 429])
