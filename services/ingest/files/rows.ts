@@ -52,7 +52,7 @@ interface RowReader {
   end(): string[][]
 }
 
-/** What the delimiter is looked for in; a first row longer than this is looked at as far as it goes. */
+/** What delimiter and line ends are looked for in; a first row longer than this is looked at as far as it goes. */
 const sampleChars = 64 * 1024
 
 export function unknownInput(): FileInput {
@@ -180,6 +180,7 @@ async function* readAsItIs(
 ): AsyncGenerator<string[][]> {
   let reader: RowReader | null = null
   let sample = ''
+  let endsWithCr = false
   const text = readText(path, format.encoding, {
     ...options,
     onContainer: (container) => {
@@ -190,21 +191,40 @@ async function* readAsItIs(
       input.encoding_by = by
     },
   })
+  const begin = (): [RowReader, string[][]] => {
+    endsWithCr = hasOnlyCr(sample)
+    if (endsWithCr) sample = withLineFeeds(sample)
+    const begun = readerOf(format, sample, input)
+    return [begun, begun.push(sample.slice(statementOf(format, sample).length))]
+  }
   for await (const chunk of text) {
     if (reader !== null) {
-      yield reader.push(chunk)
+      yield reader.push(endsWithCr ? withLineFeeds(chunk) : chunk)
       continue
     }
     sample += chunk
-    if (isOpen(format) && sample.length < sampleChars) continue
-    reader = readerOf(format, sample, input)
-    yield reader.push(sample.slice(statementOf(format, sample).length))
+    if (sample.length < sampleChars) continue
+    const [begun, rows] = begin()
+    reader = begun
+    yield rows
   }
   if (reader === null) {
-    reader = readerOf(format, sample, input)
-    yield reader.push(sample.slice(statementOf(format, sample).length))
+    const [begun, rows] = begin()
+    reader = begun
+    yield rows
   }
   yield reader.end()
+}
+
+/** Lines that end as those of old Macintosh programs do. The last character may be the first half of CR LF. */
+function hasOnlyCr(sample: string): boolean {
+  const first = sample.indexOf('\r')
+  return first >= 0 && first < Math.max(1, sample.length - 1) && !sample.includes('\n')
+}
+
+/** A line feed of its own that follows gives an empty line, which is none. */
+function withLineFeeds(text: string): string {
+  return text.replaceAll('\r', '\n')
 }
 
 /** True where the delimiter is to be found in the file. */

@@ -83,17 +83,25 @@ async function faultOf({ fault, offset, bytes }: BadBytes, path: string, decodin
   )
 }
 
-/** Number of the line that an offset is in, from 1. */
+/** Number of the line that an offset is in, from 1; lines end with CR where there is no LF. */
 async function lineAt(path: string, offset: number, encoding: string): Promise<number> {
   // The zero byte beside the line feed tells it from U+0A00 to U+0AFF, which no such file has in bulk.
-  const lineFeed = Buffer.from(encoding === 'utf-16le' ? [0x0a, 0] : encoding === 'utf-16be' ? [0, 0x0a] : [0x0a])
-  let line = 1
-  let begin = 0
+  const signOf = (byte: number) =>
+    Buffer.from(encoding === 'utf-16le' ? [byte, 0] : encoding === 'utf-16be' ? [0, byte] : [byte])
+  const [lf, cr] = [signOf(0x0a), signOf(0x0d)]
+  let [lfs, crs, begin] = [0, 0, 0]
   for await (const chunk of readBytes(path)) {
     const before = chunk.subarray(0, Math.max(0, offset - begin))
-    for (let at = before.indexOf(lineFeed); at >= 0; at = before.indexOf(lineFeed, at + 1)) line++
+    lfs += countOf(before, lf)
+    if (lfs === 0) crs += countOf(before, cr)
     begin += chunk.length
     if (begin >= offset) break
   }
-  return line
+  return 1 + (lfs > 0 ? lfs : crs)
+}
+
+function countOf(bytes: Buffer, sign: Buffer): number {
+  let count = 0
+  for (let at = bytes.indexOf(sign); at >= 0; at = bytes.indexOf(sign, at + 1)) count++
+  return count
 }

@@ -87,6 +87,13 @@ const corpus: Record<string, [outcome: string, content: () => string | Uint8Arra
   'a header only, of a workbook': ['file_empty', () => xlsx([cells[0]!])],
   nothing: ['file_empty', () => ''],
   'a mark and line breaks': ['file_empty', () => '\ufeff\r\n\r\n'],
+  'line feeds': ['file_empty', () => '\n'.repeat(mebi)],
+  'carriage returns': ['file_empty', () => '\r'.repeat(mebi)],
+  'lines that end with carriage returns': ['100 rows', () => lines(header, ...rows(100)).replaceAll('\n', '\r')],
+  'UTF-8 in Windows-1251': [
+    'file_unreadable',
+    () => Buffer.concat([encoded(lines(header, ...rows(5_000)), 'windows-1251'), Buffer.from(lines('Чек;Москва'))]),
+  ],
   'a gzip bomb': ['file_expands_too_much', () => Buffer.concat(Array(32).fill(gzipSync(bomb)))],
   'a zstd bomb': ['file_expands_too_much', () => zstdCompressSync(bomb)],
   'a zip bomb': ['file_expands_too_much', () => zipped({ name: 'a.csv', content: bomb })],

@@ -66,6 +66,40 @@ describe('the delimiter', () => {
   })
 })
 
+describe('lines that end with CR alone', () => {
+  const rows = [
+    ['id', 'note'],
+    ['1', 'two\nlines'],
+    ['2', 'x'],
+  ]
+
+  test('are rows, also where a cell has line feeds far behind, and in every format', async () => {
+    const many = Array.from({ length: 20_000 }, (_, row) => [`${row}`, 'x'])
+    const long = `id;note\r${many.map((row) => row.join(';')).join('\r')}\r"1";"two\nlines"\r2;x`
+    expect((await rowsOf(long)).rows).toEqual([rows[0], ...many, ...rows.slice(1)])
+    expect((await rowsOf('sep=;\rid;note\r2;x\r')).rows).toEqual([rows[0], rows[2]])
+    expect((await rowsOf(utf16('id;note\r2;x\r', 'le'))).rows).toEqual([rows[0], rows[2]])
+    expect((await rowsOf('id note\r2 x\r', { kind: 'whitespace', encoding: 'auto', header: true })).rows).toEqual([
+      rows[0],
+      rows[2],
+    ])
+    expect((await rowsOf('id;note\r2;x\r', { ...auto, delimiter: ';' })).rows).toEqual([rows[0], rows[2]])
+  })
+
+  test('are counted where one is at fault', async () => {
+    const bytes = Buffer.concat([Buffer.from('id\rХлеб и молоко\r'), Buffer.from([0xff, 0x0d])])
+    await expect(rowsOf(bytes)).rejects.toMatchObject({ code: 'file_unreadable', details: { line: 3 } })
+  })
+
+  test('a CR between others is part of its cell', async () => {
+    expect((await rowsOf('id;note\n2;x\ry\n')).rows).toEqual([rows[0], ['2', 'x\ry']])
+  })
+
+  test.each(['\r', '\r\r\r', '\n', '\r\n\r\n', '\n'.repeat(100_000)])('nothing else is no row', async (text) => {
+    expect((await rowsOf(text)).rows).toEqual([])
+  })
+})
+
 test('the first line by which Excel is told the delimiter is none of the rows', async () => {
   for (const line of ['sep=|', '"sep=|"', 'SEP=|\r'])
     expect(await rowsOf(`${line}\na;b|c\n1|2\n`)).toMatchObject({
