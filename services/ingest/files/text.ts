@@ -78,7 +78,9 @@ async function faultOf({ fault, offset, bytes }: BadBytes, path: string, decodin
   return new LoyaltyError(
     'file_unreadable',
     `${at} has bytes that are no ${encoding} text: ${bytes}; ` +
-      (by === 'profile' ? 'is it in another encoding than its profile says?' : 'does it mix encodings? Save all of it in one, best as UTF-8'),
+      (by === 'profile'
+        ? 'is it in another encoding than its profile says?'
+        : 'does it mix encodings? Save all of it in one, best as UTF-8'),
     { details },
   )
 }
