@@ -11,6 +11,7 @@ import { readParquet } from './parquet.ts'
 import { PartitionAppender } from './partition-appender.ts'
 import { Reframing } from './reframe.ts'
 import type { LakeStore } from './store.ts'
+import { type Unaccounted, unaccountedIn, unaccountedSentences } from './unaccounted.ts'
 
 export interface ImportDeps {
   readonly store: LakeStore
@@ -23,6 +24,8 @@ export interface ImportDeps {
   readonly resumed: boolean
   /** Called before the first record is written. */
   readonly onBegin: () => void
+  /** True where the import is wanted even without what the lake does not account for. */
+  readonly acceptDataLoss: boolean
   readonly onProgress: (records: number, total: number) => void
   readonly signal: AbortSignal
 }
@@ -37,6 +40,8 @@ export interface ImportReport {
   readonly found: number
   /** Offsets of transactions and control that the lake does not have, as the log had dropped them before. */
   readonly lost: number
+  /** What was not imported because no manifest speaks of it. */
+  readonly unaccounted: Unaccounted
   readonly seconds: number
 }
 
@@ -44,7 +49,8 @@ export interface ImportReport {
  * Fills a fresh log from a lake: transactions in the order of their partitions, with keys and headers, then control, which
  * thereby says that the import is whole. Dead letters are not imported: the processor finds the same ones again.
  *
- * Errors: `lake_missing`, `lake_broken`, `import_log_not_empty`, `interrupted`, those of log, registry and store.
+ * Errors: `lake_missing`, `lake_broken`, `import_log_not_empty`, `data_loss_unconfirmed` (something is not accounted for),
+ * `interrupted`, those of log, registry and store.
  */
 export async function importLake(deps: ImportDeps): Promise<ImportReport> {
   const startedMs = performance.now()
@@ -53,6 +59,8 @@ export async function importLake(deps: ImportDeps): Promise<ImportReport> {
   const found = await checkLog(deps)
   const transactions = await planOf(store, facts, 'transaction')
   const control = await planOf(store, facts, 'control')
+  const unaccounted = await unaccountedBy(store, facts)
+  if (!deps.acceptDataLoss) refuseLoss(store, unaccounted)
   if (sumOf(control) === 0)
     throw new LoyaltyError('lake_missing', `the lake ${store.where} has no control events: nothing can be rebuilt`)
   const schemaIds = new Set([...transactions, ...control].flatMap(schemaIdsOf))
@@ -66,8 +74,36 @@ export async function importLake(deps: ImportDeps): Promise<ImportReport> {
     partitions: { lake: facts.partitions, log: partitions },
     found: found.records,
     lost: [...transactions, ...control].reduce((sum, { lost }) => sum + lost, 0),
+    unaccounted,
     seconds: (performance.now() - startedMs) / 1_000,
   }
+}
+
+async function unaccountedBy(store: LakeStore, facts: LakeFacts): Promise<Unaccounted> {
+  const types = ['transaction', 'control', 'dead_letter'] as const
+  const known = new Set<string>()
+  for (const type of types)
+    for (const { entries } of await planOf(store, facts, type))
+      for (const { files } of entries) for (const { path } of files) known.add(path)
+  return unaccountedIn(
+    store,
+    facts,
+    types,
+    (path) => known.has(path),
+    (read) => read(),
+  )
+}
+
+function refuseLoss({ where }: LakeStore, unaccounted: Unaccounted): void {
+  const sentences = unaccountedSentences(unaccounted)
+  if (sentences.length === 0) return
+  throw new LoyaltyError(
+    'data_loss_unconfirmed',
+    `the lake ${where} does not account for all that was begun, and nothing was imported: ${sentences.join('; ')}. ` +
+      'Run the lake program until it has caught up, where its log is still there; else restore what is missing from ' +
+      'a backup or older versions of the bucket, or import without it: --accept-data-loss',
+    { details: { ...unaccounted } },
+  )
 }
 
 interface Filling {

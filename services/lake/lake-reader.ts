@@ -2,9 +2,9 @@ import { topicsOf } from '#schemas/topics.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { headersOf } from './headers.ts'
 import { archivedTopics, type LogEventType, type Stream } from './layout.ts'
-import { broken, type LakeFacts, type ManifestEntry, readEntries, readFacts, readFileOf } from './manifest.ts'
+import { type LakeFacts, type ManifestEntry, readEntries, readFacts, readFileOf } from './manifest.ts'
 import { readParquet } from './parquet.ts'
-import type { LakeStore } from './store.ts'
+import { broken, type LakeStore } from './store.ts'
 
 /** A record as the lake has it; bytes as they were. */
 export interface LakeRecord {
@@ -38,8 +38,8 @@ export async function planOf(store: LakeStore, facts: LakeFacts, eventType: LogE
   for (let partition = 0; partition < partitions; partition++) {
     const stream = { eventType, topic, partition }
     const entries = await Array.fromAsync(readEntries(store, stream))
-    const fault = faultBetween(entries)
-    if (fault !== null) throw broken(store, `${topic}[${partition}]: ${fault}`)
+    const [fault] = faultsBetween(entries)
+    if (fault !== undefined) throw broken(store, `${topic}[${partition}]: ${fault}`)
     plans.push({
       ...{ stream, entries },
       records: entries.reduce((sum, { records }) => sum + records, 0),
@@ -49,15 +49,16 @@ export async function planOf(store: LakeStore, facts: LakeFacts, eventType: LogE
   return plans
 }
 
-/** Null where each range begins where the one before it ends. */
-export function faultBetween(entries: readonly ManifestEntry[]): string | null {
+/** None where each range begins where the one before it ends. */
+export function faultsBetween(entries: readonly ManifestEntry[]): string[] {
+  const faults: string[] = []
   let next = 0
-  for (const entry of entries) {
-    if (entry.from_offset > next) return `offsets ${next} to ${entry.from_offset - 1} are missing`
-    if (entry.from_offset < next) return `offsets ${entry.from_offset} to ${next - 1} are there twice`
-    next = entry.next_offset
+  for (const { from_offset: from, next_offset: end } of entries) {
+    if (from > next) faults.push(`offsets ${next} to ${from - 1} are missing`)
+    if (from < next) faults.push(`offsets ${from} to ${Math.min(next, end) - 1} are there twice`)
+    next = Math.max(next, end)
   }
-  return null
+  return faults
 }
 
 const columns = ['offset', 'key', 'headers', 'value']

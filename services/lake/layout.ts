@@ -38,9 +38,19 @@ export function entryPath(stream: Stream, range: OffsetRange): string {
   return `${entriesPrefix(stream)}${rangeName(range)}.json`
 }
 
+/** Below it are the ranges of a stream that were ever begun, in the order of their offsets. */
+export function begunPrefix({ topic, partition }: Stream): string {
+  return `${streamsPrefix}${topic}/${partitionName(partition)}/begun/`
+}
+
 /** The range that begins at an offset, made once: whoever begins one there gets this one. */
-export function begunPath({ topic, partition }: Stream, from: number): string {
-  return `${streamsPrefix}${topic}/${partitionName(partition)}/begun/${offsetName(from)}.json`
+export function begunPath(stream: Stream, from: number): string {
+  return `${begunPrefix(stream)}${offsetName(from)}.json`
+}
+
+/** The first offset of the range that a name of `begunPath` or `entryPath` is of. */
+export function firstOffsetOf(path: string): number {
+  return Number.parseInt(path.slice(path.lastIndexOf('/') + 1), 10)
 }
 
 /** A range that was begun, of late the last one: all before it are in the lake. */
@@ -65,6 +75,15 @@ export function recordsPath(stream: Stream, day: string, range: OffsetRange): st
 /** A file of rejected rows of an upload, from 0. */
 export function rejectedPath(batchId: string, part: number, day: string): string {
   return `${dayPath('rejected_row', day)}${batchId}-${String(part).padStart(5, '0')}.parquet`
+}
+
+/** Where a file of records or of rejected rows is named; null for a name that none of ours has. */
+export function manifestPathOf(file: string): string | null {
+  const [, topic, partition, range] =
+    /^event_type=[^/]+\/.*\/([^/]+)-(p\d{3,})-(\d{16}-\d{16})\.parquet$/.exec(file) ?? []
+  if (range !== undefined) return `${streamsPrefix}${topic}/${partition}/entries/${range}.json`
+  const [, batchId] = /^event_type=rejected_row\/.*\/([^/]+)-\d{5,}\.parquet$/.exec(file) ?? []
+  return batchId === undefined ? null : uploadPath(batchId)
 }
 
 const dayMs = 86_400_000

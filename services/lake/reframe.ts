@@ -2,8 +2,8 @@ import { schemaIdOf, writeFrame } from '#schemas/codec.ts'
 import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
 import { hasCode } from '#streams/core/error.ts'
-import { broken, readSchema, type SchemaFacts } from './manifest.ts'
-import type { LakeStore } from './store.ts'
+import { readSchema, type SchemaFacts } from './manifest.ts'
+import { broken, type LakeStore } from './store.ts'
 
 /** No registry gives this id: what nobody could read must not be read by a schema that happens to have its id now. */
 const neverGiven = 0x7fffffff

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { LoyaltyError, messageOf } from '#streams/core/error.ts'
 
 /**
@@ -36,10 +37,32 @@ export async function isNew(work: () => Promise<unknown>, isThere: (error: unkno
   }
 }
 
-/** The JSON of a file, or null where there is none. Errors: those of `LakeStore.get`, of the parser. */
-export async function getJson<Value>(store: LakeStore, path: string): Promise<Value | null> {
+/** What reading throws where the lake is not what was written. */
+export function broken(store: LakeStore, what: string): LoyaltyError {
+  return new LoyaltyError('lake_broken', `the lake ${store.where} is damaged: ${what}`, {
+    details: { lake: store.where },
+  })
+}
+
+/**
+ * The JSON of a file, or null where there is none. Errors: `lake_broken` (it is no JSON, or not of this shape), those of
+ * `LakeStore.get`.
+ */
+export async function getJson<Value>(store: LakeStore, path: string, shape: z.ZodType<Value>): Promise<Value | null> {
   const content = await store.get(path)
-  return content === null ? null : (JSON.parse(Buffer.from(content).toString()) as Value)
+  if (content === null) return null
+  const parsed = shape.safeParse(jsonOf(store, path, content))
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.map(({ path: field, message }) => `${field.join('.') || 'it'}: ${message}`)
+  throw broken(store, `${path} is not as it was written (${faults.join('; ')})`)
+}
+
+function jsonOf(store: LakeStore, path: string, content: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(content).toString())
+  } catch (error) {
+    throw broken(store, `${path} is no JSON (${messageOf(error)})`)
+  }
 }
 
 export async function putJson(store: LakeStore, path: string, value: unknown): Promise<void> {

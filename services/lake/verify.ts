@@ -1,17 +1,19 @@
-import { topicsOf } from '#schemas/topics.ts'
 import { hasCode, messageOf } from '#streams/core/error.ts'
-import { faultBetween, openLakeFacts } from './lake-reader.ts'
-import { archivedTopics, eventTypes, type LogEventType, type Stream, uploadsPrefix } from './layout.ts'
+import { faultsBetween, openLakeFacts } from './lake-reader.ts'
+import { begunPrefix, entriesPrefix, eventTypes, firstOffsetOf, type Stream, uploadsPrefix } from './layout.ts'
 import {
   type FileFacts,
+  type LakeFacts,
   type ManifestEntry,
-  readEntries,
+  readBegun,
+  readEntryAt,
   readFileOf,
   readSchema,
-  type UploadEntry,
+  readUploadAt,
 } from './manifest.ts'
 import { rowsOfParquet } from './parquet.ts'
-import { getJson, type LakeStore } from './store.ts'
+import type { LakeStore } from './store.ts'
+import { streamsOf, type Unaccounted, unaccountedIn } from './unaccounted.ts'
 
 export interface LakeReport {
   readonly lake: string
@@ -23,22 +25,22 @@ export interface LakeReport {
   readonly withheld: number
   /** Offsets that the log had dropped before they were archived. */
   readonly lost: number
-  /** Files that no manifest names: of a range under way, or put there by others. */
-  readonly unlisted: readonly string[]
+  /** What no manifest speaks of: of a range under way, of a program that was killed, or of an entry that is gone. */
+  readonly unaccounted: Unaccounted
   /** A sentence for each. */
   readonly faults: readonly string[]
 }
 
-/** Reads the whole lake and compares it with what its manifests say. Errors: `lake_missing`, `lake_unavailable`. */
+/**
+ * Reads the whole lake and compares it with what its manifests say. Errors: `lake_missing`, `lake_unavailable`; `lake_broken`
+ * where manifest/lake.json is, without which nothing can be compared.
+ */
 export async function verifyLake(store: LakeStore, onFile: (files: number) => void): Promise<LakeReport> {
   const facts = await openLakeFacts(store)
   const check = new Check(store, onFile)
-  const topics = Object.entries(archivedTopics(topicsOf(facts.topic_prefix))) as [LogEventType, string][]
-  for (const [eventType, topic] of topics)
-    for (let partition = 0; partition < (eventType === 'control' ? 1 : facts.partitions); partition++)
-      await check.stream({ eventType, topic, partition })
-  for await (const path of store.list(uploadsPrefix)) await check.upload(await getJson<UploadEntry>(store, path))
-  return check.report()
+  for (const stream of streamsOf(facts)) await check.stream(stream)
+  for await (const path of store.list(uploadsPrefix)) await check.upload(path)
+  return check.report(facts)
 }
 
 class Check {
@@ -47,7 +49,7 @@ class Check {
   readonly #listed = new Set<string>()
   readonly #schemas = new Set<number>()
   readonly #rows: Record<string, number> = Object.fromEntries(eventTypes.map((type) => [type, 0]))
-  readonly #faults: string[] = []
+  readonly #faults = new Set<string>()
   readonly #sums = { ranges: 0, bytes: 0, withheld: 0, lost: 0 }
 
   constructor(store: LakeStore, onFile: (files: number) => void) {
@@ -56,35 +58,51 @@ class Check {
   }
 
   async stream(stream: Stream): Promise<void> {
-    const entries = await Array.fromAsync(readEntries(this.#store, stream))
-    const fault = faultBetween(entries)
-    if (fault !== null) this.#faults.push(`${stream.topic}[${stream.partition}]: ${fault}`)
+    const entries: ManifestEntry[] = []
+    for await (const path of this.#store.list(entriesPrefix(stream))) {
+      const entry = await this.#reading(() => readEntryAt(this.#store, stream, path))
+      if (entry !== null) entries.push(entry)
+    }
+    for (const fault of faultsBetween(entries)) this.#faults.add(`${stream.topic}[${stream.partition}]: ${fault}`)
     for (const entry of entries) await this.#entry(stream, entry)
+    for await (const path of this.#store.list(begunPrefix(stream)))
+      await this.#reading(() => readBegun(this.#store, stream, firstOffsetOf(path)))
   }
 
-  async upload(entry: UploadEntry | null): Promise<void> {
+  async upload(path: string): Promise<void> {
+    const entry = await this.#reading(() => readUploadAt(this.#store, path))
     for (const file of entry?.files ?? []) await this.#file('rejected_row', file)
   }
 
-  async report(): Promise<LakeReport> {
-    const unlisted: string[] = []
-    for (const type of eventTypes)
-      for await (const path of this.#store.list(`event_type=${type}/`)) if (!this.#listed.has(path)) unlisted.push(path)
+  async report(facts: LakeFacts): Promise<LakeReport> {
+    const store = this.#store
     for (const id of this.#schemas)
-      if ((await readSchema(this.#store, id)) === null) this.#faults.push(`schema ${id} is missing`)
-    const files = this.#listed.size
-    return { lake: this.#store.where, ...this.#sums, files, rows: this.#rows, unlisted, faults: this.#faults }
+      if ((await this.#reading(async () => (await readSchema(store, id)) ?? 'missing')) === 'missing')
+        this.#faults.add(`schema ${id} is missing`)
+    const isKnown = (path: string) => this.#listed.has(path)
+    const unaccounted = await unaccountedIn(store, facts, eventTypes, isKnown, (read) => this.#reading(read))
+    const known = { files: this.#listed.size, rows: this.#rows, unaccounted }
+    return { lake: store.where, ...this.#sums, ...known, faults: [...this.#faults] }
   }
 
-  async #entry({ eventType, topic, partition }: Stream, entry: ManifestEntry): Promise<void> {
-    const { from_offset, next_offset, records, lost, withheld, files, schema_ids } = entry
+  /** What is damaged is a fault, and null. */
+  async #reading<Value>(read: () => Promise<Value | null>): Promise<Value | null> {
+    try {
+      return await read()
+    } catch (error) {
+      if (!hasCode(error, 'lake_broken')) throw error
+      this.#faults.add(messageOf(error))
+      return null
+    }
+  }
+
+  async #entry({ eventType }: Stream, entry: ManifestEntry): Promise<void> {
+    const { lost, withheld, files, schema_ids } = entry
     this.#sums.ranges++
     this.#sums.withheld += withheld
     this.#sums.lost += lost === null ? 0 : lost.next_offset - lost.from_offset
     for (const id of schema_ids) this.#schemas.add(id)
     for (const file of files) await this.#file(eventType, file)
-    if (files.reduce((sum, { rows }) => sum + rows, 0) !== records)
-      this.#faults.push(`${topic}[${partition}] ${from_offset}–${next_offset - 1}: its files have other counts`)
   }
 
   async #file(eventType: string, file: FileFacts): Promise<void> {
@@ -95,10 +113,10 @@ class Check {
     try {
       const content = await readFileOf(this.#store, file)
       const rows = rowsOfParquet(content)
-      if (rows !== file.rows) this.#faults.push(`${file.path} has ${rows} rows, not ${file.rows}`)
+      if (rows !== file.rows) this.#faults.add(`${file.path} has ${rows} rows, not ${file.rows}`)
     } catch (error) {
       if (hasCode(error, 'lake_unavailable')) throw error
-      this.#faults.push(messageOf(error))
+      this.#faults.add(messageOf(error))
     }
   }
 }

@@ -88,7 +88,11 @@ describe('a lake', () => {
     expect(JSON.parse(event!.event_json as string)).toMatchObject({ currency: 'GBP', partitions: 2 })
     const entries = await Array.fromAsync(readEntries(store, first!))
     expect(entries).toMatchObject([{ records: 4, schema_ids: [1], unknown_schema_ids: [2_313], lost: null }])
-    expect(await verify()).toMatchObject({ faults: [], unlisted: [], rows: { transaction: 4, control: 1 } })
+    expect(await verify()).toMatchObject({
+      faults: [],
+      unaccounted: { ranges: [], files: [] },
+      rows: { transaction: 4, control: 1 },
+    })
   })
 
   it('goes on behind what it has, in ranges of about the size asked for', async () => {
@@ -117,7 +121,11 @@ describe('a lake', () => {
       await append(sales(7))
       await archive({ rangeBytes: 700 })
       expect(await offsets()).toEqual(Array.from({ length: 47 }, (_, i) => i))
-      expect(await verify()).toMatchObject({ faults: [], unlisted: [], rows: { transaction: 47 } })
+      expect(await verify()).toMatchObject({
+        faults: [],
+        unaccounted: { ranges: [], files: [] },
+        rows: { transaction: 47 },
+      })
     },
   )
 
@@ -135,7 +143,11 @@ describe('a lake', () => {
       await append(sales(7))
       await archive()
       expect(await offsets()).toEqual(Array.from({ length: 45 }, (_, i) => i))
-      expect(await verify()).toMatchObject({ faults: [], unlisted: [], rows: { transaction: 45 } })
+      expect(await verify()).toMatchObject({
+        faults: [],
+        unaccounted: { ranges: [], files: [] },
+        rows: { transaction: 45 },
+      })
     },
   )
 
@@ -192,12 +204,13 @@ describe('a lake', () => {
     await rm(paths[1]!)
     const listing = join(dir.path, `manifest/streams/${topics.transactions}/p000/entries`)
     await rm(join(listing, `${['from_offset', 'next_offset'].map((name) => edge(entries[2]!, name)).join('-')}.json`))
-    const { faults, unlisted } = await verify()
+    const { faults, unaccounted } = await verify()
     expect(faults.join('\n')).toMatch(/hash differs/)
     expect(faults.join('\n')).toMatch(/is missing/)
     expect(faults.join('\n')).toMatch(/offsets \d+ to \d+ are missing/)
     expect(faults).toHaveLength(3)
-    expect(unlisted).toEqual([entries[2]!.files[0]!.path])
+    expect(unaccounted.files).toEqual([entries[2]!.files[0]!.path])
+    expect(unaccounted.ranges).toMatchObject([{ partition: 0, from_offset: entries[2]!.from_offset }])
   })
 })
 

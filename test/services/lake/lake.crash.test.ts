@@ -124,7 +124,7 @@ test('killed in the middle, or stopped while another takes over, the archive has
   const store = directoryStore(`${dir.path}/lake`)
   expect(await verifyLake(store, () => {})).toMatchObject({
     faults: [],
-    unlisted: [],
+    unaccounted: { ranges: [], files: [] },
     lost: 0,
     rows: { transaction: published, control: 2, rejected_row: 0 },
   })

@@ -76,5 +76,9 @@ test('rejected rows of uploads are in the lake once, with the cells that their p
   ])
   expect(JSON.parse(rows[1]!.cells as string)).toMatchObject({ InvoiceNo: '1', UnitPrice: 'x', CustomerID: '100.0' })
   expect(JSON.stringify(rows.map(({ cells }) => cells))).not.toContain('example.org')
-  expect(await verifyLake(store, () => {})).toMatchObject({ faults: [], unlisted: [], rows: { rejected_row: 2 } })
+  expect(await verifyLake(store, () => {})).toMatchObject({
+    faults: [],
+    unaccounted: { ranges: [], files: [] },
+    rows: { rejected_row: 2 },
+  })
 })

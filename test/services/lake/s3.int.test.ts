@@ -75,7 +75,7 @@ describe.each([
     const report = await verifyLake(store, () => {})
     expect(report).toMatchObject({
       faults: [],
-      unlisted: [],
+      unaccounted: { ranges: [], files: [] },
       rows: { transaction: log.records(topics.transactions).length },
     })
     expect(report.ranges).toBeGreaterThan(6)

@@ -75,11 +75,17 @@ export async function freshLog(partitions: number) {
 export function importInto(
   { log, registry }: { log: Log; registry: MemoryRegistry },
   store: LakeStore,
-  options: { resumed?: boolean; signal?: AbortSignal; onProgress?: (records: number) => void } = {},
+  options: {
+    resumed?: boolean
+    acceptDataLoss?: boolean
+    signal?: AbortSignal
+    onProgress?: (records: number) => void
+  } = {},
 ): Promise<ImportReport> {
   return importLake({
     ...{ store, log, topics, registry, topicPrefix: 'loyalty' },
     resumed: options.resumed ?? false,
+    acceptDataLoss: options.acceptDataLoss ?? false,
     onBegin: () => {},
     onProgress: options.onProgress ?? (() => {}),
     signal: options.signal ?? new AbortController().signal,
