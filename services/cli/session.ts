@@ -45,7 +45,7 @@ export function environmentOf(context: CliContext, options: CommonOptions): Envi
 
 /**
  * Runs `work` with what it needs: that of the running platform where there is one on the data directory, else engines
- * started for this command and stopped after it. A programme that begins here is configured by `basis`.
+ * started for this command and stopped after it. A programme begins here only where there is a `basis`, which configures it.
  *
  * Errors: `config_invalid`, `data_directory_missing`, `database_outdated`, those of the engines.
  */
@@ -129,6 +129,7 @@ async function openSession(
   }
   await leave()
   if (needs.includes('platform')) {
+    if (basis === undefined) refuseMissing(dataDir, config.postgresUrl === undefined)
     const platform = await startPlatform({
       config,
       env,
@@ -174,6 +175,16 @@ async function afterGuests({ output, interrupted }: CliContext, dataDir: string)
   await gone()
 }
 
+/** Where engines of our own are to find data, and there are none. Errors: `data_directory_missing`. */
+function refuseMissing(dataDir: string, own: boolean): void {
+  if (!own || existsSync(join(dataDir, 'postgres'))) return
+  throw new LoyaltyError(
+    'data_directory_missing',
+    `there is no platform's data in ${dataDir}; begin with \`loyalty start\`, or choose another --data-dir`,
+    { details: { dataDir } },
+  )
+}
+
 /** Starts just the engines that are needed and not given from outside. */
 async function openAtRest(
   context: CliContext,
@@ -187,12 +198,7 @@ async function openAtRest(
   const own =
     (postgres && config.postgresUrl === undefined) ||
     (needs.includes('clickhouse') && config.clickhouseUrl === undefined)
-  if (own && !mayBegin && !existsSync(join(config.dataDir, 'postgres')))
-    throw new LoyaltyError(
-      'data_directory_missing',
-      `there is no platform's data in ${config.dataDir}; begin with \`loyalty start\`, or choose another --data-dir`,
-      { details: { dataDir: config.dataDir } },
-    )
+  if (!mayBegin) refuseMissing(config.dataDir, own)
   const parts: (() => Promise<void>)[] = []
   const stop = async () => {
     for (const part of parts.reverse()) await part()

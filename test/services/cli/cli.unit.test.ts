@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -131,6 +131,19 @@ describe('the command line', () => {
     const { code, out } = await runHere(['segments', '--json', '--data-dir', empty])
     expect(code).toBe(1)
     expect(JSON.parse(out)).toMatchObject({ error: { code: 'data_directory_missing', details: { dataDir: empty } } })
+  })
+
+  it.each([
+    [['generate', '--to', 'http']],
+    [['rebuild', 'postgres-state']],
+    [['day', '2026-01-01', '--wait']],
+    [['dlq', 'replay', '--all', '--wait']],
+  ])('begins no platform with %j', async (args) => {
+    const typo = join(scratch, 'typo')
+    const { code, out } = await runHere([...args, '--json', '--data-dir', typo])
+    expect(code).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({ error: { code: 'data_directory_missing', details: { dataDir: typo } } })
+    expect(existsSync(typo)).toBe(false)
   })
 
   it('writes generated traffic to a file without any engine', async () => {
