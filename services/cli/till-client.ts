@@ -44,6 +44,8 @@ export class TillClient {
   readonly #options: TillClientOptions
   /** Batches that were sent again, for whatever reason. */
   retries = 0
+  /** True once anybody was there. */
+  #reached = false
   #answeredMs = performance.now()
 
   constructor(options: TillClientOptions) {
@@ -51,8 +53,8 @@ export class TillClient {
   }
 
   /**
-   * Resolves when every item has its verdict. Errors: `api_unavailable` where nobody has answered for long, `interrupted`
-   * where `signal` was aborted and this may or may not be in the log, the code of an answer that sending again cannot mend.
+   * Resolves when every item has its verdict. Errors: `api_unavailable` where nobody has answered for long, and at once where
+   * nobody was ever reached; `interrupted` where `signal` was aborted and this may or may not be in the log, the code of an answer that sending again cannot mend.
    */
   send(items: readonly unknown[]): Promise<Delivery> {
     return this.sendBody(JSON.stringify(items))
@@ -94,8 +96,11 @@ export class TillClient {
       })
       answer = (await response.json()) as Answer & Failure
     } catch (error) {
+      if (!this.#reached && isUnreachable(error)) throw unreachable(url, error)
+      this.#reached = true
       return { why: messageOf(error), afterMs: null }
     }
+    this.#reached = true
     const { status } = response
     if (status === 202) {
       this.#answeredMs = performance.now()
@@ -109,6 +114,22 @@ export class TillClient {
       details: { ...answer.details },
     })
   }
+}
+
+const unreachableCodes = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/
+
+function isUnreachable(error: unknown): boolean {
+  return unreachableCodes.test(connectFault(error))
+}
+
+/** Code of what `fetch` met below HTTP. */
+function connectFault(error: unknown): string {
+  return String((error as { readonly cause?: { readonly code?: unknown } }).cause?.code)
+}
+
+function unreachable(url: string, cause: unknown): LoyaltyError {
+  const message = `nobody can be reached at ${url} (${connectFault(cause)}); nothing was sent`
+  return new LoyaltyError('api_unavailable', message, { retriable: true, cause })
 }
 
 /** Seconds or a date (RFC 9110, 10.2.3), at most a minute; one second where there is none. */

@@ -90,6 +90,20 @@ describe('a till', () => {
     await expect(client({ patienceMs: 200 }).send([1])).rejects.toMatchObject({ code: 'api_unavailable' })
   })
 
+  it('gives up at once where nobody is reached to begin with, and not where somebody was', async () => {
+    const till = client()
+    await till.send([1])
+    const { port } = server.address() as AddressInfo
+    server.closeAllConnections()
+    await new Promise((closed) => server.close(closed))
+    const refused = { code: 'api_unavailable', message: expect.stringContaining('ECONNREFUSED') }
+    await expect(client().send([1])).rejects.toMatchObject(refused)
+    await expect(generateToHttp({ url }, { events: 10, clients: 2, seed: 1 })).rejects.toMatchObject(refused)
+    const sent = till.send([2])
+    server.listen(port, '127.0.0.1')
+    expect(await sent).toMatchObject({ accepted: 1 })
+  })
+
   it('stops trying when it is called off', async () => {
     const stop = new AbortController()
     answers = Array.from({ length: 20 }, () => (request: IncomingMessage) => {
