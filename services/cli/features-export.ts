@@ -21,6 +21,7 @@ import { readRange } from '#streams/log/range.ts'
 import { controlEventOf } from '#streams/topologies/context.ts'
 import { takeIn } from '#streams/topologies/intake.ts'
 import type { ControlEvents } from '#streams/topologies/wire.ts'
+import { writing } from './writing.ts'
 
 /** The ledgers of a programme, folded in memory, and how far its data reach. */
 export interface FoldedLedgers {
@@ -133,7 +134,7 @@ function quoted(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** Writes the training file, compressed where `path` ends in .gz. Errors: those of `featureLines`, of the file system. */
+/** Writes the training file, compressed where `path` ends in .gz. Errors: those of `featureLines`; `file_unwritable`. */
 export async function exportFeatures(
   path: string,
   folded: FoldedLedgers,
@@ -150,8 +151,10 @@ export async function exportFeatures(
     }
   }
   const source = Readable.from(text())
-  const file = createWriteStream(path)
-  await (path.endsWith('.gz') ? pipeline(source, createGzip(), file) : pipeline(source, file))
+  await writing(path, () => {
+    const file = createWriteStream(path)
+    return path.endsWith('.gz') ? pipeline(source, createGzip(), file) : pipeline(source, file)
+  })
   return { rows, clients: folded.ledgers.size, transactions: folded.transactions }
 }
 

@@ -1,7 +1,8 @@
 import { type Registry, registerAll } from '#schemas/registry.ts'
 import type { Topics } from '#schemas/topics.ts'
-import { LoyaltyError } from '#streams/core/error.ts'
+import { hasCode, LoyaltyError } from '#streams/core/error.ts'
 import type { Log } from '#streams/log/log.ts'
+import { contextOfLog } from './features-export.ts'
 import { encodedTransactions } from './generator/encoded.ts'
 import { Pace } from './generator/pace.ts'
 import { type GenerateReport, never, type Run, reportOf } from './generator/report.ts'
@@ -11,6 +12,25 @@ export interface LogTarget {
   readonly log: Log
   readonly registry: Registry
   readonly topics: Topics
+}
+
+/**
+ * The currency of transactions for a log: that which was wished for, else that of its programme. A log without a programme
+ * takes any. Errors: `wrong_currency` (all of them would be dead letters), `programme_missing` (and none was wished for).
+ */
+export async function currencyFor({ log, registry, topics }: LogTarget, wished: string | undefined): Promise<string> {
+  const context = await contextOfLog(log, topics, registry).catch((error: unknown) => {
+    if (wished !== undefined && hasCode(error, 'programme_missing')) return null
+    throw error
+  })
+  const currency = context?.programme?.currency ?? wished
+  if (wished === undefined || wished === currency) return currency!
+  throw new LoyaltyError(
+    'wrong_currency',
+    `--currency says ${wished}, the programme counts in ${currency}: every transaction would be a dead letter; ` +
+      'nothing was published',
+    { details: { given: wished, programme: currency } },
+  )
 }
 
 const batchEvents = 20_000

@@ -5,6 +5,7 @@ import { finished } from 'node:stream/promises'
 import { createGzip, createZstdCompress } from 'node:zlib'
 import type { TransactionRecorded } from '#schemas/events.ts'
 import { LoyaltyError } from '#streams/core/error.ts'
+import { writing } from '../writing.ts'
 import { Pace } from './pace.ts'
 import { type GenerateReport, never, type Run, reportOf } from './report.ts'
 import { tillItemOf } from './till-item.ts'
@@ -41,7 +42,7 @@ export function isGeneratedFile(path: string): boolean {
 /**
  * Writes generated transactions, repetitions too: as CSV for `loyalty ingest`, or as NDJSON as a till would send it, gzip
  * or zstd by the last suffix. Errors: `generator_options` (also where the suffix is another, or a CSV is to be in another
- * currency than RUB), those of the file system.
+ * currency than RUB), `file_unwritable`.
  */
 export async function generateToFile(
   path: string,
@@ -59,30 +60,32 @@ export async function generateToFile(
   const generator = new TransactionGenerator({ ...options, detailed: true })
   const pace = new Pace(ratePerSecond ?? null)
   const textOf = format === 'csv' ? csvRows : (event: TransactionRecorded) => `${JSON.stringify(tillItemOf(event))}\n`
-  const file = openFile(path, packing)
   let events = 0
-  try {
-    let text = format === 'csv' ? `${generatedColumns.join(',')}\n` : ''
-    const most = pace.turn(eventsAtOnce)
-    for (let more = true; more && !signal.aborted; ) {
-      await pace.due(events, signal)
-      let made = 0
-      for (; made < most && more; ) {
-        const event = generator.next()
-        more = event !== null
-        if (event === null) break
-        text += textOf(event)
-        made++
+  await writing(path, async () => {
+    const file = openFile(path, packing)
+    try {
+      let text = format === 'csv' ? `${generatedColumns.join(',')}\n` : ''
+      const most = pace.turn(eventsAtOnce)
+      for (let more = true; more && !signal.aborted; ) {
+        await pace.due(events, signal)
+        let made = 0
+        for (; made < most && more; ) {
+          const event = generator.next()
+          more = event !== null
+          if (event === null) break
+          text += textOf(event)
+          made++
+        }
+        await file.write(text)
+        text = ''
+        events += made
+        onProgress(events)
       }
-      await file.write(text)
-      text = ''
-      events += made
-      onProgress(events)
+      await file.end()
+    } finally {
+      file.destroy()
     }
-    await file.end()
-  } finally {
-    file.destroy()
-  }
+  })
   return reportOf(generator, { events, pace, wanted: options.events })
 }
 

@@ -2,14 +2,13 @@ import { type Command, Option } from 'commander'
 import { LoyaltyError } from '#streams/core/error.ts'
 import { isCurrency } from '../../ingest/parse/currency.ts'
 import type { CliContext, CommonOptions } from '../context.ts'
-import { contextOfLog } from '../features-export.ts'
-import { generateToLog } from '../generate.ts'
+import { currencyFor, generateToLog } from '../generate.ts'
 import type { GenerateReport, Run } from '../generator/report.ts'
 import { generateToFile, isGeneratedFile } from '../generator/to-file.ts'
 import { generateToHttp, type HttpReport } from '../generator/to-http.ts'
 import type { GeneratorOptions } from '../generator/transactions.ts'
 import { progressBar } from '../progress.ts'
-import { type Session, withSession } from '../session.ts'
+import { withSession } from '../session.ts'
 import { dayOf, isoDay, positiveNumber, share, UsageError, wholeNumber } from '../usage.ts'
 
 interface Options extends CommonOptions {
@@ -103,15 +102,13 @@ function generate(context: CliContext, options: Options, run: Run): Promise<Gene
   if (isGeneratedFile(to) && !isAddress(to)) return generateToFile(to, traffic, run)
   if (isAddress(to)) return generateToHttp({ url: to.replace(/\/+$/, ''), batch, connections }, traffic, run)
   return withSession(context, options, [to === 'http' ? 'platform' : 'registry'], async (session) => {
-    const inForce = { ...traffic, ...(options.currency === undefined ? await currencyOf(session) : {}) }
-    if (to === 'http') return generateToHttp({ url: session.apiUrl, batch, connections }, inForce, run)
-    return generateToLog({ log: session.log(), registry: session.registry(), topics: session.topics }, inForce, run)
+    const target = { log: session.log(), registry: session.registry(), topics: session.topics }
+    if (to === 'log')
+      return generateToLog(target, { ...traffic, currency: await currencyFor(target, options.currency) }, run)
+    // What the tills' door says of another currency is a result.
+    const currency = options.currency ?? (await currencyFor(target, undefined))
+    return generateToHttp({ url: session.apiUrl, batch, connections }, { ...traffic, currency }, run)
   })
-}
-
-async function currencyOf(session: Session): Promise<{ currency?: string }> {
-  const { programme } = await contextOfLog(session.log(), session.topics, session.registry())
-  return programme?.currency === undefined ? {} : { currency: programme.currency }
 }
 
 function trafficOf(options: Options): GeneratorOptions {

@@ -11,6 +11,7 @@ import { withSession } from '../session.ts'
 import { awaitTask, awaitUpload, sendFile, type TaskProgress } from '../upload.ts'
 import { asUsage, UsageError } from '../usage.ts'
 import { stageOf, waitingNotes } from '../waiting.ts'
+import { writing } from '../writing.ts'
 
 interface Options extends CommonOptions {
   readonly profile?: string
@@ -86,8 +87,9 @@ async function showDryRun(context: CliContext, file: string, options: Options): 
   try {
     const preview = await dryRun(context, options, file, wish, (share) => bar.update(share * 100, 'reading'))
     bar.stop()
-    if (options.writeProfile !== undefined)
-      writeFileSync(options.writeProfile, `${JSON.stringify(preview.profile, null, 2)}\n`)
+    const { writeProfile } = options
+    if (writeProfile !== undefined)
+      await writing(writeProfile, () => writeFileSync(writeProfile, `${JSON.stringify(preview.profile, null, 2)}\n`))
     if (options.json) return context.output.json(preview)
     for (const line of previewLines(preview)) context.output.print(line)
   } finally {

@@ -175,5 +175,7 @@ describe('the training file', () => {
     const text = await readFile(plain, 'utf8')
     expect(text).toContain('2020-06-01,"a, ""b""",31,31,1,33.33,33.33,33.33,')
     expect(gunzipSync(await readFile(`${plain}.gz`)).toString()).toBe(text)
+    for (const path of [dir.path, join(dir.path, 'nowhere', 'features.csv.gz')])
+      await expect(exportFeatures(path, folded, context, [cut], 90)).rejects.toMatchObject({ code: 'file_unwritable' })
   })
 })

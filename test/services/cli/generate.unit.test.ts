@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -191,6 +191,14 @@ describe('a generated file', () => {
       .trimEnd()
       .split('\n')
     expect(lines.map((line) => JSON.parse(line))).toEqual(events({ events: 2_500, detailed: true }).map(tillItemOf))
+  })
+
+  it.each(['nowhere/traffic.csv', 'folder.ndjson', 'nowhere/traffic.csv.gz'])('cannot be %s', async (name) => {
+    await mkdir(join(dir.path, 'folder.ndjson'), { recursive: true })
+    const path = join(dir.path, name)
+    const told = { code: 'file_unwritable', message: expect.stringContaining(path), details: { path } }
+    for (const events of [10, 50_000])
+      await expect(generateToFile(path, { ...options, events })).rejects.toMatchObject(told)
   })
 
   it('ends early when it is asked to, and is whole as far as it goes', async () => {

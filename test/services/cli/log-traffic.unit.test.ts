@@ -3,7 +3,7 @@ import { encodersOf } from '#schemas/encoder.ts'
 import { registerAll } from '#schemas/registry.ts'
 import { topicSpecs, topicsOf } from '#schemas/topics.ts'
 import { contextOfLog, foldLedgers, transactionsOfLog } from '#services/cli/features-export.ts'
-import { generateToLog } from '#services/cli/generate.ts'
+import { currencyFor, generateToLog } from '#services/cli/generate.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { MemoryRegistry } from '../../support/memory-registry.ts'
 
@@ -63,6 +63,18 @@ describe('traffic in the log', () => {
     expect(read).toHaveLength(10)
     const pounds = await Array.fromAsync(transactionsOfLog(log, topics, registry, { currency: 'GBP', partitions: 4 }))
     expect(pounds).toEqual([])
+  })
+
+  it('is in the currency of the programme, and refused in another before anything is published', async () => {
+    await log.admin.ensureTopics(topicSpecs(topics, 4))
+    const target = { log, registry, topics }
+    expect(await currencyFor(target, 'EUR')).toBe('EUR')
+    await expect(currencyFor(target, undefined)).rejects.toMatchObject({ code: 'programme_missing' })
+    await publishControl()
+    expect(await currencyFor(target, undefined)).toBe('RUB')
+    expect(await currencyFor(target, 'RUB')).toBe('RUB')
+    const refused = { code: 'wrong_currency', details: { given: 'EUR', programme: 'RUB' } }
+    await expect(currencyFor(target, 'EUR')).rejects.toMatchObject(refused)
   })
 
   it('is paced when a rate is given', async () => {
