@@ -98,6 +98,7 @@ export class Judge {
       return left('still_invalid', `the registry has no schema ${decoded.schemaId}`, 'unknown_schema')
     const mended = mend(decoded.event, rule, this.#deps.programme)
     if (mended.kind === 'unfit') return left('rule_unfit', mended.detail)
+    if (mended.kind === 'too_large') return left('still_invalid', mended.detail, 'invalid')
     const key = keyFor(letter, decoded.event.client_id, mended.event.client_id, rule)
     const rekeyed = key !== letter.key
     // What was only read by another schema stays as its writer wrote it.

@@ -30,26 +30,43 @@ const when = z
  * client, who is mapped.
  */
 const patch = z
-  .strictObject({
-    kind: z.enum(['SALE', 'REFUND', 'VOID']),
-    occurred_at: when,
-    amount_minor: whole,
-    currency: text,
-    store_id: nullableText,
-    terminal_id: nullableText,
-    receipt_number: nullableText,
-    original_transaction_id: nullableText,
-    payment_method: nullableText,
-    items_count: whole.min(0).max(2_147_483_647),
-    categories: z.array(text),
-    lines: z.array(line),
-    discount_minor: whole,
-    bonus_earned_minor: whole,
-    bonus_spent_minor: whole,
-    attributes: z.record(text, text),
-  })
+  .strictObject(
+    {
+      kind: z.enum(['SALE', 'REFUND', 'VOID']),
+      occurred_at: when,
+      amount_minor: whole,
+      currency: text,
+      store_id: nullableText,
+      terminal_id: nullableText,
+      receipt_number: nullableText,
+      original_transaction_id: nullableText,
+      payment_method: nullableText,
+      items_count: whole.min(0).max(2_147_483_647),
+      categories: z.array(text),
+      lines: z.array(line),
+      discount_minor: whole,
+      bonus_earned_minor: whole,
+      bonus_spent_minor: whole,
+      attributes: z.record(text, text),
+    },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map(notSet).join('; ') : undefined) },
+  )
   .partial()
-  .refine((fields) => Object.keys(fields).length > 0, 'names no field')
+  .refine((fields) => Object.keys(fields).length > 0, {
+    error: 'names no field',
+    when: ({ issues }) => issues.length === 0,
+  })
+
+const fixed: Readonly<Record<string, string>> = {
+  transaction_id: 'may not be changed: it keeps a transaction from counting twice',
+  source: 'may not be changed: it says where the transaction came from',
+  batch_id: 'may not be changed: it says where the transaction came from',
+  client_id: 'is not set but mapped, by map_client (--map-client)',
+}
+
+function notSet(field: string): string {
+  return `${field} ${Object.hasOwn(fixed, field) ? fixed[field] : 'is no field that may be set'}`
+}
 
 const acceptedCurrency = z.strictObject({
   currency: z.string().refine(isCurrency, 'is no ISO 4217 code').describe('of the letters'),

@@ -86,7 +86,13 @@ describe('a letter', () => {
   test('with an amount that the rule makes too large for a transaction stays', async () => {
     const letter = letterOf('wrong_currency', encoded({ currency: 'EUR', amount_minor: 2 ** 52 }))
     const rule = parseRule({ accept_currency: { currency: 'EUR', rate: '1000' } })
-    expect(await judged(letter, rule)).toMatchObject({ why: 'still_invalid', reason: 'invalid' })
+    expect(await judged(letter, rule)).toMatchObject({
+      ...{ why: 'still_invalid', reason: 'invalid' },
+      detail: 'amount_minor 4503599627370496 in EUR would be too large in GBP at 1000',
+    })
+    const line = { sku: 'a', description: null, category: null, quantity: 1, amount_minor: 2 ** 52 }
+    const ofLine = letterOf('wrong_currency', encoded({ currency: 'EUR', lines: [line] }))
+    expect(await judged(ofLine, rule)).toMatchObject({ detail: expect.stringContaining('the amount of a line in EUR') })
   })
 
   test('in conflict can only be discarded; one beyond the ledger is not replayed as it is', async () => {

@@ -82,10 +82,11 @@ describe('a rule', () => {
     [{}, 'says nothing'],
     [{ set: {} }, 'names no field'],
     [{ map_client: {} }, 'names no client'],
-    [{ set: { transaction_id: 'x' } }, 'transaction_id'],
-    [{ set: { client_id: 'x' } }, 'client_id'],
-    [{ set: { source: 'x' } }, 'source'],
-    [{ set: { batch_id: null } }, 'batch_id'],
+    [{ set: { transaction_id: 'x' } }, 'set: transaction_id may not be changed'],
+    [{ set: { client_id: 'x' } }, 'client_id is not set but mapped'],
+    [{ set: { source: 'x' } }, 'source may not be changed'],
+    [{ set: { batch_id: null } }, 'batch_id may not be changed'],
+    [{ set: { toString: 1 } }, 'toString is no field'],
     [{ set: { amount_minor: 1.5 } }, 'amount_minor'],
     [{ set: { occurred_at: '2026-03-01 12:00' } }, 'occurred_at'],
     [{ accept_currency: { currency: 'EUR', rate: '0' } }, 'rate'],
@@ -98,6 +99,13 @@ describe('a rule', () => {
       expect.objectContaining({ code: 'rule_invalid', message: expect.stringContaining(fault) }),
     )
   })
+})
+
+test('what a rule may not set is told once, and not as a rule without fields', () => {
+  const faults = [{ field: 'set', fault: expect.stringMatching(/^transaction_id may not be changed/) }]
+  expect(() => parseRule({ set: { transaction_id: 'a' } })).toThrow(
+    expect.objectContaining({ details: expect.objectContaining({ faults }) }),
+  )
 })
 
 describe('an amount in another currency', () => {
