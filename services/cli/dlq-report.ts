@@ -3,6 +3,7 @@ import type { LeftReason } from '../ingest/dead-letters/judge.ts'
 import type { Preview } from '../ingest/dead-letters/service.ts'
 import type { Action } from '../ingest/dead-letters/store.ts'
 import type { Tally } from '../ingest/dead-letters/tally.ts'
+import { actionNotOpen } from '../ingest/dead-letters/views.ts'
 
 /** Outcomes of work on dead letters, for people. */
 
@@ -14,11 +15,12 @@ const leftTexts: Readonly<Record<LeftReason, string>> = {
   original_gone: 'were cut, and their original is gone',
 }
 
-export function previewLines({ tally, examples }: Preview): string[] {
+export function previewLines({ tally, notOpen, examples }: Preview): string[] {
   return [
     `${count(tally.selected)} open letters are meant, of them`,
     `  ${count(tally.replayed)} would be replayed`,
     ...leftLines(tally),
+    ...notOpenLines(notOpen),
     ...examples.map(({ id, detail }) => `    ${id}: ${detail}`),
   ]
 }
@@ -33,7 +35,13 @@ export function actionLines(action: Action): string[] {
     `${count(tally.selected)} open letters were meant, of them`,
     `  ${done}`,
     ...leftLines(tally),
+    ...notOpenLines(actionNotOpen(action)),
   ]
+}
+
+function notOpenLines(notOpen: number | null): string[] {
+  if (notOpen === null || notOpen === 0) return []
+  return [`${count(notOpen)} that were named by id are not there, were dealt with before or are not as chosen besides`]
 }
 
 function leftLines({ left, still_invalid }: Tally): string[] {

@@ -45,6 +45,11 @@ export const wholeDeadLetter = z
 
 const tally = {
   selected: count.describe('open letters that were meant'),
+  not_open: count
+    .optional()
+    .describe(
+      'letters named by id that are not there, were dealt with before or are not what the selector says besides',
+    ),
   left: z.partialRecord(z.enum(leftReasons), count).describe('letters that stay open, by why'),
   still_invalid: z.partialRecord(z.enum(deadLetterReasons), count).describe('of left.still_invalid, by reason'),
 }
@@ -52,6 +57,7 @@ const tally = {
 export const preview = z
   .object({
     selected: tally.selected,
+    not_open: tally.not_open,
     would_replay: count.describe('whether they count, or are known already, only the stream can say'),
     left: tally.left,
     still_invalid: tally.still_invalid,
@@ -73,6 +79,7 @@ export const action = z
     finished_at: z.string().nullable(),
     counts: z.object({
       selected: tally.selected,
+      not_open: tally.not_open,
       replayed: count,
       discarded: count,
       left: tally.left,
@@ -230,6 +237,13 @@ export const postReplay = createRoute({
   },
 })
 
+const reasonNeeded = 'a reason is needed: say why the letters are discarded'
+const discardReason = z
+  .string({ error: ({ input }) => (input === undefined || input === null ? reasonNeeded : 'must be a text') })
+  .trim()
+  .min(1, reasonNeeded)
+  .max(1_000)
+
 export const postDiscard = createRoute({
   ...management,
   method: 'post',
@@ -237,7 +251,7 @@ export const postDiscard = createRoute({
   summary: 'Put the open letters that are there now aside for good',
   request: {
     headers: user,
-    body: body(z.strictObject({ selector: letterSelector, reason: z.string().trim().min(1).max(1_000) })),
+    body: body(z.strictObject({ selector: letterSelector, reason: discardReason })),
   },
   responses: {
     202: success('ordered', action),

@@ -20,7 +20,7 @@ import { checkRule, type MendingRule } from './rule.ts'
 import { type KnownLetter, type LetterState, letterBounds, type ScanDeps, scanLetters, stateOf } from './scan.ts'
 import { type LetterFilter, type LetterSelector, matcherOf, rangesOf } from './selector.ts'
 import type { Action, ActionOrder, ActionStore } from './store.ts'
-import { countVerdict, emptyTally, type Tally } from './tally.ts'
+import { countVerdict, emptyTally, notOpenOf, type Tally } from './tally.ts'
 import { underSchema, wholeValue } from './value.ts'
 
 export interface DeadLettersDeps extends ScanDeps {
@@ -39,6 +39,8 @@ export interface LeftExample {
 
 export interface Preview {
   readonly tally: Tally
+  /** As `notOpenOf`. */
+  readonly notOpen: number | null
   /** The first few of each kind. */
   readonly examples: readonly LeftExample[]
 }
@@ -153,7 +155,7 @@ export class DeadLetters {
       if (verdict.kind === 'left' && tally.left[verdict.why]! <= examplesOfEach)
         examples.push({ id: idOf(letter), why: verdict.why, detail: verdict.detail })
     })
-    return { tally, examples }
+    return { tally, notOpen: notOpenOf(selector, tally), examples }
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { DeadLetterReason } from '#schemas/dead-letter.ts'
 import type { LeftReason, Verdict } from './judge.ts'
+import type { LetterSelector } from './selector.ts'
 
 /** What became of the letters of an action, or would become of them. */
 export interface Tally {
@@ -10,6 +11,14 @@ export interface Tally {
   readonly left: Partial<Record<LeftReason, number>>
   /** Of `left.still_invalid`, by what the stream would say. */
   readonly still_invalid: Partial<Record<DeadLetterReason, number>>
+}
+
+/**
+ * Of the letters that a selector names by id: how many an action that has ended did not find open, as they are not there,
+ * were dealt with before, or are not what the selector says besides. Null where it names none.
+ */
+export function notOpenOf({ id }: LetterSelector, { selected }: Tally): number | null {
+  return id === undefined ? null : new Set(id).size - selected
 }
 
 export function emptyTally(): Tally {

@@ -7,6 +7,7 @@ import type { action, deadLetter, group, preview, wholeDeadLetter } from './rout
 import { type KnownLetter, stateOf } from './scan.ts'
 import type { Preview, WholeLetter } from './service.ts'
 import type { Action } from './store.ts'
+import { notOpenOf } from './tally.ts'
 
 /** Dead letters as the API and the command line tell them. */
 
@@ -71,9 +72,18 @@ export function groupingView({ groups, total, ungrouped, unreadable }: Grouping)
   }
 }
 
-export function previewView({ tally, examples }: Preview): z.input<typeof preview> {
+export function previewView({ tally, notOpen, examples }: Preview): z.input<typeof preview> {
   const { selected, replayed, left, still_invalid } = tally
-  return { selected, would_replay: replayed, left, still_invalid, examples: [...examples] }
+  return { selected, ...named(notOpen), would_replay: replayed, left, still_invalid, examples: [...examples] }
+}
+
+/** Null where no letters were named by id, and while the action has not ended. */
+export function actionNotOpen({ status, selector, tally }: Action): number | null {
+  return status === 'COMPLETED' ? notOpenOf(selector, tally) : null
+}
+
+function named(notOpen: number | null): { readonly not_open?: number } {
+  return notOpen === null ? {} : { not_open: notOpen }
 }
 
 export function actionView(order: Action): z.input<typeof action> {
@@ -91,7 +101,7 @@ export function actionView(order: Action): z.input<typeof action> {
     ordered_by: orderedBy,
     ordered_at: iso(order.orderedAtMs),
     finished_at: order.finishedAtMs === null ? null : iso(order.finishedAtMs),
-    counts: { selected, replayed, discarded, left, still_invalid },
+    counts: { selected, ...named(actionNotOpen(order)), replayed, discarded, left, still_invalid },
     failure: order.errorCode === null ? null : { code: order.errorCode, message: order.errorMessage ?? '' },
   }
 }

@@ -82,4 +82,8 @@ test('letters are listed and discarded, but not replayed, where it is not known 
   expect(rows).toEqual([{ status: 'PROCESSING' }])
   await pool.query('delete from ingest.dead_letter_actions')
   expect(await verb('dlq', 'discard', '--all', '--because', 'no use')).toMatchObject({ code: 0 })
+  const named = ['dlq', 'discard', '--id', '99:1', '--id', '0:7', '--because', 'no use']
+  const none = { code: 0, lastJson: { status: 'COMPLETED', counts: { selected: 0, not_open: 2 } } }
+  expect(await verb(...named)).toMatchObject(none)
+  expect((await runHere(named, env)).out).toContain('2 that were named by id are not there')
 })

@@ -317,6 +317,31 @@ describe('two replays at once', () => {
   }
 })
 
+test('a discard needs a reason, and that is what its refusal says', async () => {
+  for (const reason of [undefined, null, ' '])
+    expect(await call(url, '/discard', { selector: { all: true }, reason })).toMatchObject({
+      status: 400,
+      body: { details: { faults: [{ field: 'reason', fault: expect.stringMatching(/reason is needed/) }] } },
+    })
+})
+
+test('letters that were named by id and are not open are counted', async () => {
+  await tills.send(saleOf({ transaction_id: 'pos:i=named', currency: 'EUR', source: 'pos:named' }))
+  await untilLetters('source=pos:named', 1)
+  const { dead_letters: letters } = (await call<{ dead_letters: { id: string }[] }>(url, '?source=pos:named')).body
+  const selector = { id: [letters[0]!.id, '99:1'] }
+  const preview = await call(url, '/preview', { selector, rule: { set: { currency: 'GBP' } } })
+  expect(preview.body).toMatchObject({ selected: 1, not_open: 1 })
+  const discard = async () => {
+    const ordered = await call<ActionAnswer>(url, '/discard', { selector, reason: 'no use' })
+    return (await ended(url, ordered.body.action_id)).counts
+  }
+  expect(await discard()).toMatchObject({ selected: 1, discarded: 1, not_open: 1 })
+  expect(await discard()).toMatchObject({ selected: 0, discarded: 0, not_open: 2 })
+  const all = await call(url, '/preview', { selector: { source: ['pos:named'] } })
+  expect(all.body).not.toHaveProperty('not_open')
+})
+
 test('an order has a largest size', async () => {
   const order = { selector: { all: true }, rule: { map_client: { old: 'x'.repeat(5_000_000) } } }
   expect(await call(url, '/preview', order)).toMatchObject({ status: 413, body: { code: 'body_too_large' } })
