@@ -59,13 +59,15 @@ export async function importLake(deps: ImportDeps): Promise<ImportReport> {
   const found = await checkLog(deps)
   const transactions = await planOf(store, facts, 'transaction')
   const control = await planOf(store, facts, 'control')
-  const unaccounted = await unaccountedBy(store, facts)
+  const deadLetters = await planOf(store, facts, 'dead_letter')
+  const unaccounted = await unaccountedBy(store, facts, [...transactions, ...control, ...deadLetters])
   if (!deps.acceptDataLoss) refuseLoss(store, unaccounted)
   if (sumOf(control) === 0)
     throw new LoyaltyError('lake_missing', `the lake ${store.where} has no control events: nothing can be rebuilt`)
   const schemaIds = new Set([...transactions, ...control].flatMap(schemaIdsOf))
   const partitions = (await log.admin.partitions(topics.transactions)) ?? 0
-  if (!found.whole) await fill(deps, { facts, transactions, control, schemaIds, partitions, ends: found.ends })
+  if (!found.whole)
+    await fill(deps, { facts, transactions, control, deadLetters, schemaIds, partitions, ends: found.ends })
   return {
     lake: store.where,
     transactions: sumOf(transactions),
@@ -79,16 +81,13 @@ export async function importLake(deps: ImportDeps): Promise<ImportReport> {
   }
 }
 
-async function unaccountedBy(store: LakeStore, facts: LakeFacts): Promise<Unaccounted> {
-  const types = ['transaction', 'control', 'dead_letter'] as const
-  const known = new Set<string>()
-  for (const type of types)
-    for (const { entries } of await planOf(store, facts, type))
-      for (const { files } of entries) for (const { path } of files) known.add(path)
+/** `plans`: all that an import reads. */
+async function unaccountedBy(store: LakeStore, facts: LakeFacts, plans: readonly StreamPlan[]): Promise<Unaccounted> {
+  const known = new Set(plans.flatMap(({ entries }) => entries.flatMap(({ files }) => files.map(({ path }) => path))))
   return unaccountedIn(
     store,
     facts,
-    types,
+    ['transaction', 'control', 'dead_letter'],
     (path) => known.has(path),
     (read) => read(),
   )
@@ -110,17 +109,18 @@ interface Filling {
   readonly facts: LakeFacts
   readonly transactions: readonly StreamPlan[]
   readonly control: readonly StreamPlan[]
+  readonly deadLetters: readonly StreamPlan[]
   readonly schemaIds: ReadonlySet<number>
   readonly partitions: number
   /** What the partitions of transactions have already. */
   readonly ends: readonly number[]
 }
 
-async function fill(deps: ImportDeps, { facts, transactions, control, ...known }: Filling): Promise<void> {
+async function fill(deps: ImportDeps, { facts, transactions, control, deadLetters, ...known }: Filling): Promise<void> {
   const { store, log, topics } = deps
   const { partitions, schemaIds, ends } = known
   const total = sumOf(transactions) + sumOf(control)
-  const unreadable = await unknownSchemas(store, facts)
+  const unreadable = await unknownSchemas(store, facts, deadLetters)
   deps.onBegin()
   const prefixes = { lake: facts.topic_prefix, here: deps.topicPrefix }
   const reframing = await Reframing.open(deps, schemaIds, prefixes)
@@ -223,10 +223,14 @@ async function importControl(
 }
 
 /** A schema that was registered later would make a transaction of what has been a dead letter. */
-async function unknownSchemas(store: LakeStore, facts: LakeFacts): Promise<Set<string>> {
+async function unknownSchemas(
+  store: LakeStore,
+  facts: LakeFacts,
+  deadLetters: readonly StreamPlan[],
+): Promise<Set<string>> {
   const found = new Set<string>()
   const columns = ['reason', 'original_topic', 'original_partition', 'original_offset']
-  for (const { entries } of await planOf(store, facts, 'dead_letter'))
+  for (const { entries } of deadLetters)
     for (const { files } of entries)
       for (const file of files)
         for await (const rows of readParquet(await readFileOf(store, file), columns))
