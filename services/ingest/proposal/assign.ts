@@ -114,10 +114,6 @@ function contentFor(field: ProposedField, column: ColumnSeen): Fit {
       return clientsFit(column)
     case 'description':
       return /\p{L}/u.test(column.values.join('')) ? good('texts') : bad('its values are no texts', 0.5)
-    case 'original':
-      return [...column.distinct].some((value) => /\d/.test(value))
-        ? identifiersFit(column)
-        : bad('its values are no numbers of receipts')
     case 'receipt_number':
       return column.values.length < column.cells.length * 0.9 ? bad('it is often empty', 0.5) : identifiersFit(column)
     default:

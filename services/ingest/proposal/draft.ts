@@ -145,8 +145,6 @@ function plainColumns(assigned: Assignment): Record<string, string | number> {
     const found = assigned.get(field)
     if (found !== undefined) columns[field] = found.column.reference
   }
-  // What refunds name is looked for among the numbers of receipts.
-  if (columns.receipt_number === undefined) delete columns.original
   const time = assigned.get('time')
   if (time !== undefined && columns.occurred_at !== undefined) columns.time = time.column.reference
   for (const field of ['kind', 'currency'] as const) {

@@ -28,18 +28,16 @@ const words: Readonly<Record<ProposedField, string>> = {
     'код клиента, ид клиента, id клиента, клиент id, номер клиента, карта клиента, номер карты, номер карты клиента, код карты, код карты клиента, дисконтная карта, номер дисконтной карты, бонусная карта, номер бонусной карты, карта лояльности, номер карты лояльности, штрихкод карты, код покупателя, id покупателя, карта покупателя, номер карты покупателя, ' +
     '? client, card, member, buyer, user id, user, account id, клиент, карта, покупатель, контрагент, код контрагента, держатель карты, участник',
   occurred_at:
-    'date, datetime, date time, date and time, timestamp, time stamp, invoice date, purchase date, purchased at, transaction date, trans date, order date, sale date, sales date, receipt date, check date, occurred at, sold at, date of purchase, date of sale, ' +
+    'date, datetime, date time, date and time, timestamp, time stamp, invoice date, purchase date, purchased at, transaction date, trans date, order date, sale date, sales date, receipt date, check date, occurred at, date of purchase, date of sale, ' +
     'дата, дата и время, дата время, датавремя, дата продажи, дата покупки, дата чека, дата операции, дата документа, дата транзакции, дата заказа, дата и время чека, дата и время продажи, дата и время покупки, дата время чека, дата пробития, ' +
-    '? time, sale time, receipt time, transaction time, purchase time, время, время продажи, время чека, время покупки, created at, created, day, when, период, момент, день, дата создания',
+    '? time, время, created at, created, day, when, период, момент, день, дата создания',
   time: 'time, time of day, sale time, receipt time, transaction time, invoice time, purchase time, время, время продажи, время чека, время покупки, время операции, время документа, время транзакции',
   receipt_number:
     'invoice, invoice no, invoice number, invoice id, receipt, receipt no, receipt number, receipt id, check no, check number, check id, bill no, bill number, ticket no, ticket number, transaction id, transaction no, transaction number, transactionid, order id, order no, order number, basket id, ' +
     'чек, номер чека, чек номер, чек №, № чека, n чека, код чека, id чека, ид чека, номер кассового чека, номер документа продажи, номер заказа, номер покупки, ' +
     '? check, bill, ticket, order, basket, document, document no, doc no, номер, №, номер документа, документ, заказ, накладная, номер накладной, id, фд, номер фд',
   original:
-    'original invoice, original invoice no, original invoice number, original receipt, original receipt no, original receipt number, original receipt id, original transaction, original transaction id, original transaction no, original order, original order id, original order no, original check, original check no, return of, refund of, refund for, refunded receipt, refunded invoice, ' +
-    'чек продажи, исходный чек, номер исходного чека, исходный номер чека, чек основание, номер чека продажи, номер чека основания, чек возврата на, возврат по чеку, возврат к чеку, ' +
-    '? original, исходный документ, документ основание',
+    'original invoice, original invoice no, original invoice number, original receipt, original receipt no, original receipt number, original receipt id, original transaction, original transaction id, return of, refund of, чек продажи, исходный чек, номер исходного чека, чек основание, номер чека продажи, номер чека основания, чек возврата на',
   amount:
     'amount, total, sum, total amount, line total, receipt total, invoice total, total price, total sum, amount paid, paid, sales amount, sale amount, revenue, line amount, order total, ' +
     'сумма, сумма чека, сумма продажи, сумма покупки, сумма строки, сумма по чеку, сумма документа, сумма операции, итого, итог, всего, итоговая сумма, сумма итого, оплачено, к оплате, сумма к оплате, сумма со скидкой, сумма оплаты, выручка, ' +

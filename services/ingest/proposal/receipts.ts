@@ -38,9 +38,14 @@ export function receiptsOf(
   const receipt = assigned.get('receipt_number')
   const hasLines = assigned.has('sku') || assigned.has('description')
   if (receipt === undefined) {
-    const what = hasLines ? 'rows name articles' : assigned.has('original') ? 'refunds name their receipt' : null
-    const why = `${what}, but no column is the number of a receipt: which one is it?`
-    const open = what === null ? [] : [question('columns.receipt_number', why)]
+    const open = hasLines
+      ? [
+          question(
+            'columns.receipt_number',
+            'rows name articles, but no column is the number of a receipt: which one is it?',
+          ),
+        ]
+      : []
     return { part: { grain: 'receipt', identity: [] }, open }
   }
   const identity: FileProfile['system']['identity'] = []

@@ -101,27 +101,6 @@ describe('names of columns', () => {
       total: 'amount',
       'Original Transaction ID': 'original',
     },
-    {
-      'Client ID': 'client',
-      'Sold at': 'occurred_at',
-      Receipt: 'receipt_number',
-      Total: 'amount',
-      Original: 'original',
-    },
-    {
-      'Client ID': 'client',
-      'Sale time': 'occurred_at',
-      'Order No': 'receipt_number',
-      Total: 'amount',
-      'Refund of': 'original',
-    },
-    {
-      'Код клиента': 'client',
-      'Дата чека': 'occurred_at',
-      'Номер чека': 'receipt_number',
-      'Сумма чека': 'amount',
-      'Возврат по чеку': 'original',
-    },
     { CustomerID: 'client', InvoiceDate: 'occurred_at', InvoiceNo: 'receipt_number', Total: 'amount' },
     { customer_id: 'client', 'Purchase Date': 'occurred_at', receipt_id: 'receipt_number', 'Amount Paid': 'amount' },
     { 'Loyalty Card Number': 'client', timestamp: 'occurred_at', order_id: 'receipt_number', revenue: 'amount' },
@@ -216,34 +195,6 @@ describe('what values say against names', () => {
     )
     expect(askedBy(proposal)).toEqual(['columns.client'])
     expect(confidenceIn(proposal, 'Клиент')).toBeLessThan(0.8)
-  })
-
-  test('a column of originals names receipts: their day is no part of what identifies them', async () => {
-    const header = ['client id', 'sold at', 'receipt', 'amount', 'original']
-    const rows = (original: string) => [
-      ['K1', '2024-03-13 10:00', 'R1', '5.50', ''],
-      ['K1', '2024-03-14 10:00', 'R2', '-5.50', original],
-    ]
-    const named = await proposalFor(table(',', header, ...rows('R1')))
-    expect(named.profile).toMatchObject({
-      columns: { occurred_at: 'sold at', original: 'original' },
-      system: { identity: ['receipt_number'] },
-    })
-    expect(askedBy(named)).toEqual([])
-    const flagged = await proposalFor(table(',', header, ...rows('no')))
-    expect(flagged.profile?.columns.original).toBeUndefined()
-    expect(flagged.profile?.system.identity).toEqual(['day', 'receipt_number'])
-    const numberless = await proposalFor(
-      table(',', header.toSpliced(2, 1), ...rows('R1').map((row) => row.toSpliced(2, 1))),
-    )
-    expect(askedBy(numberless)).toEqual(['columns.receipt_number'])
-  })
-
-  test('a time of sale beside a date is a time of day', async () => {
-    const proposal = await proposalFor(
-      table(',', ['client id', 'sale date', 'sale time', 'amount'], ['K1', '2024-03-13', '10:05', '5.50']),
-    )
-    expect(fieldsOf(proposal)).toMatchObject({ 'sale date': 'occurred_at', 'sale time': 'time' })
   })
 
   test('two columns that may be the sum are asked about, unless they are equal', async () => {
