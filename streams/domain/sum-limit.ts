@@ -1,5 +1,5 @@
 import { chunkSums } from './chunk-sums.ts'
-import { amountAt, type Entry, earnedAt, entryWords, kindAt, spentAt } from './entry.ts'
+import { amountAt, type Entry, earnedAt, entryWords, spentAt } from './entry.ts'
 import type { Ledger } from './ledger.ts'
 import { Kind } from './transaction.ts'
 
@@ -27,7 +27,7 @@ export function exceedsSums(ledger: Ledger, entry: Entry): boolean {
   )
 }
 
-/** All amounts of a ledger, none taken from another. */
+/** All amounts of a ledger, none taken from another; of what was folded away the sums, which nothing changes any more. */
 function amountsOf(ledger: Ledger): { amounts: number; earned: number; spent: number } {
   const { past } = ledger
   let amounts = past === null ? 0 : past.grossMinor + past.refundedMinor
@@ -45,7 +45,6 @@ function amountsOf(ledger: Ledger): { amounts: number; earned: number; spent: nu
   const words = ledger.regionWords(tail)
   const start = ledger.regionAt(tail)
   for (let at = start, end = start + ledger.regionLength(tail) * entryWords; at < end; at += entryWords) {
-    if (kindAt(words, at) === Kind.void) continue
     amounts += amountAt(words, at)
     earned += earnedAt(words, at)
     spent += spentAt(words, at)

@@ -62,7 +62,7 @@ export function guessEncoding(sample: Buffer): Guess {
   return { kind: 'one', encoding: isKoi ? 'koi8-r' : 'windows-1251' }
 }
 
-function sumOf(words: Iterable<Word>, reading: keyof Word): Likelihood {
+function sumOf(words: Iterable<Word>, reading: 'windows' | 'koi'): Likelihood {
   let [score, letters, lone, signs, odd] = [0, 0, 0, 0, 0]
   for (const word of words) {
     const one = word[reading]

@@ -7,6 +7,11 @@ import { type Likelihood, likelihoodOf } from './russian.ts'
 export interface Word {
   readonly windows: Likelihood
   readonly koi: Likelihood
+  /**
+   * A capital letter and small ones behind it, in either reading. What is capitals in the one is small letters in the other:
+   * ФГБУ or ФБ-12 are as unlikely as words in a wrong encoding, and say nothing.
+   */
+  readonly isName: boolean
 }
 
 /** A line that has words. */
@@ -16,6 +21,8 @@ export interface Line {
   /** Words that are alike are one and the same object. */
   readonly words: Word[]
 }
+
+const capitalised = /^\p{Lu}\p{Ll}+$/u
 
 export function linesOf(bytes: Buffer): Line[] {
   const windows = new TextDecoder('windows-1251').decode(bytes)
@@ -30,8 +37,12 @@ export function linesOf(bytes: Buffer): Line[] {
     }
     let word = known.get(found)
     if (word === undefined) {
-      const end = index + found.length
-      word = { windows: likelihoodOf(windows.slice(index, end)), koi: likelihoodOf(koi.slice(index, end)) }
+      const [inWindows, inKoi] = [windows, koi].map((text) => text.slice(index, index + found.length)) as [
+        string,
+        string,
+      ]
+      const isName = capitalised.test(inWindows) || capitalised.test(inKoi)
+      word = { windows: likelihoodOf(inWindows), koi: likelihoodOf(inKoi), isName }
       known.set(found, word)
     }
     if (line === null) {
@@ -65,11 +76,11 @@ export function changeOfUtf8(bytes: Buffer): number | null {
 }
 
 /**
- * By so much, as a logarithm, all words of a part are likelier in the one encoding. Of 146,000 words of a dictionary of
- * Russian no one is likelier by that in the encoding that it is not in, save one in small letters or in capitals.
+ * By so much, as a logarithm, all names of a part are likelier in the one encoding. Of 146,000 words of a dictionary of
+ * Russian, with a capital letter, no one is likelier by that in the encoding that it is not in.
  */
 const leastLead = 8
-/** By so much a word is likelier on average; Russian words by about ten, codes of any letters by nothing. */
+/** By so much a name is likelier on average; Russian ones by about ten, any letters by nothing. */
 const leastLeadOfWord = 3
 
 /** Where lines of Windows-1251 are followed by lines of KOI8-R, or the other way round; null where that is not clear. */
@@ -88,7 +99,7 @@ export function changeOfLetters(lines: readonly Line[]): number | null {
 }
 
 interface Lead {
-  /** Of Windows-1251 before KOI8-R, in the words that differ. */
+  /** Of Windows-1251 before KOI8-R, in the names that differ. */
   readonly lead: number
   readonly words: number
 }
@@ -99,7 +110,7 @@ function leadsOf(lines: readonly Line[]): Lead[] {
   let lead = 0
   return lines.map(({ words }) => {
     for (const word of words) {
-      if (seen.has(word)) continue
+      if (!word.isName || seen.has(word)) continue
       seen.add(word)
       lead += word.windows.score - word.koi.score
     }

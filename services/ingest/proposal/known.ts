@@ -158,12 +158,12 @@ async function datesFor(
   return own(settled ?? found.formats[0]!)
 }
 
-/** Dates and the times of another column behind them, as an upload reads them. */
+/** Dates and the times of another column behind them, as an upload reads them, where a row has both. */
 async function datesWithTimes(profile: FileProfile, path: string): Promise<string[]> {
   const sample = await readSampleBy(path, profile.format, notationOf(profile))
   const { occurredAt, time } = findColumns(profile, sample.header)
   const texts = sample.rows.map((row) => [row[occurredAt]?.trim() ?? '', row[time]?.trim() ?? ''])
-  return texts.filter(([day]) => day !== '').map((parts) => parts.join(' '))
+  return texts.filter((parts) => !parts.includes('')).map((parts) => parts.join(' '))
 }
 
 /** What a profile reads of the columns of a file. */
