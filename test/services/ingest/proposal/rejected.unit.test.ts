@@ -78,6 +78,24 @@ describe('a known profile', () => {
     const none = await proposalFor(text.replaceAll(/ [AP]M/g, ' Uhr'), { saved: [saved] })
     expect(none.confirm.map(({ field }) => field)).toEqual(['dates.formats'])
   })
+
+  test('says how dates are written, whatever rows have no time', async () => {
+    const formats = ['dd.MM.yyyy HH:mm', 'yyyy-MM-dd HH:mm']
+    const { currency: _, ...columns } = { ...own.columns, time: 'Geld' }
+    const saved = { ...own, columns, dates: { formats } }
+    const some = Array.from({ length: 100 }, (_, at) => [
+      ...[`K${at}`, at < 4 ? '2024-03-05' : '05.03.2024', '5.50', at > 92 ? '' : '14:01'],
+    ])
+    const found = await proposalFor(table(';', names, ...some), { saved: [saved] })
+    expect(found).toMatchObject({ basis: 'known', confirm: [], profile: { dates: { formats } } })
+  })
+
+  test('is not asked about where most rows name no client but a dash', async () => {
+    const saved = { ...own, client_id: { written_as: 'integer' as const } }
+    const most = rows(0).map((row, at) => row.with(0, at < 7 ? '-' : `${at}`))
+    const { preview } = await previewOf(table(';', names, ...most), [saved])
+    expect(preview).toMatchObject({ known: own.name, good_enough: true, totals: { rejected: { bad_client_id: 7 } } })
+  })
 })
 
 describe('a profile made from the file', () => {
