@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -66,7 +66,8 @@ async function idsOf(name: string): Promise<{ uid: number; gid: number } | null>
 
 /**
  * A process group of its own, so that Ctrl-C reaches the supervisor alone. Under root, `setpriv` hands on the one
- * capability that lets the other user pass directories such as /root, in which project and data may lie.
+ * capability that lets the other user pass directories such as /root, in which project and data may lie; it counts for
+ * access(2), by which PostgreSQL looks for its programs, only with the secure bit.
  */
 export function launch(
   file: string,
@@ -80,7 +81,14 @@ export function launch(
   if (setpriv === null) return spawn(file, args, { ...options, uid, gid })
   const capability = '+dac_override'
   const ids = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
+  if (maySetSecureBits()) ids.push('--securebits=+no_setuid_fixup')
   return spawn(setpriv, [...ids, `--inh-caps=${capability}`, `--ambient-caps=${capability}`, file, ...args], options)
+}
+
+/** Whether this process has CAP_SETPCAP, which containers may lack. */
+function maySetSecureBits(): boolean {
+  const [, effective = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  return ((BigInt(`0x${effective}`) >> 8n) & 1n) === 1n
 }
 
 /** Command line of a process; '' when it is gone. */
