@@ -1,6 +1,6 @@
 import { isRejectedHeader, verdictColumns } from './rejected-csv.ts'
 
-/** The place of a column of a sheet, by name or place, by its first row, also of rejected rows that come back; -1 where it is not there. */
+/** Where the first row of a sheet, also of rejected rows that come back, has a column; -1 where it is not there. */
 export function placeOf(column: string | number, first: readonly string[]): number {
   const before = isRejectedHeader(first) ? verdictColumns.length : 0
   if (typeof column === 'number') return before + column

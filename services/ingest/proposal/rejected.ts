@@ -55,9 +55,9 @@ const toleratedShare = 0.05
 const toleratedShareOfKnown = 0.5
 
 /**
- * Questions where too many of the first rows would be rejected; those of transactions that name no client do not count, as
- * long as some do, and with a known profile not at all, nor then those that name one badly, nor do those in a currency that is `asked` about already. Errors:
- * those of `readSampleBy`.
+ * Questions where too many of the first rows would be rejected. Of transactions, those that name no client do not count as
+ * long as some do, and with a known profile not at all, nor then those that name one badly; nor do those in a currency that
+ * is `asked` about already. Errors: those of `readSampleBy`.
  */
 export async function askRejected(
   path: string,
@@ -67,10 +67,11 @@ export async function askRejected(
 ): Promise<Question[]> {
   const { rows, reasons } = await rejectedBy(path, profile, currency)
   if (asked.some(({ field }) => field === 'currency')) reasons.delete('wrong_currency')
-  const nameless = isOfClients(profile) ? 0 : (reasons.get('missing_client') ?? 0)
-  if (nameless > 0 && (basis !== 'content' || nameless < rows)) reasons.delete('missing_client')
-  // "-" for a client without a card, as its profile knows.
-  if (basis !== 'content' && !isOfClients(profile)) reasons.delete('bad_client_id')
+  if (!isOfClients(profile)) {
+    if (basis !== 'content' || reasons.get('missing_client') !== rows) reasons.delete('missing_client')
+    // "-" for a client without a card, as its profile knows.
+    if (basis !== 'content') reasons.delete('bad_client_id')
+  }
   let all = 0
   for (const count of reasons.values()) all += count
   const isTooMany = (count: number) =>

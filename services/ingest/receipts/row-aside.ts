@@ -22,8 +22,7 @@ export type RowsAnswer =
 
 /**
  * `passRows` on a thread of its own, so that a second core reads while the first works on what was read; each row is an
- * object of its own. Errors: as there;
- * `reading_failed` (retriable) where the thread ends by itself and says nothing.
+ * object of its own. Errors: as there; `reading_failed` (retriable) where the thread ends by itself and says nothing.
  */
 export async function passRowsAside(options: RowPassOptions, sink: RowSink): Promise<RowsRead | null> {
   const { path, profile, uploadedAtMs, verdictsDirectory, signal, onProgress } = options
